@@ -1,0 +1,144 @@
+//! The chunks of a stream: handed on as they came, and watched for errors and for the end.
+
+use std::collections::BTreeMap;
+
+use hauski_adapter_sdk::sse::Event;
+use hauski_adapter_sdk::{Error, Flow, Json, Translate};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// Reads the events of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// The choices that were seen, and whether they have a finish reason.
+    choices: BTreeMap<u64, bool>,
+}
+
+/// As much of a chunk as has to be known.
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+    #[serde(default)]
+    choices: Option<Vec<Choice>>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: Option<u64>,
+    #[serde(default)]
+    finish_reason: Option<IgnoredAny>,
+}
+
+impl Translate for Reader {
+    fn event(&mut self, event: Event, chunks: &mut Vec<Json>) -> Result<Flow, Error> {
+        match event.data.as_str() {
+            "[DONE]" => return Ok(Flow::End),
+            "" => return Ok(Flow::More),
+            _ => {}
+        }
+        let chunk = parse(&event.data)?;
+        if chunk.error.is_some() || event.name == "error" {
+            return Err(Error::from_error_body(&event.data));
+        }
+        for choice in chunk.choices.into_iter().flatten() {
+            *self.choices.entry(choice.index.unwrap_or(0)).or_default() |= choice.finish_reason.is_some();
+        }
+        chunks.push(event.data);
+        Ok(Flow::More)
+    }
+
+    /// Some servers close without `[DONE]`. The answer is complete if each choice said why it ended.
+    fn closed(&mut self, _: &mut Vec<Json>) -> Result<(), Error> {
+        if !self.choices.is_empty() && self.choices.values().all(|finished| *finished) {
+            return Ok(());
+        }
+        Err(broke_off())
+    }
+}
+
+fn parse(data: &str) -> Result<Chunk, Error> {
+    if !data.trim_start().starts_with('{') {
+        return Err(Error::upstream(502, "a chunk of the provider's stream is not a JSON object", false));
+    }
+    serde_json::from_str(data).map_err(|error| {
+        if error.is_eof() {
+            broke_off()
+        } else {
+            Error::upstream(502, "a chunk of the provider's stream is malformed", false)
+        }
+    })
+}
+
+fn broke_off() -> Error {
+    Error::Unreachable("the provider's stream broke off".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELTA: &str = r#"{"choices":[{"index":0,"delta":{"content":"[DONE]"},"finish_reason":null}],"x": 1e400}"#;
+    const FINISH: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    const USAGE: &str = r#"{"choices":[],"usage":{"total_tokens":1}}"#;
+
+    /// What a stream of these payloads gives, closed at the end if nothing ended it before.
+    fn read(payloads: &[&str]) -> (Vec<Json>, Result<(), Error>) {
+        let (mut reader, mut chunks) = (Reader::default(), vec![]);
+        for data in payloads {
+            match reader.event(Event { data: (*data).into(), ..Event::default() }, &mut chunks) {
+                Ok(Flow::More) => {}
+                Ok(Flow::End) => return (chunks, Ok(())),
+                Err(error) => return (chunks, Err(error)),
+            }
+        }
+        let end = reader.closed(&mut chunks);
+        (chunks, end)
+    }
+
+    #[track_caller]
+    fn check(payloads: &[&str], chunks: &[&str], end: Result<(), Error>) {
+        assert_eq!(read(payloads), (chunks.iter().map(|chunk| (*chunk).to_owned()).collect(), end));
+    }
+
+    #[test]
+    fn complete_streams() {
+        check(&[DELTA, FINISH, USAGE, "[DONE]", "{"], &[DELTA, FINISH, USAGE], Ok(()));
+        check(&[DELTA, FINISH, USAGE], &[DELTA, FINISH, USAGE], Ok(()));
+        check(&["[DONE]"], &[], Ok(()));
+        check(&["", DELTA, "[DONE]"], &[DELTA], Ok(()));
+    }
+
+    #[test]
+    fn odd_chunks_pass_unchanged() {
+        for odd in
+            ["{}", r#"{"choices":null,"error":null}"#, r#"{"choices":[{"delta":{"content":null}}]}"#, " {\"a\":\n1.0} "]
+        {
+            check(&[odd, "[DONE]"], &[odd], Ok(()));
+        }
+    }
+
+    #[test]
+    fn streams_that_break_off() {
+        check(&[], &[], Err(broke_off()));
+        check(&[DELTA], &[DELTA], Err(broke_off()));
+        check(&[USAGE], &[USAGE], Err(broke_off()));
+        check(&[FINISH, r#"{"choices":[{"index":1}]}"#], &[FINISH, r#"{"choices":[{"index":1}]}"#], Err(broke_off()));
+        check(&[DELTA, r#"{"choices":[{"ind"#], &[DELTA], Err(broke_off()));
+    }
+
+    #[test]
+    fn errors_in_a_stream() {
+        let error = r#"{"error":{"message":"boom","code":503}}"#;
+        check(&[DELTA, error, DELTA], &[DELTA], Err(Error::from_error_body(error)));
+        for bad in ["[]", "7", "[DONE] ", "<html>", r#"{"choices":[7]}"#, "{'a':1}"] {
+            let (chunks, end) = read(&[DELTA, bad]);
+            assert_eq!(chunks, [DELTA]);
+            assert!(matches!(end, Err(Error::Upstream(failure)) if failure.status == 502), "{bad}");
+        }
+        let named = Event { name: "error".into(), data: r#"{"message":"boom"}"#.into(), ..Event::default() };
+        let end = Reader::default().event(named, &mut vec![]);
+        assert!(matches!(end, Err(Error::Upstream(failure)) if failure.message == "boom"));
+    }
+}

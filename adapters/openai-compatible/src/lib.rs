@@ -1,0 +1,76 @@
+//! Adapter for servers that speak the OpenAI API: llama.cpp, vLLM, LM Studio, OpenAI itself, and many more.
+//!
+//! In: a request, which goes to the provider as it is. Out: the provider's answer as it is, once it is sure that it is one: an
+//! error page, an error in good clothes or half a stream never pass for an answer.
+
+mod answer;
+mod chunks;
+
+use std::collections::BTreeMap;
+
+use hauski_adapter_sdk::http::{Request, Response};
+use hauski_adapter_sdk::{
+    Adapter, Chat, ChatRequest, Chunks, Description, EmbeddingRequest, Embeddings, Error, Json, settings, translated,
+};
+
+struct OpenAiCompatible;
+
+hauski_adapter_sdk::export!(OpenAiCompatible: chat, embeddings);
+
+impl Adapter for OpenAiCompatible {
+    fn describe() -> Description {
+        Description::new("openai-compatible", env!("CARGO_PKG_VERSION"), "any server that speaks the OpenAI API")
+            .required("base_url", "where the API is, with its version, such as `http://127.0.0.1:8000/v1`")
+            .optional(
+                "headers",
+                "object of further header fields for each request; no keys, those belong in `routing.yaml`",
+            )
+    }
+
+    fn models() -> Result<Vec<Json>, Error> {
+        let response = to_provider("GET", "/models", "application/json")?.send()?;
+        answer::entries(&whole(response)?)
+    }
+}
+
+impl Chat for OpenAiCompatible {
+    fn complete(request: ChatRequest) -> Result<Json, Error> {
+        let post = to_provider("POST", "/chat/completions", "application/json")?;
+        whole(post.json(request.into_json()).send()?)
+    }
+
+    fn start(request: ChatRequest) -> Result<impl Chunks, Error> {
+        let post = to_provider("POST", "/chat/completions", "text/event-stream")?;
+        let response = post.json(request.into_json()).send()?.success()?;
+        match response.media_type().as_str() {
+            "text/event-stream" => Ok(translated(response, chunks::Reader::default())),
+            "application/json" => Err(answer::instead_of_stream(&response.text()?)),
+            other => Err(answer::instead_of("an event stream", other)),
+        }
+    }
+}
+
+impl Embeddings for OpenAiCompatible {
+    fn embed(request: EmbeddingRequest) -> Result<Json, Error> {
+        let post = to_provider("POST", "/embeddings", "application/json")?;
+        whole(post.json(request.into_json()).send()?)
+    }
+}
+
+/// A request to `path` below the configured URL.
+fn to_provider(method: &str, path: &str, accept: &str) -> Result<Request, Error> {
+    let base: String = settings::required("base_url")?;
+    let request = Request::new(method, format!("{}{path}", base.trim_end_matches('/'))).header("accept", accept);
+    let headers: BTreeMap<String, String> = settings::get("headers")?.unwrap_or_default();
+    Ok(headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)))
+}
+
+/// The body of an answer that is whole.
+fn whole(response: Response) -> Result<Json, Error> {
+    let response = response.success()?;
+    let media_type = response.media_type();
+    if media_type == "text/html" {
+        return Err(answer::instead_of("JSON", &media_type));
+    }
+    answer::checked(response.text()?, &media_type)
+}

@@ -1,0 +1,227 @@
+//! The door: asks the guard, then sends what it permits.
+
+use crate::account::Account;
+use crate::connection::Link;
+use crate::pool::Pool;
+use crate::timeouts::Clocks;
+use crate::upload::{Gauge, Upload};
+use crate::{
+    Ask, Caller, Denied, EgressError, InvalidRequest, OutboundBody, Permit, Response, ResponseBody, Shared, dial,
+    guard, headers, tls,
+};
+use hauski_policy::{Denial, Scheme};
+use http::{HeaderMap, Request, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// The way out of one worker: the guard before it and the open connections behind it.
+///
+/// Cheap to clone. Each worker has a door of its own, because connections are driven by the runtime on which they were
+/// opened.
+#[derive(Clone)]
+pub struct Door {
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+}
+
+impl Door {
+    /// A door without open connections.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, pool: Arc::default() }
+    }
+
+    /// Judges what `caller` asks for. Nothing is sent, and where the text alone is denied, nothing is resolved.
+    ///
+    /// # Errors
+    /// [`EgressError::Denied`] where no grant covers the request and all addresses of its host; [`EgressError::Dns`] where its
+    /// name has no usable address; [`EgressError::TotalTimeout`].
+    pub async fn permit(&self, caller: &Caller, ask: Ask<'_>) -> Result<Permit, EgressError> {
+        guard::judge(&self.shared, caller, &ask).await.map_err(|refusal| {
+            if let (EgressError::Denied(denied), Some(target)) = (&refusal.error, &refusal.target)
+                && withdraws(denied)
+            {
+                self.pool.close(caller, target);
+            }
+            refusal.error
+        })
+    }
+
+    /// Sends what `permit` is for, with the guest's `fields` and `body`. Method, URL, `host`, TLS name and addresses are the
+    /// permit's. Redirects are answers like any other.
+    ///
+    /// Dropping the future closes the connection or, in HTTP/2, resets the stream.
+    ///
+    /// # Errors
+    /// [`EgressError`]; a denial is not among them.
+    pub async fn send(&self, permit: Permit, fields: HeaderMap, body: OutboundBody) -> Result<Response, EgressError> {
+        let mut account = Account::open(Arc::clone(&self.shared), permit);
+        match self.exchange(&mut account, fields, body).await {
+            Ok((response, link)) => {
+                let (head, incoming) = response.into_parts();
+                let body = ResponseBody::new(incoming, link, account, Arc::clone(&self.pool));
+                Ok(Response { status: head.status, headers: head.headers, body })
+            }
+            Err(error) => Err(account.fail(error)),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        account: &mut Account,
+        fields: HeaderMap,
+        body: OutboundBody,
+    ) -> Result<(http::Response<Incoming>, Link), EgressError> {
+        let (mut request, gauge) = self.assemble(account.permit(), fields, body)?;
+        account.follow(Arc::clone(&gauge));
+        let mut open = self.pool.take(account.permit());
+        loop {
+            account.reused = open.is_some();
+            let mut link = match open.take() {
+                Some(link) => link,
+                None => self.connect(account.permit()).await?,
+            };
+            let permit = account.permit();
+            link.address(&mut request, permit.target()).map_err(|_| InvalidRequest::Target)?;
+            match answer(&mut link, request, permit, &gauge).await {
+                Ok(response) => {
+                    account.answered(response.status());
+                    check_head(&response, account.permit())?;
+                    return Ok((response, link));
+                }
+                // It was closed while it lay idle, and nothing was written: once more, over a new one.
+                Err(Failure::Unsent(unsent, _)) if account.reused => request = *unsent,
+                Err(failure) => return Err(account.upload_error().unwrap_or_else(|| failure.into_error())),
+            }
+        }
+    }
+
+    /// The request's fields and body. What depends on the connection is added when there is one.
+    fn assemble(
+        &self,
+        permit: &Permit,
+        fields: HeaderMap,
+        body: OutboundBody,
+    ) -> Result<(Request<Upload>, Arc<Gauge>), EgressError> {
+        let secret = match &permit.grant().secret {
+            None => None,
+            Some(template) => Some(self.shared.secrets().header(template).ok_or_else(|| {
+                EgressError::SecretMissing { header: template.header.clone(), line: permit.grant().line }
+            })?),
+        };
+        let head = headers::prepare(fields, secret)?;
+        let upload = Upload::new(body, head.content_length)?;
+        let gauge = upload.gauge();
+        let mut request = Request::new(upload);
+        *request.headers_mut() = head.fields;
+        Ok((request, gauge))
+    }
+
+    /// A new connection to one of the permit's addresses.
+    async fn connect(&self, permit: &Permit) -> Result<Link, EgressError> {
+        let clocks = permit.clocks();
+        let until = clocks.until(clocks.connect);
+        let established = async {
+            let (stream, peer) = dial::connect(permit.addresses(), until).await?;
+            match permit.target().scheme() {
+                Scheme::Http => Link::begin(stream, peer, false).await,
+                Scheme::Https => {
+                    let connector = self.pool.tls(permit.caller(), &self.shared.tls);
+                    let stream = tls::handshake(&connector, permit.target().host(), stream).await?;
+                    let h2 = tls::chose_h2(&stream);
+                    Link::begin(stream, peer, h2).await
+                }
+            }
+        };
+        let link = match timeout_at(until, established).await {
+            Ok(Err(EgressError::ConnectTimeout)) | Err(_) if clocks.is_over() => return Err(EgressError::TotalTimeout),
+            Ok(link) => link?,
+            Err(_elapsed) => return Err(EgressError::ConnectTimeout),
+        };
+        if let Link::Many(many) = &link {
+            self.pool.share(permit, many);
+        }
+        Ok(link)
+    }
+}
+
+/// Whether a denial means that nothing of this origin is permitted any more, so that open connections to it are closed.
+fn withdraws(denied: &Denied) -> bool {
+    match denied {
+        Denied::Grant(Denial::Host | Denial::Scheme | Denial::Port | Denial::Expired)
+        | Denied::AddressClass { .. }
+        | Denied::OwnAddress(_) => true,
+        Denied::Grant(Denial::Path | Denial::Method) | Denied::Target(_) | Denied::UrlTooLong => false,
+    }
+}
+
+/// Judges the answer's head before anybody sees it.
+fn check_head(response: &http::Response<Incoming>, permit: &Permit) -> Result<(), EgressError> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(EgressError::SwitchingProtocols);
+    }
+    if response.headers().len() > headers::MAX_FIELDS {
+        return Err(EgressError::ResponseHead);
+    }
+    let limit = permit.caller().limits().response_bytes;
+    if response.body().size_hint().lower() > limit { Err(EgressError::ResponseTooLarge { limit }) } else { Ok(()) }
+}
+
+/// Why there is no answer.
+enum Failure {
+    /// Nothing was written.
+    Unsent(Box<Request<Upload>>, hyper::Error),
+    Error(EgressError),
+}
+
+impl Failure {
+    fn into_error(self) -> EgressError {
+        match self {
+            Self::Unsent(_, error) => EgressError::broken(error),
+            Self::Error(error) => error,
+        }
+    }
+}
+
+/// The head of the answer to `request`. A connection that is too late with it is not used again.
+async fn answer(
+    link: &mut Link,
+    request: Request<Upload>,
+    permit: &Permit,
+    gauge: &Gauge,
+) -> Result<http::Response<Incoming>, Failure> {
+    let timely = tokio::select! {
+        biased;
+        sent = link.send(request) => Ok(sent),
+        error = too_late(permit.clocks(), gauge) => Err(error),
+    };
+    match timely {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(mut error)) => match error.take_message() {
+            Some(unsent) => Err(Failure::Unsent(Box::new(unsent), error.into_error())),
+            None => Err(Failure::Error(EgressError::broken(error.into_error()))),
+        },
+        Err(error) => {
+            link.retire();
+            Err(Failure::Error(error))
+        }
+    }
+}
+
+/// Ends when the first-byte time-out or the whole time is over. The former counts from when the request is sent: a body
+/// that still moves starts it again.
+async fn too_late(clocks: &Clocks, gauge: &Gauge) -> EgressError {
+    let mut until = clocks.until(clocks.first_byte);
+    loop {
+        sleep_until(until).await;
+        if clocks.is_over() {
+            return EgressError::TotalTimeout;
+        }
+        until = (gauge.last_piece() + clocks.first_byte).min(clocks.deadline);
+        if until <= Instant::now() {
+            return EgressError::FirstByteTimeout;
+        }
+    }
+}

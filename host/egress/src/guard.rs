@@ -1,0 +1,221 @@
+//! The guard: decides over each request anew, and is the only one to make a [`Permit`].
+//!
+//! In goes the text of what an adapter asks for. The text is judged first, without a DNS query; then its name is resolved
+//! once; then every address of it is judged. Out comes a permit for exactly these addresses, or the reason why not.
+
+use crate::resolve::MAX_ADDRESSES;
+use crate::timeouts::Clocks;
+use crate::{Asked, Caller, Decision, Denied, DnsError, EgressError, Shared, Timeouts, Verdict, advice};
+use hauski_policy::{AddressClass, Grant, Host, Target, address};
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tokio::time::timeout_at;
+
+/// The longest URL, in bytes.
+pub(crate) const MAX_URL: usize = 8 * 1024;
+
+/// What an adapter asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The inbound request's id, for log and ledger.
+    pub request_id: &'a Arc<str>,
+    /// The method, as the guest wrote it.
+    pub method: &'a str,
+    /// Where to, as the guest wrote it.
+    pub to: Destination<'a>,
+    /// The time-outs that the guest and the runtime want.
+    pub timeouts: Timeouts,
+}
+
+/// A URL as a guest has it.
+#[derive(Clone, Copy, Debug)]
+pub enum Destination<'a> {
+    /// In one text.
+    Url(&'a str),
+    /// In parts, as `wasi:http` has it.
+    Parts {
+        /// Without `://`.
+        scheme: &'a str,
+        /// Host and port.
+        authority: &'a str,
+        /// Path and query; empty means `/`.
+        path_and_query: &'a str,
+    },
+}
+
+impl Destination<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Url(url) => url.len(),
+            Self::Parts { scheme, authority, path_and_query } => scheme.len() + authority.len() + path_and_query.len(),
+        }
+    }
+}
+
+/// The leave to send one request to the addresses that it names.
+///
+/// Only the guard makes one, and [`crate::Door::send`] takes it: one permit, one request.
+#[derive(Debug)]
+pub struct Permit {
+    caller: Caller,
+    request_id: Arc<str>,
+    target: Target,
+    grant: Arc<Grant>,
+    addresses: Vec<SocketAddr>,
+    clocks: Clocks,
+}
+
+impl Permit {
+    /// Who was permitted.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The inbound request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &Arc<str> {
+        &self.request_id
+    }
+
+    /// What is permitted.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The grant that permits it.
+    #[must_use]
+    pub fn grant(&self) -> &Arc<Grant> {
+        &self.grant
+    }
+
+    /// The addresses that may be dialled: never empty, each in canonical form.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+}
+
+/// A denial, with the target where the text was one.
+pub(crate) struct Refusal {
+    pub(crate) error: EgressError,
+    pub(crate) target: Option<Target>,
+}
+
+/// Decides over one request, and tells the observer and the log.
+pub(crate) async fn judge(shared: &Shared, caller: &Caller, ask: &Ask<'_>) -> Result<Permit, Refusal> {
+    let tell = |asked: Asked<'_>, verdict: Verdict<'_>| {
+        shared.observer.decided(&Decision { caller, request_id: ask.request_id, asked, verdict });
+    };
+    let target = parse(ask).map_err(|denied| {
+        let shown = advice::show(ask.method, &ask.to);
+        tell(Asked::Text(&shown), Verdict::Denied(&denied));
+        warn(caller, ask, &shown, &denied, None);
+        Refusal { error: denied.into(), target: None }
+    })?;
+    let clocks = Clocks::start(&ask.timeouts, caller.limits());
+    match decide(shared, caller, &target, &clocks).await {
+        Ok((grant, addresses)) => {
+            tell(Asked::Target(&target), Verdict::Allowed(&grant));
+            let (caller, request_id) = (caller.clone(), Arc::clone(ask.request_id));
+            Ok(Permit { caller, request_id, target, grant, addresses, clocks })
+        }
+        Err(error) => {
+            if let EgressError::Denied(denied) = &error {
+                tell(Asked::Target(&target), Verdict::Denied(denied));
+                warn(caller, ask, &target.to_string(), denied, advice::entry(caller, &target, denied));
+            } else {
+                tell(Asked::Target(&target), Verdict::Unresolved(&error));
+            }
+            Err(Refusal { error, target: Some(target) })
+        }
+    }
+}
+
+fn parse(ask: &Ask<'_>) -> Result<Target, Denied> {
+    if ask.to.len() > MAX_URL {
+        return Err(Denied::UrlTooLong);
+    }
+    let target = match ask.to {
+        Destination::Url(url) => Target::parse(ask.method, url)?,
+        Destination::Parts { scheme, authority, path_and_query } => {
+            Target::from_parts(ask.method, scheme, authority, path_and_query)?
+        }
+    };
+    Ok(target)
+}
+
+/// The grant that covers `target`, and the addresses that may be dialled for it.
+async fn decide(
+    shared: &Shared,
+    caller: &Caller,
+    target: &Target,
+    clocks: &Clocks,
+) -> Result<(Arc<Grant>, Vec<SocketAddr>), EgressError> {
+    let grant = caller.grants().decide(target, today()).map_err(Denied::Grant)?;
+    let addresses = resolve(shared, target, clocks).await?;
+    for address in &addresses {
+        check(shared, grant, target.host(), *address)?;
+    }
+    Ok((Arc::clone(grant), addresses))
+}
+
+/// The day in UTC, on which grants end.
+fn today() -> Date {
+    Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
+}
+
+/// All addresses of the host, in canonical form and in the resolver's order, each once.
+async fn resolve(shared: &Shared, target: &Target, clocks: &Clocks) -> Result<Vec<SocketAddr>, EgressError> {
+    let found = match target.host() {
+        Host::Address(address) => vec![*address],
+        Host::Name(name) => {
+            let answer = timeout_at(clocks.until(clocks.connect), shared.resolver.resolve(name)).await;
+            match answer {
+                Ok(answer) => answer.map_err(|error| DnsError::Failed(Arc::new(error)))?,
+                Err(_elapsed) if clocks.is_over() => return Err(EgressError::TotalTimeout),
+                Err(_elapsed) => return Err(DnsError::Timeout.into()),
+            }
+        }
+    };
+    if found.len() > MAX_ADDRESSES {
+        return Err(DnsError::TooMany.into());
+    }
+    let mut addresses: Vec<SocketAddr> = Vec::with_capacity(found.len());
+    for ip in found {
+        let address = SocketAddr::new(address::canonical(ip), target.port());
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Err(DnsError::Empty.into()) } else { Ok(addresses) }
+}
+
+fn check(shared: &Shared, grant: &Grant, host: &Host, address: SocketAddr) -> Result<(), Denied> {
+    let ip: IpAddr = address.ip();
+    let class = address::classify(ip);
+    let strayed = matches!(host, Host::Name(name) if advice::is_localhost(name)) && class != AddressClass::Loopback;
+    if !grant.network.covers(class) || strayed {
+        return Err(Denied::AddressClass { address: ip, class });
+    }
+    if shared.is_own(address) { Err(Denied::OwnAddress(address)) } else { Ok(()) }
+}
+
+fn warn(caller: &Caller, ask: &Ask<'_>, destination: &str, denied: &Denied, entry: Option<String>) {
+    tracing::warn!(
+        adapter = %caller.id(),
+        request = %ask.request_id,
+        destination,
+        reason = denied.code(),
+        detail = %denied,
+        allow_with = entry,
+        "egress denied",
+    );
+}

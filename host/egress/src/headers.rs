@@ -1,0 +1,224 @@
+//! A request's head: what a guest may set, and what the door sets itself.
+//!
+//! In go a guest's fields; out come the fields as they are sent. What frames the message or names the way is the door's:
+//! such a field is refused, not dropped, so that an author sees what is wrong.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+
+/// Fields in one head, names repeated or not.
+pub const MAX_FIELDS: usize = 128;
+
+/// Bytes of all names and values of one head.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// Why a request's head can't be sent as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRequest {
+    /// A field that the door sets, or that says how the message travels.
+    #[error("header `{0}` is set by the gateway and can't be set by an adapter")]
+    Forbidden(HeaderName),
+    /// A name with characters that no field name has.
+    #[error("a header's name has characters that are not allowed")]
+    Name,
+    /// A value with control characters, such as a line's end.
+    #[error("the value of header `{0}` has characters that are not allowed")]
+    Value(HeaderName),
+    /// More fields than [`MAX_FIELDS`].
+    #[error("more than {MAX_FIELDS} headers")]
+    TooManyFields,
+    /// More than [`MAX_BYTES`].
+    #[error("more than {MAX_BYTES} bytes of headers")]
+    TooLarge,
+    /// More than one `content-length`, one that is no number, or one that is not the body's length.
+    #[error("`content-length` is not the body's length, once and in decimal digits")]
+    ContentLength,
+    /// The target does not fit on the wire.
+    #[error("the target can't be sent")]
+    Target,
+}
+
+/// Whether an adapter may not set this field at all. `content-length` is not among them: it is compared with the body.
+#[must_use]
+pub fn is_forbidden(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(
+        name,
+        "host"
+            | "connection"
+            | "keep-alive"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "forwarded"
+            | "expect"
+    ) || name.starts_with("proxy-")
+        || name.starts_with("x-forwarded")
+}
+
+/// The fields with these names and values, in this order; stops at the first one too many.
+///
+/// # Errors
+/// If a name or a value is malformed, or there are too many.
+pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Result<HeaderMap, InvalidRequest>
+where
+    N: AsRef<str>,
+    V: Into<Bytes>,
+{
+    let mut fields = HeaderMap::new();
+    let mut size = Size::default();
+    for (name, value) in pairs {
+        let (name, value) = (name.as_ref(), value.into());
+        size.add(name.len(), value.len())?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| InvalidRequest::Name)?;
+        match HeaderValue::from_maybe_shared(value) {
+            Ok(value) => fields.append(name, value),
+            Err(_) => return Err(InvalidRequest::Value(name)),
+        };
+    }
+    Ok(fields)
+}
+
+/// What a guest's fields come to.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// The guest's fields, with `secret` in place of its own field of that name.
+    pub(crate) fields: HeaderMap,
+    /// The body's length that the guest declared.
+    pub(crate) content_length: Option<u64>,
+}
+
+/// Judges a guest's fields and attaches the grant's secret.
+pub(crate) fn prepare(guest: HeaderMap, secret: Option<(HeaderName, HeaderValue)>) -> Result<Head, InvalidRequest> {
+    let mut size = Size::default();
+    let mut lengths = guest.get_all(CONTENT_LENGTH).iter();
+    let content_length = lengths.next().map(parse_length).transpose()?;
+    if lengths.next().is_some() {
+        return Err(InvalidRequest::ContentLength);
+    }
+    for (name, value) in &guest {
+        if is_forbidden(name) {
+            return Err(InvalidRequest::Forbidden(name.clone()));
+        }
+        size.add(name.as_str().len(), value.len())?;
+    }
+    let mut fields = guest;
+    fields.remove(CONTENT_LENGTH);
+    if let Some((name, value)) = secret {
+        fields.insert(name, value);
+    }
+    Ok(Head { fields, content_length })
+}
+
+fn parse_length(value: &HeaderValue) -> Result<u64, InvalidRequest> {
+    let text = value.to_str().map_err(|_| InvalidRequest::ContentLength)?;
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if digits { text.parse().map_err(|_| InvalidRequest::ContentLength) } else { Err(InvalidRequest::ContentLength) }
+}
+
+#[derive(Default)]
+struct Size {
+    fields: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn add(&mut self, name: usize, value: usize) -> Result<(), InvalidRequest> {
+        self.fields += 1;
+        self.bytes = self.bytes.saturating_add(name).saturating_add(value);
+        if self.fields > MAX_FIELDS {
+            return Err(InvalidRequest::TooManyFields);
+        }
+        if self.bytes > MAX_BYTES { Err(InvalidRequest::TooLarge) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> Result<HeaderMap, InvalidRequest> {
+        from_pairs(pairs.iter().map(|(name, value)| (*name, Bytes::copy_from_slice(value.as_bytes()))))
+    }
+
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], expected: Result<Option<u64>, InvalidRequest>) {
+        let got = map(pairs).and_then(|fields| prepare(fields, None)).map(|head| head.content_length);
+        assert_eq!(got, expected, "{pairs:?}");
+    }
+
+    #[test]
+    fn what_frames_or_routes_is_refused() {
+        for name in [
+            "Host",
+            "connection",
+            "Keep-Alive",
+            "proxy-authorization",
+            "Proxy-Connection",
+            "TE",
+            "trailer",
+            "Transfer-Encoding",
+            "upgrade",
+            "HTTP2-Settings",
+            "Forwarded",
+            "X-Forwarded-For",
+            "x-forwarded-host",
+            "Expect",
+        ] {
+            let lower = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            check(&[("accept", "*/*"), (name, "x")], Err(InvalidRequest::Forbidden(lower)));
+        }
+        for name in ["cookie", "authorization", "x-api-key", "user-agent", "accept-encoding", "x-request-id"] {
+            check(&[(name, "x")], Ok(None));
+        }
+    }
+
+    #[test]
+    fn text_that_ends_a_line_is_refused() {
+        for name in ["", "a b", "a\r\nb", "a:b", "ä", "a\0"] {
+            check(&[(name, "x")], Err(InvalidRequest::Name));
+        }
+        for value in ["a\r\nb: c", "a\nb", "a\rb", "a\0b", "\u{7f}"] {
+            check(&[("x-a", value)], Err(InvalidRequest::Value(HeaderName::from_static("x-a"))));
+        }
+    }
+
+    #[test]
+    fn a_declared_length_is_one_number() {
+        check(&[("content-length", "5")], Ok(Some(5)));
+        check(&[("content-length", "5"), ("Content-Length", "5")], Err(InvalidRequest::ContentLength));
+        for text in ["", "+5", "5, 5", "-1", "5 ", "0x5", "99999999999999999999"] {
+            check(&[("content-length", text)], Err(InvalidRequest::ContentLength));
+        }
+        let transfer = HeaderName::from_static("transfer-encoding");
+        check(&[("content-length", "5"), ("transfer-encoding", "x")], Err(InvalidRequest::Forbidden(transfer)));
+    }
+
+    #[test]
+    fn heads_are_bounded() {
+        let many = vec![("x-a", ""); MAX_FIELDS];
+        check(&many, Ok(None));
+        check(&[many.as_slice(), &[("x-a", "")]].concat(), Err(InvalidRequest::TooManyFields));
+        let long = "v".repeat(MAX_BYTES - 3);
+        check(&[("x-a", &long)], Ok(None));
+        check(&[("x-ab", &long)], Err(InvalidRequest::TooLarge));
+        // Also where the map was made elsewhere.
+        let mut made = HeaderMap::new();
+        for _ in 0..=MAX_FIELDS {
+            made.append("x-a", HeaderValue::from_static(""));
+        }
+        assert_eq!(prepare(made, None).map(drop), Err(InvalidRequest::TooManyFields));
+    }
+
+    #[test]
+    fn the_secret_takes_the_guests_place() {
+        let guest = map(&[("authorization", "guest"), ("Authorization", "again"), ("accept", "*/*")]).unwrap();
+        let name = HeaderName::from_static("authorization");
+        let head = prepare(guest, Some((name.clone(), HeaderValue::from_static("ours")))).unwrap();
+        let values: Vec<_> = head.fields.get_all(name).iter().collect();
+        assert_eq!(values, ["ours"]);
+        assert_eq!(head.fields.len(), 2);
+    }
+}

@@ -1,0 +1,183 @@
+//! A provider's answer: its head, and its body as it comes.
+//!
+//! The body is pulled. Read to its end, its connection goes back to the pool; dropped before, the connection is closed or,
+//! in HTTP/2, the stream is reset.
+
+use crate::account::Account;
+use crate::connection::Link;
+use crate::pool::Pool;
+use crate::{EgressError, End};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A provider's answer.
+#[derive(Debug)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields.
+    pub headers: HeaderMap,
+    /// The body, to come.
+    pub body: ResponseBody,
+}
+
+/// The body of an answer. Trailers are not handed on.
+pub struct ResponseBody {
+    state: State,
+    account: Account,
+    /// Where the connection goes back to.
+    pool: Arc<Pool>,
+    /// Armed when somebody waits, and then set anew for each wait.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the wait under way is over.
+    wait: Option<Instant>,
+}
+
+enum State {
+    Open { incoming: Incoming, link: Link },
+    Ended,
+    Failed(EgressError),
+}
+
+impl ResponseBody {
+    pub(crate) fn new(incoming: Incoming, link: Link, account: Account, pool: Arc<Pool>) -> Self {
+        let ended = incoming.is_end_stream();
+        let state = State::Open { incoming, link };
+        let mut body = Self { state, account, pool, timer: None, wait: None };
+        if ended {
+            body.finish();
+        }
+        body
+    }
+
+    /// The next piece, never an empty one; `None` at the end.
+    ///
+    /// # Errors
+    /// If the connection broke, a time-out is over, or the answer is too large. A further read gives the same error.
+    pub async fn read(&mut self) -> Result<Option<Bytes>, EgressError> {
+        if let State::Failed(error) = &self.state {
+            return Err(error.clone());
+        }
+        poll_fn(|cx| self.poll_piece(cx)).await.transpose()
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
+        loop {
+            let State::Open { incoming, .. } = &mut self.state else { return Poll::Ready(None) };
+            match Pin::new(incoming).poll_frame(cx) {
+                Poll::Pending => return self.poll_timer(cx).map(|error| Some(Err(self.fail(error)))),
+                Poll::Ready(None) => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let error = self.account.upload_error().unwrap_or_else(|| EgressError::broken(error));
+                    return Poll::Ready(Some(Err(self.fail(error))));
+                }
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Ok(piece) = frame.into_data() else { continue };
+                    if !piece.is_empty() {
+                        return Poll::Ready(Some(self.accept(piece)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts a piece, and lets it pass where limit and time allow.
+    fn accept(&mut self, piece: Bytes) -> Result<Bytes, EgressError> {
+        self.wait = None;
+        let limit = self.account.permit().caller().limits().response_bytes;
+        if self.account.received.saturating_add(piece.len() as u64) > limit {
+            return Err(self.fail(EgressError::ResponseTooLarge { limit }));
+        }
+        if self.account.permit().clocks().is_over() {
+            return Err(self.fail(EgressError::TotalTimeout));
+        }
+        self.account.received += piece.len() as u64;
+        if matches!(&self.state, State::Open { incoming, .. } if incoming.is_end_stream()) {
+            self.finish();
+        }
+        Ok(piece)
+    }
+
+    /// Waits with the reader: ready with the error when it has waited for too long.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<EgressError> {
+        let clocks = self.account.permit().clocks();
+        let until = *self.wait.get_or_insert_with(|| clocks.until(clocks.idle));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(if clocks.is_over() { EgressError::TotalTimeout } else { EgressError::IdleTimeout })
+    }
+
+    /// The answer is complete: the connection goes back.
+    fn finish(&mut self) {
+        if let State::Open { link, .. } = std::mem::replace(&mut self.state, State::Ended) {
+            if !self.account.is_sent() {
+                // Nobody will take the rest of the request's body.
+                link.retire();
+            } else {
+                self.pool.give_back(self.account.permit(), link);
+            }
+            self.account.close(End::Complete);
+        }
+    }
+
+    fn fail(&mut self, error: EgressError) -> EgressError {
+        let failed = State::Failed(error.clone());
+        if let State::Open { link, .. } = std::mem::replace(&mut self.state, failed)
+            && (error.is_timeout() || !self.account.is_sent())
+        {
+            link.retire();
+        }
+        self.account.fail(error)
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let State::Open { link, .. } = &self.state
+            && !self.account.is_sent()
+        {
+            link.retire();
+        }
+    }
+}
+
+/// Like [`ResponseBody::read`], but for one thing: after an error it ends.
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        self.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.state {
+            State::Open { incoming, .. } => incoming.size_hint(),
+            State::Ended | State::Failed(_) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").field("received", &self.account.received).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! Secrets: fetched once from the environment and from files, attached to permitted requests, wiped when no longer held.
+//!
+//! In go the grants' templates; out comes the value for a grant, and only to the door. There is no way to print one.
+
+use bytes::Bytes;
+use hauski_policy::{Grant, SecretPart, SecretTemplate};
+use http::{HeaderName, HeaderValue};
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The values of all grants' secrets.
+#[derive(Default)]
+pub struct Secrets {
+    // A handful: compared, not hashed.
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    template: SecretTemplate,
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+/// A secret that could not be loaded. Names the reference, never a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the entry in line {line} needs {reference}, which {problem}")]
+pub struct MissingSecret {
+    /// The line of the grant in `routing.yaml`.
+    pub line: usize,
+    /// What the policy refers to, such as `${env:OPENAI_API_KEY}`.
+    pub reference: String,
+    /// What is wrong with it.
+    pub problem: SecretProblem,
+}
+
+/// What is wrong with a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretProblem {
+    /// The environment has no such variable, or not in UTF-8.
+    #[error("is not set")]
+    Unset,
+    /// The file can't be read.
+    #[error("can't be read ({0})")]
+    Unreadable(io::ErrorKind),
+    /// There is nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// The header's value would have characters that no header may have, or the header's name is none.
+    #[error("does not make a valid header")]
+    NotAHeader,
+}
+
+impl Secrets {
+    /// Fetches the secrets of all `grants`. `env` looks up a variable, `read_file` a file's content, of which white space at
+    /// the end is cut off.
+    ///
+    /// # Errors
+    /// All that are missing or unusable, in the file's order.
+    pub fn load(
+        grants: &[Arc<Grant>],
+        env: &dyn Fn(&str) -> Option<String>,
+        read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, Vec<MissingSecret>> {
+        let mut secrets = Self::default();
+        let mut missing = Vec::new();
+        for grant in grants {
+            let Some(template) = &grant.secret else { continue };
+            if secrets.entries.iter().any(|entry| entry.template == *template) {
+                continue;
+            }
+            match fetch(template, grant.line, env, read_file) {
+                Ok(entry) => secrets.entries.push(entry),
+                Err(problems) => missing.extend(problems),
+            }
+        }
+        if missing.is_empty() { Ok(secrets) } else { Err(missing) }
+    }
+
+    /// The header that `template` comes to, marked as sensitive; `None` where it was not loaded.
+    pub(crate) fn header(&self, template: &SecretTemplate) -> Option<(HeaderName, HeaderValue)> {
+        let entry = self.entries.iter().find(|entry| entry.template == *template)?;
+        Some((entry.name.clone(), entry.value.clone()))
+    }
+}
+
+/// Only how many there are.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").field("loaded", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
+fn fetch(
+    template: &SecretTemplate,
+    line: usize,
+    env: &dyn Fn(&str) -> Option<String>,
+    read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Entry, Vec<MissingSecret>> {
+    let mut parts = Vec::with_capacity(template.parts.len());
+    let mut missing = Vec::new();
+    for part in &template.parts {
+        match fetch_part(part, env, read_file) {
+            Ok(bytes) => parts.push(bytes),
+            Err(problem) => missing.push(MissingSecret { line, reference: reference(part), problem }),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(missing);
+    }
+    // Of its full size from the start: growing would leave copies behind.
+    let mut value = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| value.extend_from_slice(part));
+    header(template, value).ok_or_else(|| {
+        let references = template.parts.iter().filter(|part| !matches!(part, SecretPart::Text(_))).map(reference);
+        let reference = references.collect::<Vec<_>>().join(" and ");
+        vec![MissingSecret { line, reference, problem: SecretProblem::NotAHeader }]
+    })
+}
+
+/// The value's bytes stay in one place, which is wiped when the last header that shares them is gone.
+fn header(template: &SecretTemplate, value: Zeroizing<Vec<u8>>) -> Option<Entry> {
+    let name = HeaderName::from_bytes(template.header.as_bytes()).ok()?;
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
+    value.set_sensitive(true);
+    Some(Entry { template: template.clone(), name, value })
+}
+
+fn fetch_part(
+    part: &SecretPart,
+    env: &dyn Fn(&str) -> Option<String>,
+    read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Zeroizing<Vec<u8>>, SecretProblem> {
+    let bytes = match part {
+        SecretPart::Text(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
+        SecretPart::Env(name) => Zeroizing::new(env(name).ok_or(SecretProblem::Unset)?.into_bytes()),
+        SecretPart::File(path) => {
+            let content = read_file(Path::new(&**path)).map_err(|error| SecretProblem::Unreadable(error.kind()))?;
+            let mut content = Zeroizing::new(content);
+            let length = content.trim_ascii_end().len();
+            content.truncate(length);
+            content
+        }
+    };
+    if bytes.is_empty() { Err(SecretProblem::Empty) } else { Ok(bytes) }
+}
+
+fn reference(part: &SecretPart) -> String {
+    match part {
+        SecretPart::Text(text) => text.to_string(),
+        SecretPart::Env(name) => format!("`${{env:{name}}}`"),
+        SecretPart::File(path) => format!("`${{file:{path}}}`"),
+    }
+}

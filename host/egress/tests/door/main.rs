@@ -1,0 +1,18 @@
+//! The door from outside: real connections over loopback, raw bytes where bytes matter, a resolver that the test owns.
+
+#[cfg(test)]
+mod clocks;
+#[cfg(test)]
+mod permits;
+#[cfg(test)]
+mod pooling;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod sending;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod upstream;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,238 @@
+//! Which connections are used again, and which never.
+
+use crate::sending::Frames;
+use crate::upstream::{HELLO, Upstream};
+use crate::world::{World, read};
+use bytes::Bytes;
+use hauski_egress::{EgressError, OutboundBody};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+fn world(upstream: &Upstream) -> (World, String) {
+    let url = format!("http://api.test:{}/", upstream.port());
+    let world = World::new(&[&format!(r#"{{ url: "{url}", adapters: [a], network: loopback }}"#)]);
+    world.resolver.set("api.test", &["127.0.0.1"]);
+    (world, format!("GET {url}"))
+}
+
+#[tokio::test]
+async fn a_body_read_to_its_end_gives_the_connection_back() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    for answer in [HELLO, chunked, "HTTP/1.1 204 No Content\r\n\r\n"] {
+        let upstream = Upstream::answering(answer);
+        let (world, url) = world(&upstream);
+        for _ in 0..20 {
+            world.get(&world.caller("a"), &url).await.unwrap();
+        }
+        assert_eq!(upstream.connections(), 1, "{answer:?}");
+        assert_eq!(upstream.requests().len(), 20);
+        assert_eq!(world.log.reused().iter().filter(|reused| **reused).count(), 19);
+    }
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_have_their_own_connections() {
+    let upstream = Upstream::answering(HELLO);
+    let (world, url) = world(&upstream);
+    let caller = world.caller("a");
+    let first = world.send(&caller, &url).await.unwrap();
+    let second = world.send(&caller, &url).await.unwrap();
+    // The first answer's body lies in its last piece: it is given back before that piece is read.
+    assert_eq!(upstream.connections(), 2);
+    assert_eq!(read(first).await.unwrap() + &read(second).await.unwrap(), "hellohello");
+    world.get(&caller, &url).await.unwrap();
+    assert_eq!(upstream.connections(), 2);
+}
+
+#[tokio::test]
+async fn adapters_never_share_connections() {
+    let upstream = Upstream::answering(HELLO);
+    let (world, url) = world(&upstream);
+    for id in ["a", "b", "a", "b"] {
+        world.get(&world.caller(id), &url).await.unwrap();
+    }
+    assert_eq!(upstream.connections(), 2);
+    assert_eq!(world.log.reused(), [false, false, true, true]);
+}
+
+#[tokio::test]
+async fn a_body_that_is_dropped_closes_the_connection() {
+    let upstream = Upstream::start(|conn, _| {
+        conn.request();
+        conn.write("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello");
+        assert!(conn.sees_the_end());
+    });
+    let (world, url) = world(&upstream);
+    let mut response = world.send(&world.caller("a"), &url).await.unwrap();
+    assert_eq!(response.body.read().await.unwrap().unwrap(), "hello");
+    drop(response);
+    tokio::task::yield_now().await;
+    upstream.wait_for_a_close();
+    assert_eq!(world.log.ends(), ["dropped"]);
+    drop(world.send(&world.caller("a"), &url).await);
+    assert_eq!(world.log.reused(), [false, false]);
+}
+
+#[tokio::test]
+async fn a_send_that_is_dropped_closes_the_connection() {
+    let upstream = Upstream::start(|conn, _| {
+        conn.request();
+        assert!(conn.sees_the_end());
+    });
+    let (world, url) = world(&upstream);
+    let caller = world.caller("a");
+    let sending = world.send(&caller, &url);
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(100), sending).await;
+    assert!(waited.is_err());
+    tokio::task::yield_now().await;
+    upstream.wait_for_a_close();
+    assert_eq!(world.log.ends(), ["dropped"]);
+}
+
+/// Closes its first connection as soon as the answer is sent, as a keep-alive time-out would.
+fn stale_upstream() -> Upstream {
+    Upstream::start(|conn, number| {
+        conn.request();
+        conn.write(HELLO);
+        if number > 0 {
+            while conn.request().is_some() {
+                conn.write(HELLO);
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_replaced_once() {
+    let upstream = stale_upstream();
+    let (world, url) = world(&upstream);
+    let caller = world.caller("a");
+    let body = |text: &'static str| OutboundBody::Whole(text.into());
+    let url = url.replace("GET", "POST");
+    read(world.send_body(&caller, &url, body("one")).await.unwrap()).await.unwrap();
+    // The runtime does not run here, so the pool can't know that it was closed.
+    upstream.wait_for_a_close();
+    read(world.send_body(&caller, &url, body("two")).await.unwrap()).await.unwrap();
+    assert_eq!((upstream.connections(), upstream.requests().len()), (2, 2));
+    assert!(upstream.requests()[1].ends_with("\r\n\r\ntwo"));
+    assert_eq!(world.log.finished().len(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_known_to_be_closed_is_not_tried() {
+    let upstream = stale_upstream();
+    let (world, url) = world(&upstream);
+    let caller = world.caller("a");
+    world.get(&caller, &url).await.unwrap();
+    upstream.wait_for_a_close();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    world.get(&caller, &url).await.unwrap();
+    assert_eq!(world.log.reused(), [false, false]);
+}
+
+#[tokio::test]
+async fn what_was_written_is_not_written_again() {
+    let upstream = Upstream::start(|conn, number| {
+        conn.request();
+        conn.write(HELLO);
+        // Takes the second request and closes without an answer.
+        conn.request();
+        assert_eq!(number, 0);
+    });
+    let (world, url) = world(&upstream);
+    let caller = world.caller("a");
+    world.get(&caller, &url).await.unwrap();
+    let got = world.send(&caller, &url).await;
+    assert!(matches!(got, Err(EgressError::Broken(_))), "{got:?}");
+    assert_eq!((upstream.connections(), upstream.requests().len()), (1, 2));
+    assert_eq!(world.log.reused(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_fresh_connection_that_fails_is_not_tried_again() {
+    let upstream = Upstream::start(|_, _| {});
+    let (world, url) = world(&upstream);
+    let got = world.send(&world.caller("a"), &url).await;
+    assert!(matches!(got, Err(EgressError::Broken(_))), "{got:?}");
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_open_connection_is_used_only_if_its_peer_is_permitted_now() {
+    let upstream = Upstream::answering(HELLO);
+    let other = Upstream::start_on(&format!("127.0.0.2:{}", upstream.port()), |conn, _| {
+        while conn.request().is_some() {
+            conn.write(HELLO);
+        }
+    });
+    let (world, url) = world(&upstream);
+    let caller = world.caller("a");
+    for (answer, expected) in
+        [("127.0.0.1", (1, 0)), ("127.0.0.2", (1, 1)), ("127.0.0.1", (1, 1)), ("127.0.0.2 127.0.0.1", (1, 1))]
+    {
+        world.resolver.set("api.test", &[answer]);
+        world.get(&caller, &url).await.unwrap();
+        assert_eq!((upstream.connections(), other.connections()), expected, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_denial_of_the_host_closes_what_is_open_to_it() {
+    let upstream = Upstream::start(|conn, _| {
+        conn.request();
+        conn.write(HELLO);
+        assert!(conn.sees_the_end());
+    });
+    for withdraw in [true, false] {
+        let (mut world, url) = world(&upstream);
+        world.get(&world.caller("a"), &url).await.unwrap();
+        if withdraw {
+            world.grants.clear();
+        } else {
+            world.resolver.set("api.test", &["10.0.0.1"]);
+        }
+        assert!(world.permit(&world.caller("a"), &url).await.unwrap_err().is_denied());
+        tokio::task::yield_now().await;
+        upstream.wait_for_a_close();
+    }
+}
+
+#[tokio::test]
+async fn an_early_answer_ends_the_upload() {
+    let upstream = Upstream::start(|conn, _| {
+        // Only the head: the body never ends.
+        conn.write("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n");
+        while !conn.sees_the_end() {}
+    });
+    let (world, url) = world(&upstream);
+    let (piece, pieces) = mpsc::channel();
+    piece.send(Ok(Frame::data(Bytes::from_static(b"x")))).unwrap();
+    let body = Endless(Mutex::new(pieces));
+    let body = OutboundBody::Stream(body.boxed_unsync());
+    let response = world.send_body(&world.caller("a"), &url.replace("GET", "POST"), body).await.unwrap();
+    assert_eq!(response.status.as_u16(), 413);
+    drop(response);
+    tokio::task::yield_now().await;
+    upstream.wait_for_a_close();
+    drop(Frames(Default::default()));
+}
+
+/// A body whose source falls silent.
+struct Endless(Mutex<mpsc::Receiver<Result<Frame<Bytes>, hauski_egress::BoxError>>>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = hauski_egress::BoxError;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, hauski_egress::BoxError>>> {
+        match self.0.lock().unwrap().try_recv() {
+            Ok(frame) => std::task::Poll::Ready(Some(frame)),
+            Err(_) => std::task::Poll::Pending,
+        }
+    }
+}

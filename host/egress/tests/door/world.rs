@@ -1,0 +1,214 @@
+//! A door with all that stands around it: a policy, a scripted resolver, an observer that writes down what it is told.
+
+use bytes::Bytes;
+use hauski_egress::{
+    Ask, Asked, Caller, CertificateDer, Decision, Destination, Door, EgressError, Exchange, Observer, OutboundBody,
+    Parts, Permit, Resolve, Resolving, Response, Secrets, Shared, Timeouts, Verdict, headers,
+};
+use hauski_policy::{AdapterLimits, Digest, Grant, GrantSet, Routing};
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub struct World {
+    pub door: Door,
+    pub shared: Arc<Shared>,
+    pub resolver: Arc<Scripted>,
+    pub log: Arc<Log>,
+    pub grants: Vec<Arc<Grant>>,
+    pub timeouts: Timeouts,
+    pub fields: Vec<(&'static str, &'static str)>,
+}
+
+impl World {
+    /// `entries` of `egress.allow`, one a line in YAML's flow style.
+    pub fn new(entries: &[&str]) -> Self {
+        Self::with(entries, Vec::new())
+    }
+
+    pub fn with(entries: &[&str], extra_roots: Vec<CertificateDer<'static>>) -> Self {
+        let grants = grants(entries);
+        let (resolver, log) = (Arc::new(Scripted::default()), Arc::new(Log::default()));
+        let env = |name: &str| (name == "KEY").then(|| "sk-12345".to_owned());
+        let secrets = Secrets::load(&grants, &env, &|_| Err(io::ErrorKind::NotFound.into())).unwrap();
+        let parts = Parts { resolver: resolver.clone(), observer: log.clone(), secrets, extra_roots };
+        let shared = Arc::new(Shared::new(parts).unwrap());
+        let door = Door::new(shared.clone());
+        Self { door, shared, resolver, log, grants, timeouts: Timeouts::default(), fields: Vec::new() }
+    }
+
+    pub fn caller(&self, id: &str) -> Caller {
+        self.caller_under(id, limits())
+    }
+
+    pub fn caller_under(&self, id: &str, limits: AdapterLimits) -> Caller {
+        let (id, digest) = (id.parse().unwrap(), Digest::from_bytes([7; 32]));
+        Caller::new(id, digest, GrantSet::of(&self.grants, &"a".parse().unwrap(), &digest), limits)
+    }
+
+    /// `request` is method and URL.
+    pub async fn permit(&self, caller: &Caller, request: &str) -> Result<Permit, EgressError> {
+        let (method, url) = request.split_once(' ').unwrap();
+        let to = Destination::Url(url);
+        self.door.permit(caller, Ask { request_id: &"r-1".into(), method, to, timeouts: self.timeouts }).await
+    }
+
+    pub async fn send(&self, caller: &Caller, request: &str) -> Result<Response, EgressError> {
+        self.send_body(caller, request, OutboundBody::Whole(Bytes::new())).await
+    }
+
+    pub async fn send_body(&self, caller: &Caller, request: &str, body: OutboundBody) -> Result<Response, EgressError> {
+        let permit = self.permit(caller, request).await?;
+        let fields = headers::from_pairs(self.fields.iter().map(|(n, v)| (*n, v.as_bytes())))?;
+        self.door.send(permit, fields, body).await
+    }
+
+    /// Sends and reads to the end.
+    pub async fn get(&self, caller: &Caller, request: &str) -> Result<String, EgressError> {
+        read(self.send(caller, request).await?).await
+    }
+}
+
+pub async fn read(mut response: Response) -> Result<String, EgressError> {
+    let mut text = String::new();
+    while let Some(piece) = response.body.read().await? {
+        assert!(!piece.is_empty());
+        text.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    Ok(text)
+}
+
+pub fn grants(entries: &[&str]) -> Vec<Arc<Grant>> {
+    let allow: String = entries.iter().map(|entry| format!("    - {entry}\n")).collect();
+    let allow = if allow.is_empty() { " []\n".to_owned() } else { format!("\n{allow}") };
+    let file = format!(
+        "egress:\n  default: deny\n  allow:{allow}routing: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n"
+    );
+    Routing::parse("routing.yaml", file.as_bytes()).unwrap_or_else(|e| panic!("{}", e.render(false))).value.grants
+}
+
+/// Long enough for a busy machine.
+pub fn limits() -> AdapterLimits {
+    let long = Duration::from_secs(20);
+    AdapterLimits {
+        memory_bytes: 1 << 26,
+        cpu: long,
+        instances: 1,
+        connect: long,
+        first_token: long,
+        idle: long,
+        total: 2 * long,
+        response_bytes: 1 << 20,
+    }
+}
+
+#[derive(Clone)]
+pub enum Answer {
+    Addresses(Vec<IpAddr>),
+    Fails,
+    Hangs,
+}
+
+/// Answers each name with the next of its answers; the last one stays.
+#[derive(Default)]
+pub struct Scripted {
+    names: Mutex<HashMap<String, Vec<Answer>>>,
+    asked: AtomicUsize,
+}
+
+impl Scripted {
+    /// `answers` are texts of addresses, separated by spaces.
+    pub fn set(&self, name: &str, answers: &[&str]) {
+        let parse = |text: &&str| Answer::Addresses(text.split_whitespace().map(|a| a.parse().unwrap()).collect());
+        self.set_raw(name, answers.iter().map(parse).collect());
+    }
+
+    pub fn set_raw(&self, name: &str, answers: Vec<Answer>) {
+        self.names.lock().unwrap().insert(name.to_owned(), answers);
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Resolve for Scripted {
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let mut names = self.names.lock().unwrap();
+        let answer = match names.get_mut(name) {
+            Some(answers) if answers.len() > 1 => answers.remove(0),
+            Some(answers) => answers[0].clone(),
+            None => Answer::Fails,
+        };
+        Box::pin(async move {
+            match answer {
+                Answer::Addresses(addresses) => Ok(addresses),
+                Answer::Fails => Err(io::ErrorKind::NotFound.into()),
+                Answer::Hangs => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// What the observer was told, one text each.
+#[derive(Default)]
+pub struct Log {
+    decided: Mutex<Vec<String>>,
+    finished: Mutex<Vec<Finished>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    pub status: Option<u16>,
+    pub end: &'static str,
+    pub reused: bool,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+}
+
+impl Log {
+    pub fn decided(&self) -> Vec<String> {
+        self.decided.lock().unwrap().clone()
+    }
+
+    pub fn finished(&self) -> Vec<Finished> {
+        self.finished.lock().unwrap().clone()
+    }
+
+    pub fn ends(&self) -> Vec<&'static str> {
+        self.finished().into_iter().map(|finished| finished.end).collect()
+    }
+
+    pub fn reused(&self) -> Vec<bool> {
+        self.finished().into_iter().map(|finished| finished.reused).collect()
+    }
+}
+
+impl Observer for Log {
+    fn decided(&self, decision: &Decision<'_>) {
+        let what = match decision.verdict {
+            Verdict::Allowed(grant) => format!("line {}", grant.line),
+            Verdict::Denied(denied) => denied.code().to_owned(),
+            Verdict::Unresolved(error) => error.code().to_owned(),
+        };
+        let text = if matches!(decision.asked, Asked::Text(_)) { " (text)" } else { "" };
+        assert_eq!(&**decision.request_id, "r-1");
+        let line = format!("{}: {}{text}: {what}", decision.caller.id(), decision.asked);
+        self.decided.lock().unwrap().push(line);
+    }
+
+    fn finished(&self, exchange: &Exchange<'_>) {
+        assert!(exchange.first_byte.is_none_or(|first| first <= exchange.duration));
+        self.finished.lock().unwrap().push(Finished {
+            status: exchange.status.map(|status| status.as_u16()),
+            end: exchange.end.code(),
+            reused: exchange.reused,
+            bytes_out: exchange.bytes_out,
+            bytes_in: exchange.bytes_in,
+        });
+    }
+}

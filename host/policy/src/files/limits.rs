@@ -1,0 +1,286 @@
+//! `limits.yaml`: latency budgets, and what clients and adapters may use.
+
+use super::grant::AdapterIdText;
+use crate::diagnostics::{Diagnostics, Parsed};
+use crate::id::AdapterId;
+use crate::limits::{AdapterLimits, LatencyBudgets, Limits, ServerLimits};
+use crate::node::{Node, Value};
+use crate::raw::{Field, FromNode, raw};
+use crate::reader::{Reader, Step};
+use crate::scalar::{Grammar, Whole};
+use crate::yaml;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MIB: u64 = 1024 * 1024;
+
+type MemoryMib = Whole<1, 4096>;
+type Millis = Whole<1, 86_400_000>;
+type Instances = Whole<1, 100_000>;
+type BodyMib = Whole<1, 4096>;
+
+raw! {
+    /// Budgets and limits. All of them are required: the code has no defaults.
+    #[schemars(rename = "Limits")]
+    pub(super) struct RawLimits {
+        required {
+            /// What the load tests are held to; nothing is cut off by it.
+            latency: RawLatency = "{ llm_p95_ms: 400 }",
+            /// What the front takes from its clients.
+            server: RawServer = "{ request_mib: 32, request_seconds: 60, connections: 4096, shutdown_seconds: 30 }",
+            /// What one request may use of an adapter and of the network behind it.
+            adapters: RawAdapters = "{ defaults: { ... } }",
+        }
+        optional {}
+    }
+}
+
+raw! {
+    /// What the load tests are held to; nothing is cut off by it.
+    #[schemars(rename = "Latency")]
+    pub(super) struct RawLatency {
+        required {
+            /// The 95th percentile of a chat completion's duration, in milliseconds.
+            llm_p95_ms: Millis = "400",
+        }
+        optional {}
+    }
+}
+
+raw! {
+    /// What the front takes from its clients.
+    #[schemars(rename = "Server")]
+    pub(super) struct RawServer {
+        required {
+            /// The largest request body, in MiB.
+            request_mib: Whole<1, 1024> = "32",
+            /// How long a client may take to send its request, in seconds.
+            request_seconds: Whole<1, 3600> = "60",
+            /// The most connections at once.
+            connections: Whole<1, 1_000_000> = "4096",
+            /// How long running answers may go on after the signal to stop, in seconds.
+            shutdown_seconds: Whole<0, 3600> = "30",
+        }
+        optional {}
+    }
+}
+
+raw! {
+    /// What one request may use of an adapter and of the network behind it.
+    #[schemars(rename = "Adapters")]
+    pub(super) struct RawAdapters {
+        required {
+            /// For all adapters.
+            defaults: RawDefaults = "{ ... }",
+        }
+        optional {
+            /// For single adapters, by id: any of the keys of `defaults`.
+            overrides: Overrides,
+        }
+    }
+}
+
+/// The limits of adapters: `defaults` has all of them, `overrides` any.
+macro_rules! adapter_limits {
+    ($($(#[$meta:meta])* $key:ident: $type:ty = $example:literal,)*) => {
+        raw! {
+            /// The limits of all adapters.
+            #[schemars(rename = "AdapterLimits")]
+            pub(super) struct RawDefaults {
+                required { $($(#[$meta])* $key: $type = $example,)* }
+                optional {}
+            }
+        }
+        raw! {
+            /// The limits of one adapter, where they are not those of all.
+            #[schemars(rename = "AdapterOverride")]
+            pub(super) struct RawOverride {
+                required {}
+                optional { $($(#[$meta])* $key: $type,)* }
+            }
+        }
+    };
+}
+adapter_limits! {
+    /// The most linear memory, in MiB.
+    memory_mib: MemoryMib = "64",
+    /// The most time on a processor, in milliseconds.
+    cpu_ms: Millis = "5000",
+    /// The most requests at once.
+    instances: Instances = "256",
+    /// From the dial to an established connection, TLS included, in milliseconds.
+    connect_ms: Millis = "5000",
+    /// From the request to the first byte of the provider's answer, in milliseconds.
+    first_token_ms: Millis = "120000",
+    /// Between two pieces of the provider's answer, in milliseconds.
+    idle_ms: Millis = "60000",
+    /// The whole request, in milliseconds.
+    total_ms: Millis = "600000",
+    /// The largest body of a provider's answer, in MiB.
+    response_mib: BodyMib = "64",
+}
+
+/// Single adapters and their limits.
+#[derive(Debug)]
+pub(super) struct Overrides(Vec<(AdapterId, RawOverride)>);
+
+impl FromNode for Overrides {
+    fn from_node(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            reader
+                .wrong_type(node, "a map")
+                .help("write a map of adapters' ids, such as `{ ollama: { total_ms: 900000 } }`");
+            return None;
+        };
+        let mut list = Vec::new();
+        for (key, child) in entries {
+            let raw = reader.within(Step::Key(key.text.clone()), |reader| RawOverride::from_node(child, reader));
+            match AdapterIdText::parse(&key.text) {
+                Ok(id) => list.extend(raw.map(|raw| (id.0, raw))),
+                Err(fault) => {
+                    reader.error(fault.code, &key.span, fault.message).help(fault.help);
+                }
+            }
+        }
+        Some(Self(list))
+    }
+}
+
+impl JsonSchema for Overrides {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Overrides".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "propertyNames": { "pattern": AdapterIdText::PATTERN },
+            "additionalProperties": generator.subschema_for::<RawOverride>(),
+        })
+    }
+}
+
+impl Limits {
+    /// Parses the text of `file`, whose name is for diagnostics only.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(file: &str, text: &[u8]) -> Result<Parsed<Self>, Diagnostics> {
+        let (mut reader, root) = yaml::parse(file, text);
+        let value = root.and_then(|root| RawLimits::from_node(&root, &mut reader)?.validate());
+        reader.finish(value)
+    }
+
+    /// The limits in the shape of the file; each override with all of its limits.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let overrides = self.overrides.iter().map(|(id, limits)| (id.to_string(), adapter_to_json(limits)));
+        json!({
+            "latency": { "llm_p95_ms": millis(self.latency.llm_p95) },
+            "server": {
+                "request_mib": self.server.request_bytes as u64 / MIB,
+                "request_seconds": self.server.request_time.as_secs(),
+                "connections": self.server.connections,
+                "shutdown_seconds": self.server.shutdown.as_secs(),
+            },
+            "adapters": {
+                "defaults": adapter_to_json(&self.defaults),
+                "overrides": overrides.collect::<serde_json::Map<_, _>>(),
+            },
+        })
+    }
+}
+
+/// As [`Limits::to_json`].
+impl Serialize for Limits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+fn adapter_to_json(limits: &AdapterLimits) -> serde_json::Value {
+    json!({
+        "memory_mib": limits.memory_bytes as u64 / MIB,
+        "cpu_ms": millis(limits.cpu),
+        "instances": limits.instances,
+        "connect_ms": millis(limits.connect),
+        "first_token_ms": millis(limits.first_token),
+        "idle_ms": millis(limits.idle),
+        "total_ms": millis(limits.total),
+        "response_mib": limits.response_bytes / MIB,
+    })
+}
+
+impl RawLimits {
+    fn validate(self) -> Option<Limits> {
+        let (server, adapters) = (self.server.get()?, self.adapters.get()?);
+        let defaults = adapters.defaults.get()?.validate()?;
+        let overrides = adapters.overrides.get().map(|all| all.0).unwrap_or_default();
+        let overrides: BTreeMap<_, _> = overrides.into_iter().map(|(id, raw)| (id, raw.over(&defaults))).collect();
+        Some(Limits {
+            latency: LatencyBudgets { llm_p95: duration(self.latency.get()?.llm_p95_ms)? },
+            server: ServerLimits {
+                request_bytes: bytes(server.request_mib)?,
+                request_time: Duration::from_secs(server.request_seconds.get()?.0),
+                connections: count(server.connections)?,
+                shutdown: Duration::from_secs(server.shutdown_seconds.get()?.0),
+            },
+            defaults,
+            overrides,
+        })
+    }
+}
+
+impl RawDefaults {
+    fn validate(self) -> Option<AdapterLimits> {
+        Some(AdapterLimits {
+            memory_bytes: bytes(self.memory_mib)?,
+            cpu: duration(self.cpu_ms)?,
+            instances: count(self.instances)?,
+            connect: duration(self.connect_ms)?,
+            first_token: duration(self.first_token_ms)?,
+            idle: duration(self.idle_ms)?,
+            total: duration(self.total_ms)?,
+            response_bytes: self.response_mib.get()?.0 * MIB,
+        })
+    }
+}
+
+impl RawOverride {
+    fn over(self, defaults: &AdapterLimits) -> AdapterLimits {
+        AdapterLimits {
+            memory_bytes: bytes(self.memory_mib).unwrap_or(defaults.memory_bytes),
+            cpu: duration(self.cpu_ms).unwrap_or(defaults.cpu),
+            instances: count(self.instances).unwrap_or(defaults.instances),
+            connect: duration(self.connect_ms).unwrap_or(defaults.connect),
+            first_token: duration(self.first_token_ms).unwrap_or(defaults.first_token),
+            idle: duration(self.idle_ms).unwrap_or(defaults.idle),
+            total: duration(self.total_ms).unwrap_or(defaults.total),
+            response_bytes: self.response_mib.get().map_or(defaults.response_bytes, |mib| mib.0 * MIB),
+        }
+    }
+}
+
+fn duration(field: Field<Millis>) -> Option<Duration> {
+    field.get().map(|millis| Duration::from_millis(millis.0))
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_secs() * 1000 + u64::from(duration.subsec_millis())
+}
+
+fn count<const MIN: u64, const MAX: u64>(field: Field<Whole<MIN, MAX>>) -> Option<usize> {
+    usize::try_from(field.get()?.0).ok()
+}
+
+fn bytes<const MIN: u64, const MAX: u64>(field: Field<Whole<MIN, MAX>>) -> Option<usize> {
+    usize::try_from(field.get()?.0 * MIB).ok()
+}

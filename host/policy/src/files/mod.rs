@@ -1,0 +1,10 @@
+//! The policy files: each with its raw form, its validation, and its valid form as JSON in the shape of the file.
+
+mod grant;
+mod limits;
+mod models;
+mod routing;
+pub(crate) mod schema;
+mod secret;
+
+pub use routing::Routing;

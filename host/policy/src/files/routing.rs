@@ -1,0 +1,244 @@
+//! `routing.yaml`: what adapters may reach, and what is preferred.
+
+use super::grant::{self, RawEntry};
+use crate::diagnostics::{Diagnostics, Parsed};
+use crate::grant::Grant;
+use crate::node::{Node, Value};
+use crate::raw::{FromNode, raw};
+use crate::reader::Reader;
+use crate::scalar::{Word, Words};
+use crate::yaml;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// `routing.yaml` in its valid form.
+#[derive(Clone, Debug)]
+pub struct Routing {
+    /// The entries of `egress.allow`, in the file's order. All else is denied.
+    pub grants: Vec<Arc<Grant>>,
+    /// Whether a local model goes before one that is not, where both could answer.
+    pub prefer_local: bool,
+    /// Whether a model that is not local may answer where no local one can.
+    pub cloud_fallback: bool,
+}
+
+raw! {
+    /// What adapters may reach, and which models are preferred.
+    #[schemars(rename = "Routing")]
+    pub(super) struct RawRouting {
+        required {
+            /// What adapters may reach. Stands first, so that a file that was cut off is noticed.
+            egress: RawEgress = "{ default: deny, allow: [] }",
+            /// Which models are preferred.
+            routing: RawPreferences = "{ prefer_local: true, cloud_fallback: { enabled: false } }",
+        }
+        optional {}
+    }
+}
+
+raw! {
+    /// What adapters may reach.
+    #[schemars(rename = "Egress")]
+    pub(super) struct RawEgress {
+        required {
+            /// What happens to a request that no entry covers.
+            default: Word<Deny> = "deny",
+            /// The entries. An empty list grants nothing.
+            allow: Vec<RawEntry> = "[]",
+        }
+        optional {}
+    }
+}
+
+raw! {
+    /// Which models are preferred.
+    #[schemars(rename = "Preferences")]
+    pub(super) struct RawPreferences {
+        required {
+            /// Whether a local model goes before one that is not, where both could answer.
+            prefer_local: bool = "true",
+            /// What happens where no local model can answer.
+            cloud_fallback: RawFallback = "{ enabled: false }",
+        }
+        optional {
+            /// Not supported yet: only the empty list.
+            #[expect(dead_code, reason = "there is nothing in it; it is read for its diagnostics")]
+            routes: NoRoutes,
+        }
+    }
+}
+
+raw! {
+    /// What happens where no local model can answer.
+    #[schemars(rename = "CloudFallback")]
+    pub(super) struct RawFallback {
+        required {
+            /// Whether a model that is not local may answer then.
+            enabled: bool = "false",
+        }
+        optional {}
+    }
+}
+
+/// The only default there is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deny;
+
+impl Words for Deny {
+    const WORDS: &'static [(&'static str, Self)] = &[("deny", Self)];
+}
+
+/// The empty list of routes.
+#[derive(Debug)]
+pub(super) struct NoRoutes;
+
+impl FromNode for NoRoutes {
+    fn from_node(node: &Node, reader: &mut Reader) -> Option<Self> {
+        if matches!(&node.value, Value::List(items) if items.is_empty()) {
+            return Some(Self);
+        }
+        let message = format!("{} can only be the empty list so far", reader.here());
+        reader
+            .error("routes-unsupported", &node.span, message)
+            .help("write `[]`, and name each model's adapter in `models.yml`");
+        None
+    }
+}
+
+impl JsonSchema for NoRoutes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NoRoutes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "maxItems": 0 })
+    }
+}
+
+impl Routing {
+    /// Parses the text of `file`, whose name is for diagnostics only.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(file: &str, text: &[u8]) -> Result<Parsed<Self>, Diagnostics> {
+        let (mut reader, root) = yaml::parse(file, text);
+        let value = root.and_then(|root| {
+            hide_secrets(&root, &mut reader);
+            check_order(&root, &mut reader);
+            RawRouting::from_node(&root, &mut reader)?.validate(&mut reader)
+        });
+        reader.finish(value)
+    }
+
+    /// The policy in the shape of the file. Of secrets it has headers and references.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({
+            "egress": {
+                "default": "deny",
+                "allow": self.grants.iter().map(|grant| grant::to_json(grant)).collect::<Vec<_>>(),
+            },
+            "routing": {
+                "prefer_local": self.prefer_local,
+                "cloud_fallback": { "enabled": self.cloud_fallback },
+                "routes": [],
+            },
+        })
+    }
+}
+
+/// As [`Routing::to_json`].
+impl Serialize for Routing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl RawRouting {
+    fn validate(self, reader: &mut Reader) -> Option<Routing> {
+        let grants = self.egress.get().and_then(|egress| egress.validate(reader));
+        let preferences = self.routing.get()?;
+        let cloud_fallback = preferences.cloud_fallback.get().and_then(|fallback| fallback.enabled.get());
+        Some(Routing {
+            grants: grants?,
+            prefer_local: preferences.prefer_local.get()?,
+            cloud_fallback: cloud_fallback?,
+        })
+    }
+}
+
+impl RawEgress {
+    fn validate(self, reader: &mut Reader) -> Option<Vec<Arc<Grant>>> {
+        let mut seen = HashMap::new();
+        let mut grants = Vec::new();
+        for entry in self.allow.get()? {
+            let Some((grant, span)) = entry.validate(reader) else { continue };
+            if let Some(line) = seen.insert(identity(&grant), grant.line) {
+                let message = format!("the entry says the same as the one on line {line}");
+                reader.error("duplicate-entry", &span, message).help("delete one of the two");
+            }
+            grants.push(Arc::new(grant));
+        }
+        self.default.get().map(|Word(Deny)| grants)
+    }
+}
+
+/// What two entries share that say the same, however they are written.
+fn identity(grant: &Grant) -> String {
+    let mut methods = grant.methods.clone();
+    methods.sort_unstable();
+    let adapters = grant.adapters.as_ref().map(|refs| {
+        let mut names: Vec<_> = refs.iter().map(|r| (&r.id, r.digest)).collect();
+        names.sort_unstable();
+        names
+    });
+    format!("{grant} {methods:?} {adapters:?} {:?} {:?} {:?}", grant.network, grant.secret, grant.expires)
+}
+
+/// A file that is cut off within its last section could grant more than the whole: an entry without its `adapters`. So the last
+/// section is one in which nothing is granted and whose keys are required.
+fn check_order(root: &Node, reader: &mut Reader) {
+    let Value::Map(entries) = &root.value else { return };
+    let at = |name| entries.iter().position(|(key, _)| &*key.text == name);
+    if let (Some(egress), Some(routing)) = (at("egress"), at("routing"))
+        && routing < egress
+    {
+        reader
+            .error(
+                "egress-last",
+                &entries[egress].0.span,
+                "`egress` stands after `routing`, so a file that was cut off could grant more",
+            )
+            .help("write `egress` first: the required keys after it show that the file is whole");
+    }
+}
+
+/// Nothing of what stands in a `secret` but the header's name may be shown: it may be the secret itself.
+fn hide_secrets(node: &Node, reader: &mut Reader) {
+    let children: Vec<(&str, &Node)> = match &node.value {
+        Value::Map(entries) => entries.iter().map(|(key, child)| (&*key.text, child)).collect(),
+        Value::List(items) => items.iter().map(|item| ("", item)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => return,
+    };
+    for (key, child) in children {
+        if key == "secret" { hide(child, reader) } else { hide_secrets(child, reader) }
+    }
+}
+
+fn hide(node: &Node, reader: &mut Reader) {
+    match &node.value {
+        Value::Map(entries) => {
+            entries.iter().filter(|(key, _)| &*key.text != "header").for_each(|(_, child)| hide(child, reader));
+        }
+        Value::List(items) => items.iter().for_each(|item| hide(item, reader)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => reader.source.hide(&node.span),
+    }
+}

@@ -1,0 +1,36 @@
+//! Policy: the files in `policies/` become values here, and the decisions over them are taken here.
+//!
+//! In go texts of YAML files and requests' targets; out come valid policies, diagnostics and decisions. Nothing here does
+//! I/O, reads a clock or knows the sandbox or the server: what is decided can be tested as a table.
+
+pub mod address;
+mod diagnostics;
+mod files;
+mod grant;
+mod grant_url;
+mod host;
+mod id;
+mod limits;
+mod models;
+mod node;
+mod raw;
+mod reader;
+mod render;
+mod scalar;
+mod secret;
+mod source;
+mod suggest;
+mod target;
+mod yaml;
+
+pub use address::AddressClass;
+pub use diagnostics::{Diagnostic, Diagnostics, Parsed, Severity};
+pub use files::Routing;
+pub use files::schema::schemas;
+pub use grant::{AdapterRef, Denial, Grant, GrantSet, HostPattern, Locality, Network, PathPrefix};
+pub use host::{Host, InvalidHost};
+pub use id::{AdapterId, Digest, InvalidAdapterId, InvalidDigest};
+pub use limits::{AdapterLimits, LatencyBudgets, Limits, ServerLimits};
+pub use models::{Model, Models};
+pub use secret::{SecretPart, SecretTemplate};
+pub use target::{InvalidTarget, Method, Scheme, Target};

@@ -1,0 +1,70 @@
+//! The limits of `limits.yaml` in their valid form. All are set: there are no defaults in the code.
+
+use crate::id::AdapterId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Budgets and limits.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// What the load tests are held to.
+    pub latency: LatencyBudgets,
+    /// What the front takes from its clients.
+    pub server: ServerLimits,
+    pub(crate) defaults: AdapterLimits,
+    pub(crate) overrides: BTreeMap<AdapterId, AdapterLimits>,
+}
+
+impl Limits {
+    /// The limits of one adapter.
+    #[must_use]
+    pub fn adapter(&self, id: &AdapterId) -> &AdapterLimits {
+        self.overrides.get(id).unwrap_or(&self.defaults)
+    }
+
+    /// The limits of each adapter, the defaults first: for what must hold for all of them.
+    pub fn adapters(&self) -> impl Iterator<Item = &AdapterLimits> {
+        std::iter::once(&self.defaults).chain(self.overrides.values())
+    }
+}
+
+/// Latency budgets that a CI gate checks; nothing is cut off by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LatencyBudgets {
+    /// The 95th percentile of a chat completion's duration.
+    pub llm_p95: Duration,
+}
+
+/// What the front takes from its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// The largest request body, in bytes.
+    pub request_bytes: usize,
+    /// How long a client may take to send its request's head and body.
+    pub request_time: Duration,
+    /// The most connections at once.
+    pub connections: usize,
+    /// How long running answers may go on after the signal to stop.
+    pub shutdown: Duration,
+}
+
+/// What one request may use of an adapter and of the network behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdapterLimits {
+    /// The most linear memory, in bytes.
+    pub memory_bytes: usize,
+    /// The most time on a processor.
+    pub cpu: Duration,
+    /// The most requests at once.
+    pub instances: usize,
+    /// From the dial to an established connection, TLS included.
+    pub connect: Duration,
+    /// From the request to the first byte of the provider's answer.
+    pub first_token: Duration,
+    /// Between two pieces of the provider's answer.
+    pub idle: Duration,
+    /// The whole request.
+    pub total: Duration,
+    /// The largest body of a provider's answer, in bytes.
+    pub response_bytes: u64,
+}

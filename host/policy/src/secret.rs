@@ -1,0 +1,21 @@
+//! Where a secret comes from: the text of `secret.value` with its references. The secret itself is never here.
+
+/// A header whose value holds secrets that the egress door fetches and attaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretTemplate {
+    /// The header field's name, in lower case.
+    pub header: Box<str>,
+    /// The value's parts, in order. At least one of them is a reference.
+    pub parts: Vec<SecretPart>,
+}
+
+/// A part of a secret header's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPart {
+    /// Plain text, such as `Bearer `.
+    Text(Box<str>),
+    /// `${env:NAME}`: the value of an environment variable.
+    Env(Box<str>),
+    /// `${file:PATH}`: the content of a file, without white space at its end.
+    File(Box<str>),
+}

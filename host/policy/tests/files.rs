@@ -1,0 +1,174 @@
+//! The other files: `models.yml`, `limits.yaml`, and what is shipped in `policies/`.
+
+use hauski_policy::{Limits, Models, Routing, schemas};
+use std::time::Duration;
+
+fn shipped(name: &str) -> String {
+    std::fs::read_to_string(path(name)).unwrap()
+}
+
+fn path(name: &str) -> String {
+    format!("{}/../../policies/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[track_caller]
+fn models(text: &str) -> Models {
+    Models::parse("models.yml", text.as_bytes()).unwrap_or_else(|error| panic!("{text}\n{error}")).value
+}
+
+/// The codes of what is found in a `models.yml` with this model.
+#[track_caller]
+fn check_model(model: &str, expected: &[&str]) {
+    let text = format!("models:\n  - {model}\n");
+    let found = Models::parse("models.yml", text.as_bytes()).map_or_else(|errors| errors, |parsed| parsed.warnings);
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), expected, "{model}");
+}
+
+/// The codes of what is found in the shipped `limits.yaml` with a part replaced.
+#[track_caller]
+fn check_limits(part: &str, by: &str, expected: &[&str]) {
+    let text = shipped("limits.yaml");
+    assert!(text.contains(part), "{part}");
+    let found = Limits::parse("limits.yaml", text.replace(part, by).as_bytes())
+        .map_or_else(|errors| errors, |parsed| parsed.warnings);
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), expected, "{by}");
+}
+
+#[test]
+fn the_original_models() {
+    let models = models("models:\n  - id: demo\n    path: /tmp/demo.gguf\n    vram_min_gb: 4\n    canary: true\n");
+    let demo = models.get("demo").unwrap();
+    assert_eq!((demo.path.as_deref(), demo.vram_min_gb, demo.canary), (Some("/tmp/demo.gguf"), Some(4.0), true));
+    assert!(demo.adapter.is_none() && demo.config.is_empty());
+    assert_eq!(demo.upstream_name(), "demo");
+}
+
+#[test]
+fn config_keeps_every_digit() {
+    let models = models(
+        "models:\n  - id: a/b:c@1\n    adapter: x\n    upstream: \"llama3.1:8b\"\n    config: { int: 9007199254740993, float: 1.10, \
+         list: [1, { x: ~ }], text: \"a\\\"\\n\", yes: yes, day: 2027-01-31, max_tokens: 5 }\n",
+    );
+    let model = models.get("a/b:c@1").unwrap();
+    assert_eq!(model.upstream_name(), "llama3.1:8b");
+    let config: Vec<_> = model.config.iter().map(|(key, text)| format!("{key}={text}")).collect();
+    assert_eq!(
+        config.join(" "),
+        r#"day="2027-01-31" float=1.10 int=9007199254740993 list=[1,{"x":null}] max_tokens=5 text="a\"\n" yes="yes""#
+    );
+}
+
+#[test]
+fn models_that_are_refused() {
+    check_model("{ id: a }", &[]);
+    check_model("{ path: /a }", &["missing-key"]);
+    for id in ["\"\"", "\"a b\"", "ä", "\"a\\n\"", "\"a,b\"", &"a".repeat(129)] {
+        check_model(&format!("{{ id: {id} }}"), &["model-id-invalid"]);
+    }
+    check_model(&format!("{{ id: {} }}", "a".repeat(128)), &[]);
+    check_model("{ id: a }\n  - { id: a }", &["duplicate-model"]);
+    for (number, expected) in [
+        ("0", "out-of-range"),
+        ("-1", "out-of-range"),
+        ("1e999", "out-of-range"),
+        ("\"4\"", "wrong-type"),
+        (".nan", "ambiguous-number"),
+    ] {
+        check_model(&format!("{{ id: a, vram_min_gb: {number} }}"), &[expected]);
+    }
+    check_model("{ id: a, vram_min_gb: 4.5 }", &[]);
+    check_model("{ id: a, canary: yes }", &["wrong-type"]);
+    check_model("{ id: a, path: ~ }", &["missing-value"]);
+    check_model("{ id: a, path: \"\" }", &["text-invalid"]);
+    check_model("{ id: a, upstream: b }", &["adapter-missing"]);
+    check_model("{ id: a, config: { x: 1 } }", &["adapter-missing"]);
+    check_model("{ id: a, adapter: ../x }", &["adapter-invalid"]);
+    check_model("{ id: a, adapter: x, config: [] }", &["wrong-type"]);
+    check_model("{ id: a, adapter: x, config: { api_key: sk-1 } }", &["secret-in-config"]);
+    check_model("{ id: a, adaptor: x, upstream: b }", &["unknown-key"]);
+}
+
+#[test]
+fn the_shipped_limits() {
+    let text = shipped("limits.yaml");
+    let limits = Limits::parse("limits.yaml", text.as_bytes()).unwrap().value;
+    assert_eq!(limits.latency.llm_p95, Duration::from_millis(400));
+    assert_eq!((limits.server.request_bytes, limits.server.connections), (32 << 20, 4096));
+    let any = limits.adapter(&"any".parse().unwrap());
+    assert_eq!((any.memory_bytes, any.instances, any.response_bytes), (64 << 20, 256, 64 << 20));
+    assert_eq!((any.cpu, any.total), (Duration::from_secs(5), Duration::from_secs(600)));
+    insta::assert_snapshot!("limits_shown", serde_json::to_string_pretty(&limits).unwrap());
+}
+
+#[test]
+fn overrides() {
+    let text =
+        shipped("limits.yaml").replace("overrides: {}", "overrides: { ollama: { memory_mib: 256, total_ms: 1500 } }");
+    let limits = Limits::parse("limits.yaml", text.as_bytes()).unwrap().value;
+    let ollama = limits.adapter(&"ollama".parse().unwrap());
+    assert_eq!((ollama.memory_bytes, ollama.total), (256 << 20, Duration::from_millis(1500)));
+    assert_eq!(ollama.instances, 256);
+    assert_eq!(limits.adapters().count(), 2);
+    let shown = limits.to_json().to_string();
+    assert_eq!(Limits::parse("limits.yaml", shown.as_bytes()).unwrap().value.to_json().to_string(), shown);
+}
+
+#[test]
+fn limits_that_are_refused() {
+    check_limits("  overrides: {}", "", &[]);
+    check_limits("overrides: {}", "overrides: { Ollama: {} }", &["adapter-invalid"]);
+    check_limits("overrides: {}", "overrides: { a: { memory: 1 } }", &["unknown-key"]);
+    check_limits("overrides: {}", "overrides:", &["missing-value"]);
+    check_limits("memory_mib: 64", "memory_mib: 0", &["out-of-range"]);
+    check_limits("memory_mib: 64", "memory_mib: 4097", &["out-of-range"]);
+    check_limits("memory_mib: 64", "memory_mib: 64.5", &["out-of-range"]);
+    check_limits("memory_mib: 64", "memory_mib: -64", &["out-of-range"]);
+    check_limits("memory_mib: 64", "memory_mib: 064", &["ambiguous-number"]);
+    check_limits("memory_mib: 64", "memory_mib: 64MiB", &["wrong-type"]);
+    check_limits("memory_mib: 64", "# memory_mib: 64", &["missing-key"]);
+    check_limits("shutdown_seconds: 30", "shutdown_seconds: 0", &[]);
+    check_limits("llm_p95_ms: 400", "llm_p99_ms: 400", &["unknown-key"]);
+}
+
+#[test]
+fn what_is_shipped_has_no_warnings() {
+    let found = [
+        Routing::parse("routing.yaml", shipped("routing.yaml").as_bytes()).unwrap().warnings,
+        Models::parse("models.yml", shipped("models.yml").as_bytes()).unwrap().warnings,
+        Limits::parse("limits.yaml", shipped("limits.yaml").as_bytes()).unwrap().warnings,
+    ];
+    found.iter().for_each(|warnings| assert!(warnings.is_empty(), "{warnings}"));
+}
+
+/// Who takes the `#` from an example gets a policy that works.
+#[test]
+fn commented_examples_are_right() {
+    let uncomment = |text: &str, marker: &str| {
+        let lines =
+            text.lines().map(|line| line.strip_prefix(marker).map_or(line.to_owned(), |rest| format!("  {rest}")));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let routing =
+        shipped("routing.yaml").replace("allow: []", "allow:").replace("  # Delete the `[]` and write entries:\n", "");
+    let routing = Routing::parse("routing.yaml", uncomment(&routing, "  # ").as_bytes()).unwrap();
+    assert!(routing.warnings.is_empty(), "{}", routing.warnings);
+    assert_eq!(routing.value.grants.len(), 4);
+    let text = shipped("models.yml");
+    let text = text
+        .lines()
+        .filter(|line| !line.starts_with("  # What") && !line.starts_with("  # A model"))
+        .collect::<Vec<_>>();
+    assert_eq!(models(&uncomment(&text.join("\n"), "  # ")).iter().count(), 4);
+}
+
+/// To update the files: `UPDATE_SCHEMAS=1 cargo test -p hauski-policy`.
+#[test]
+fn schemas_are_current() {
+    for (name, text) in schemas() {
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::write(path(name), &text).unwrap();
+        }
+        let current = std::fs::read_to_string(path(name)).unwrap_or_default();
+        assert!(current == text, "policies/{name} is not current: run `UPDATE_SCHEMAS=1 cargo test -p hauski-policy`");
+    }
+}

@@ -1,0 +1,277 @@
+//! `routing.yaml`: what is granted by which text, and what is refused.
+
+use hauski_policy::{Grant, Method, Network, Routing, Scheme, SecretPart};
+
+const AFTER: &str = "\nrouting:\n  prefer_local: true\n  cloud_fallback: { enabled: false }\n";
+
+/// A whole file with these entries.
+fn file(entries: &str) -> String {
+    format!("egress:\n  default: deny\n  allow:\n{entries}{AFTER}")
+}
+
+#[track_caller]
+fn parse(text: &str) -> Routing {
+    Routing::parse("routing.yaml", text.as_bytes()).unwrap_or_else(|error| panic!("{text}\n{error}")).value
+}
+
+#[track_caller]
+fn only(entry: &str) -> Grant {
+    let routing = parse(&file(&format!("    - {entry}")));
+    assert_eq!(routing.grants.len(), 1);
+    (*routing.grants[0]).clone()
+}
+
+/// The codes of the errors of a file with this entry.
+#[track_caller]
+fn check(entry: &str, expected: &[&str]) {
+    let codes: Vec<_> = match Routing::parse("routing.yaml", file(&format!("    - {entry}")).as_bytes()) {
+        Ok(_) => vec![],
+        Err(found) => found.iter().filter(|d| d.severity.as_str() == "error").map(|d| d.code).collect(),
+    };
+    assert_eq!(codes, expected, "{entry}");
+}
+
+/// The codes of the warnings of a file with this entry.
+#[track_caller]
+fn check_warnings(entry: &str, expected: &[&str]) {
+    let parsed = Routing::parse("routing.yaml", file(&format!("    - {entry}")).as_bytes()).unwrap();
+    assert_eq!(parsed.warnings.iter().map(|d| d.code).collect::<Vec<_>>(), expected, "{entry}");
+    assert_eq!((parsed.warnings.errors(), parsed.warnings.warnings()), (0, expected.len()));
+}
+
+#[test]
+fn the_original_form() {
+    let text = "egress:\n  default: deny\n  allow:\n    - https://api.matrix.example\n\
+                routing:\n  prefer_local: true\n  cloud_fallback:\n    enabled: false\n";
+    let routing = parse(text);
+    let grant = &routing.grants[0];
+    assert_eq!((grant.to_string().as_str(), grant.line), ("https://api.matrix.example/", 4));
+    assert_eq!((grant.network, grant.port, grant.short), (Network::Public, 443, true));
+    assert_eq!(grant.methods, Method::ALL);
+    assert!(grant.adapters.is_none() && grant.secret.is_none() && grant.expires.is_none());
+    assert!(routing.prefer_local && !routing.cloud_fallback);
+}
+
+#[test]
+fn the_long_form() {
+    let digest = "ab".repeat(32);
+    let grant = only(&format!(
+        "{{ url: \"http://127.0.0.1:11434/api/\", adapters: [ollama, x@sha256:{digest}], methods: [POST, GET], network: loopback, \
+         secret: {{ header: X-Api-Key, value: \"a ${{env:KEY_1}}${{file:/run/secrets/b}} c\" }}, expires: 2027-01-31 }}"
+    ));
+    assert_eq!((grant.scheme, grant.port, grant.path.as_str()), (Scheme::Http, 11434, "/api/"));
+    assert_eq!(grant.methods, [Method::Post, Method::Get]);
+    assert_eq!((grant.network, grant.short, grant.line), (Network::Loopback, false, 4));
+    let adapters = grant.adapters.unwrap();
+    assert_eq!((adapters[0].id.as_str(), adapters[0].digest), ("ollama", None));
+    assert_eq!(adapters[1].digest.unwrap().to_string(), format!("sha256:{digest}"));
+    let secret = grant.secret.unwrap();
+    assert_eq!(&*secret.header, "x-api-key");
+    let (env, file) = (SecretPart::Env("KEY_1".into()), SecretPart::File("/run/secrets/b".into()));
+    assert_eq!(secret.parts, [SecretPart::Text("a ".into()), env, file, SecretPart::Text(" c".into())]);
+    assert_eq!(grant.expires.unwrap().to_string(), "2027-01-31");
+}
+
+#[test]
+fn networks() {
+    for (entry, network) in [
+        ("https://api.test", Network::Public),
+        ("http://localhost:1", Network::Loopback),
+        ("http://a.localhost", Network::Loopback),
+        ("http://127.0.0.1", Network::Loopback),
+        ("http://[::1]", Network::Loopback),
+        ("http://10.0.0.1", Network::Private),
+        ("http://[fd00::1]", Network::Private),
+        ("https://1.1.1.1", Network::Public),
+        ("{ url: https://gpu.test, network: private }", Network::Private),
+        ("{ url: http://gpu.test, network: loopback }", Network::Loopback),
+        ("{ url: http://10.0.0.1, network: private }", Network::Private),
+    ] {
+        assert_eq!(only(entry).network, network, "{entry}");
+    }
+    check("{ url: http://127.0.0.1, network: private }", &["network-contradiction"]);
+    check("{ url: http://localhost, network: public }", &["network-contradiction"]);
+    check("{ url: https://1.1.1.1, network: private }", &["network-contradiction"]);
+    for host in
+        ["169.254.169.254", "100.100.100.200", "[64:ff9b::1]", "224.0.0.1", "0.0.0.0", "metadata.google.internal"]
+    {
+        check(&format!("http://{host}"), &["address-not-grantable"]);
+        check(&format!("{{ url: 'http://{host}', network: private }}"), &["address-not-grantable"]);
+    }
+}
+
+#[test]
+fn urls() {
+    for (entry, shown) in [
+        ("HTTPS://API.Allowed.TEST", "https://api.allowed.test/"),
+        ("https://api.allowed.test:443/v1", "https://api.allowed.test/v1"),
+        ("https://api.allowed.test:8443/v1/", "https://api.allowed.test:8443/v1/"),
+        ("https://*.allowed.test", "https://*.allowed.test/"),
+        ("http://[::1]:8080/", "http://[::1]:8080/"),
+        ("https://a.test/v1/%C3%A4", "https://a.test/v1/%C3%A4"),
+    ] {
+        assert_eq!(only(entry).to_string(), shown, "{entry}");
+    }
+    for (url, code) in [
+        ("\"\"", "scheme-missing"),
+        ("\"*\"", "scheme-missing"),
+        ("//a.test", "scheme-missing"),
+        ("api.test:443", "scheme-missing"),
+        ("https:a.test", "scheme-missing"),
+        ("file:///etc/passwd", "scheme-unsupported"),
+        ("ws://a.test", "scheme-unsupported"),
+        ("://a.test", "scheme-unsupported"),
+        ("https://", "host-invalid"),
+        ("https:///v1", "host-invalid"),
+        ("https://a_b.test", "host-invalid"),
+        ("https://a..test", "host-invalid"),
+        ("https://2130706433", "host-invalid"),
+        ("https://[fe80::1%25eth0]", "host-invalid"),
+        ("\"https://a.test \"", "host-invalid"),
+        ("\"https://a\\\\b.test/\"", "path-invalid"),
+        ("https://*.a.*.test", "wildcard-invalid"),
+        ("https://*.*.allowed.test", "wildcard-invalid"),
+        ("https://a*.allowed.test", "wildcard-invalid"),
+        ("https://*.allowed.test.", "wildcard-invalid"),
+        ("https://*.[::1]", "wildcard-invalid"),
+        ("\"https://a.test:\"", "port-invalid"),
+        ("https://a.test:0", "port-invalid"),
+        ("https://a.test:99999", "port-invalid"),
+        ("https://a.test:1:2", "port-invalid"),
+        ("https://a@b@c.test", "userinfo"),
+        ("https://a.test/v1/*", ""),
+        ("https://a.test/v1/%2f", "path-invalid"),
+        ("https://a.test/a b", "path-invalid"),
+        ("https://a.test?x", "query"),
+        ("\"https://a.test#x\"", "fragment"),
+    ] {
+        // An asterisk in a path is a character as any other.
+        let expected = if code.is_empty() { vec![] } else { vec![code] };
+        check(url, &expected);
+        let quoted = if url.starts_with('"') { url.to_owned() } else { format!("'{url}'") };
+        check(&format!("{{ url: {quoted} }}"), &expected);
+    }
+}
+
+#[test]
+fn secrets() {
+    let entry = |url: &str, header: &str, value: &str| {
+        format!("{{ url: '{url}', adapters: [a], methods: [GET], secret: {{ header: {header}, value: {value} }} }}")
+    };
+    for value in ["\"Bearer ${env:A}\"", "\"${file:/run/s}\"", "'${env:_a1}'", "\"$5 ${env:A} {}\""] {
+        check(&entry("https://a.test", "authorization", value), &[]);
+    }
+    for (value, code) in [
+        ("sk-live-1", "secret-literal"),
+        ("\"\"", "secret-literal"),
+        ("\"${env:A\"", "secret-reference"),
+        ("\"${env:}\"", "secret-reference"),
+        ("\"${env:1A}\"", "secret-reference"),
+        ("\"${env:A-B}\"", "secret-reference"),
+        ("\"${A}\"", "secret-reference"),
+        ("\"${ENV:A}\"", "secret-reference"),
+        ("\"${file:}\"", "secret-reference"),
+        ("\"${file:a}\"", "secret-reference"),
+        ("\"${file:/a/../b}\"", "secret-reference"),
+        ("\"${env:${env:A}}\"", "secret-reference"),
+        ("\"${env:A}\\r\\nx: y\"", "secret-character"),
+        ("\"${env:A} ä\"", "secret-character"),
+        ("\"${env:A} \"", "secret-character"),
+    ] {
+        check(&entry("https://a.test", "authorization", value), &[code]);
+    }
+    for header in [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "connection",
+        "proxy-authorization",
+        "\"a b\"",
+        "\"\"",
+        "\"a:b\"",
+        "ä",
+    ] {
+        check(&entry("https://a.test", header, "\"${env:A}\""), &["header-invalid"]);
+    }
+    check(&entry("http://a.test", "x", "\"${env:A}\""), &["secret-in-clear"]);
+    check(&entry("http://10.0.0.1", "x", "\"${env:A}\""), &["secret-in-clear"]);
+    check(&entry("http://127.0.0.1", "x", "\"${env:A}\""), &[]);
+    check(&entry("https://*.a.test", "x", "\"${env:A}\""), &["secret-for-wildcard"]);
+    check("{ url: https://a.test, secret: { header: x, value: \"${env:A}\" } }", &["secret-for-every-adapter"]);
+}
+
+#[test]
+fn what_is_wide() {
+    check_warnings("https://a.test/v1/", &["wide-adapters"]);
+    check_warnings("https://*.a.test/v1/", &["wide-host", "wide-adapters"]);
+    check_warnings("{ url: https://a.test/v1/ }", &["wide-adapters", "wide-methods"]);
+    check_warnings("{ url: https://a.test/v1/, adapters: [a] }", &["wide-methods"]);
+    check_warnings("{ url: https://a.test/v1/, adapters: [a], methods: [GET] }", &[]);
+}
+
+#[test]
+fn duplicates() {
+    check("https://a.test\n    - https://A.test:443/", &["duplicate-entry"]);
+    check("https://a.test\n    - { url: https://a.test }", &["duplicate-entry"]);
+    check("https://a.test\n    - https://a.test/v1", &[]);
+    check("https://a.test\n    - { url: https://a.test, methods: [GET] }", &[]);
+    check(
+        "{ url: https://a.test, adapters: [a, b] }\n    - { url: https://a.test, adapters: [b, a] }",
+        &["duplicate-entry"],
+    );
+    check("{ url: https://a.test, adapters: [a, a] }", &["duplicate-item"]);
+}
+
+#[test]
+fn days() {
+    for day in
+        ["2027-02-30", "2027-1-1", "31.01.2027", "2027-01-31T00:00", "tomorrow", "\"+002027-01-31\"", "20270131x"]
+    {
+        check(&format!("{{ url: https://a.test, expires: {day} }}"), &["date-invalid"]);
+    }
+    check("{ url: https://a.test, expires: 20270131 }", &["wrong-type"]);
+}
+
+/// What a policy says is the same after it was shown and read again; secrets keep their references and lose their text.
+#[test]
+fn shown_and_read_again() {
+    let text = file(
+        "    - https://api.matrix.example\n    - url: https://api.test/v1/\n      adapters: [a]\n      methods: [POST]\n      \
+         secret: { header: authorization, value: \"Bearer sk-1234 ${env:KEY}\" }\n      expires: 2027-01-31\n",
+    );
+    let shown = serde_json::to_string_pretty(&parse(&text)).unwrap();
+    insta::assert_snapshot!("shown", shown);
+    assert_eq!(serde_json::to_string_pretty(&parse(&shown)).unwrap(), shown);
+}
+
+/// A file that is cut off is refused or grants what the whole grants, never more and never anything else.
+#[test]
+fn truncated_at_every_byte() {
+    let entries = "    - https://api.matrix.example\n    - url: https://api.test/v1/\n      adapters: [a]\n      methods: [POST]\n      \
+                   network: public\n      secret: { header: authorization, value: \"Bearer ${env:KEY}\" }\n      expires: 2027-01-31\n";
+    let flow = "egress: {default: deny, allow: [\"https://a.test\", {url: \"https://b.test\", adapters: [b]}]}\n\
+                routing: {prefer_local: true, cloud_fallback: {enabled: false}}\n";
+    let shipped = include_str!("../../../policies/routing.yaml");
+    for whole in [&file(entries), flow, shipped] {
+        let granted = serde_json::to_string(&parse(whole)).unwrap();
+        let last = whole.trim_end().find("enabled").unwrap();
+        for end in 0..whole.len() {
+            match Routing::parse("routing.yaml", &whole.as_bytes()[..end]) {
+                Ok(parsed) => {
+                    assert_eq!(serde_json::to_string(&parsed.value).unwrap(), granted, "cut at {end}");
+                    assert!(end > last, "cut at {end}");
+                }
+                Err(found) => assert!(found.errors() > 0 && !found.to_string().is_empty(), "cut at {end}"),
+            }
+        }
+    }
+}
+
+/// Were `egress` last, a cut could take the adapters from an entry; so it is refused there.
+#[test]
+fn egress_stands_first() {
+    let text = "routing:\n  prefer_local: true\n  cloud_fallback: { enabled: false }\n\
+                egress:\n  default: deny\n  allow:\n    - url: https://a.test\n      adapters: [a]\n      methods: [GET]\n";
+    let found = Routing::parse("routing.yaml", text.as_bytes()).unwrap_err();
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["egress-last"]);
+}

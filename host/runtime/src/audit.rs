@@ -1,0 +1,132 @@
+//! What an operator can know of an adapter: who it is, what it imports, what it may reach.
+
+use crate::bindings::exports::hauski::adapter::about;
+use crate::imports::Import;
+use serde::Serialize;
+
+/// What an adapter is, imports, and may reach.
+#[derive(Clone, Debug, Serialize)]
+pub struct Audit {
+    /// The adapter's id: the stem of its file's name.
+    pub id: String,
+    /// The SHA-256 of its bytes, as `sha256:…`.
+    pub digest: String,
+    /// The file's size in bytes.
+    pub bytes: usize,
+    /// What it says of itself.
+    pub description: Description,
+    /// Its imports and what becomes of each.
+    pub imports: Vec<Import>,
+    /// What it may reach.
+    pub grants: Vec<GrantLine>,
+    /// `local` or `cloud`, computed from the grants.
+    pub locality: &'static str,
+}
+
+/// What an adapter says of itself; none of it grants anything.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is for, in a line.
+    pub summary: String,
+    /// What it exports: `chat`, `embeddings`.
+    pub serves: Vec<&'static str>,
+    /// The URLs it would like to reach.
+    pub hosts: Vec<String>,
+    /// The keys of `config` that it reads.
+    pub config: Vec<ConfigKey>,
+}
+
+/// A key of a model's `config` that an adapter reads.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConfigKey {
+    /// The key.
+    pub name: String,
+    /// What it means.
+    pub summary: String,
+    /// Whether a model without it can't be served.
+    pub required: bool,
+}
+
+/// A grant that an adapter holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct GrantLine {
+    /// The URL, as a short form would have it.
+    pub url: String,
+    /// The methods.
+    pub methods: Vec<&'static str>,
+    /// `public`, `private` or `loopback`.
+    pub network: &'static str,
+    /// The header that the host attaches, if any; never its value.
+    pub secret_header: Option<String>,
+    /// The last day on which it holds.
+    pub expires: Option<String>,
+    /// The line of `routing.yaml` where it stands.
+    pub line: usize,
+}
+
+impl From<&hauski_policy::Grant> for GrantLine {
+    fn from(grant: &hauski_policy::Grant) -> Self {
+        Self {
+            url: grant.to_string(),
+            methods: grant.methods.iter().map(|method| method.as_str()).collect(),
+            network: grant.network.as_str(),
+            secret_header: grant.secret.as_ref().map(|secret| secret.header.to_string()),
+            expires: grant.expires.map(|day| day.to_string()),
+            line: grant.line,
+        }
+    }
+}
+
+/// Characters of a text that an adapter says of itself; more is cut.
+const TEXT: usize = 400;
+/// Entries of a list.
+const ENTRIES: usize = 64;
+
+impl Description {
+    /// Takes over what the adapter says, bounded, and without control characters.
+    pub(crate) fn new(said: about::Description, serves: Vec<&'static str>) -> Self {
+        Self {
+            name: plain(&said.name),
+            version: plain(&said.version),
+            summary: plain(&said.summary),
+            serves,
+            hosts: said.hosts.iter().take(ENTRIES).map(|host| plain(host)).collect(),
+            config: said.config.iter().take(ENTRIES).map(ConfigKey::from).collect(),
+        }
+    }
+}
+
+impl From<&about::ConfigKey> for ConfigKey {
+    fn from(said: &about::ConfigKey) -> Self {
+        Self { name: plain(&said.name), summary: plain(&said.summary), required: said.required }
+    }
+}
+
+/// `text` with control characters, and what hides or reorders text, escaped; cut to a length.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(TEXT) {
+        if matches!(c, '\'' | '"' | '\\') {
+            out.push(c);
+        } else {
+            out.extend(c.escape_debug());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_adapters_say_is_made_plain() {
+        assert_eq!(plain("it's \"ok\" \\ ä"), "it's \"ok\" \\ ä");
+        assert_eq!(plain("a\u{1b}[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
+        assert_eq!(plain(&"x".repeat(1_000)).len(), TEXT);
+    }
+}

@@ -1,0 +1,78 @@
+//! The engine: how components are compiled, where their memory lies, and what ticks while they run.
+
+use hauski_policy::Limits;
+use std::time::Duration;
+use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Linear memories that the pool holds for all adapters together. Address space, not memory.
+pub(crate) const SLOTS: u32 = 1_000;
+/// Tables for each memory slot.
+pub(crate) const TABLES_PER_SLOT: u32 = 8;
+/// Elements of one table; adapters made from Python and JavaScript have the largest.
+pub(crate) const TABLE_ELEMENTS: usize = 20_000;
+/// Between two epochs. A guest that computes gives way to its neighbours this often.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+
+/// Makes the engine and starts its clock. The clock ends with the last handle to the engine.
+pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Engine> {
+    let pooled = Engine::new(base().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits))));
+    let engine = match pooled {
+        Ok(engine) => engine,
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "no address space for the instance pool; instances will start slower"
+            );
+            Engine::new(base().allocation_strategy(InstanceAllocationStrategy::OnDemand))?
+        }
+    };
+    tick(engine.weak());
+    Ok(engine)
+}
+
+fn base() -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        .wasm_memory64(false)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(1 << 20);
+    config
+}
+
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
+    let largest = limits.adapters().map(|adapter| adapter.memory_bytes).max().unwrap_or_default();
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(SLOTS)
+        .total_core_instances(SLOTS * 16)
+        .total_memories(SLOTS)
+        .total_tables(SLOTS * TABLES_PER_SLOT)
+        .total_stacks(SLOTS)
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(8)
+        .max_tables_per_component(64)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(largest)
+        // What an adapter touches on each request is reset in place, which is cheaper than giving the pages back.
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(64 << 10)
+        .max_unused_warm_slots(256)
+        // An open bug: a page that was swapped out can survive into the next instance.
+        .pagemap_scan(Enabled::No);
+    pool
+}
+
+fn tick(engine: EngineWeak) {
+    let clock = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("hauski-epochs".into()).spawn(clock) {
+        tracing::error!(%error, "no thread for the engine's clock: time limits on computing will not hold");
+    }
+}

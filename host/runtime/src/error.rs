@@ -1,0 +1,49 @@
+//! Why a call into an adapter gave no answer.
+
+use std::time::Duration;
+
+pub use crate::bindings::hauski::adapter::model_types::{Error as AdapterError, RateLimit, UpstreamFailure};
+
+/// Why a call gave no answer. The adapter's failure is this request's failure only.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The adapter answered with an error of the contract.
+    #[error("{}", describe(.0))]
+    Adapter(AdapterError),
+    /// The adapter does not export what the request needs.
+    #[error("adapter does not serve {0}")]
+    NotServed(&'static str),
+    /// No instance became free in time.
+    #[error("all {instances} instances of the adapter are busy (limit `instances`)")]
+    Busy {
+        /// The adapter's limit.
+        instances: usize,
+    },
+    /// The request took longer than its total limit.
+    #[error("the request took longer than {} ms (limit `total_ms`)", .0.as_millis())]
+    TotalTimeout(Duration),
+    /// The adapter computed longer than its limit.
+    #[error("the adapter computed longer than {} ms (limit `cpu_ms`)", .0.as_millis())]
+    ComputedTooLong(Duration),
+    /// The adapter wanted more memory than its limit, and ended on that.
+    #[error("the adapter needed more than {} MiB of memory (limit `memory_mib`)", .0 >> 20)]
+    OutOfMemory(usize),
+    /// The adapter trapped: panicked, broke the contract's rules, or exhausted another of the sandbox's bounds.
+    #[error("the adapter trapped: {0}")]
+    Trapped(String),
+}
+
+/// An adapter's error in one line.
+fn describe(error: &AdapterError) -> String {
+    match error {
+        AdapterError::InvalidRequest(text) => format!("invalid request: {text}"),
+        AdapterError::ModelNotFound(text) => format!("model not found: {text}"),
+        AdapterError::Unauthorized(text) => format!("the provider refused the credentials: {text}"),
+        AdapterError::RateLimited(limit) => format!("the provider asks to slow down: {}", limit.message),
+        AdapterError::Upstream(failure) => format!("the provider answered {}: {}", failure.status, failure.message),
+        AdapterError::Unreachable(text) => format!("the provider can't be reached: {text}"),
+        AdapterError::Timeout(text) => format!("the provider took too long: {text}"),
+        AdapterError::Denied => "the policy denied the adapter's request".to_owned(),
+        AdapterError::Internal(text) => format!("the adapter failed: {text}"),
+    }
+}

@@ -1,0 +1,136 @@
+//! What an adapter imports, and what becomes of it: each import is granted, linked but empty, or refused.
+//!
+//! Not linking is the enforcement: a component whose import is not in this table can't be instantiated.
+
+use crate::bindings::hauski::adapter;
+use crate::state::{Io, State};
+use serde::Serialize;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Result};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, random};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi_http::p2::bindings::http;
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
+use wasmtime_wasi_io::bindings::wasi::io;
+
+/// What becomes of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportState {
+    /// It is there and does what it says.
+    Granted,
+    /// It is there, and there is nothing behind it: no variable, no argument, no terminal, no host that may be reached.
+    Empty,
+    /// It is not there, so the component is not loaded.
+    Refused,
+}
+
+/// One import of an adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Import {
+    /// The interface's name with its version, as the component has it.
+    pub name: String,
+    /// What becomes of it.
+    pub state: ImportState,
+}
+
+/// The kinds of interface that can be linked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Harmless and useful.
+    Plain,
+    /// A way out: granted as far as the adapter holds grants.
+    Way,
+    /// Standard libraries import it whether they need it or not.
+    Hollow,
+}
+
+type Link = fn(&mut Linker<State>) -> Result<()>;
+
+/// All that can be linked: the interface's name, the versions it stands for, its kind, how it is linked.
+const TABLE: &[(&str, &str, Kind, Link)] = &[
+    ("hauski:adapter/model-types", "0.1.", Kind::Plain, |l| adapter::model_types::add_to_linker::<_, Own>(l, |s| s)),
+    ("hauski:adapter/settings", "0.1.", Kind::Plain, |l| adapter::settings::add_to_linker::<_, Own>(l, |s| s)),
+    ("hauski:adapter/log", "0.1.", Kind::Plain, |l| adapter::log::add_to_linker::<_, Own>(l, |s| s)),
+    ("hauski:adapter/upstream", "0.1.", Kind::Way, |l| adapter::upstream::add_to_linker::<_, Own>(l, |s| s)),
+    ("wasi:http/types", "0.2.", Kind::Way, |l| {
+        http::types::add_to_linker::<_, WasiHttp>(l, &http::types::LinkOptions::default(), State::http)
+    }),
+    ("wasi:http/outgoing-handler", "0.2.", Kind::Way, |l| {
+        http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, State::http)
+    }),
+    ("wasi:io/error", "0.2.", Kind::Plain, |l| io::error::add_to_linker::<_, Io>(l, |s| s.ctx().table)),
+    ("wasi:io/poll", "0.2.", Kind::Plain, |l| io::poll::add_to_linker::<_, Io>(l, |s| s.ctx().table)),
+    ("wasi:io/streams", "0.2.", Kind::Plain, |l| io::streams::add_to_linker::<_, Io>(l, |s| s.ctx().table)),
+    ("wasi:clocks/wall-clock", "0.2.", Kind::Plain, |l| {
+        clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)
+    }),
+    ("wasi:clocks/monotonic-clock", "0.2.", Kind::Plain, |l| {
+        clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)
+    }),
+    ("wasi:random/random", "0.2.", Kind::Plain, |l| {
+        random::random::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())
+    }),
+    ("wasi:random/insecure", "0.2.", Kind::Plain, |l| {
+        random::insecure::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())
+    }),
+    ("wasi:random/insecure-seed", "0.2.", Kind::Plain, |l| {
+        random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())
+    }),
+    ("wasi:cli/environment", "0.2.", Kind::Hollow, |l| cli::environment::add_to_linker::<_, WasiCli>(l, State::cli)),
+    ("wasi:cli/exit", "0.2.", Kind::Hollow, |l| cli::exit::add_to_linker::<_, WasiCli>(l, State::cli)),
+    ("wasi:cli/stdin", "0.2.", Kind::Hollow, |l| cli::stdin::add_to_linker::<_, WasiCli>(l, State::cli)),
+    ("wasi:cli/stdout", "0.2.", Kind::Hollow, |l| cli::stdout::add_to_linker::<_, WasiCli>(l, State::cli)),
+    ("wasi:cli/stderr", "0.2.", Kind::Hollow, |l| cli::stderr::add_to_linker::<_, WasiCli>(l, State::cli)),
+    ("wasi:cli/terminal-input", "0.2.", Kind::Hollow, |l| {
+        cli::terminal_input::add_to_linker::<_, WasiCli>(l, State::cli)
+    }),
+    ("wasi:cli/terminal-output", "0.2.", Kind::Hollow, |l| {
+        cli::terminal_output::add_to_linker::<_, WasiCli>(l, State::cli)
+    }),
+    ("wasi:cli/terminal-stdin", "0.2.", Kind::Hollow, |l| {
+        cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)
+    }),
+    ("wasi:cli/terminal-stdout", "0.2.", Kind::Hollow, |l| {
+        cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)
+    }),
+    ("wasi:cli/terminal-stderr", "0.2.", Kind::Hollow, |l| {
+        cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)
+    }),
+];
+
+type Own = HasSelf<State>;
+
+/// Judges the component's imports; `has_grants` says whether the adapter holds any.
+pub(crate) fn judge(engine: &Engine, component: &Component, has_grants: bool) -> Vec<Import> {
+    let state = |name: &str| match find(name).map(|(kind, _)| kind) {
+        Some(Kind::Plain) => ImportState::Granted,
+        Some(Kind::Way) if has_grants => ImportState::Granted,
+        Some(Kind::Way | Kind::Hollow) => ImportState::Empty,
+        None => ImportState::Refused,
+    };
+    let own = component.component_type();
+    own.imports(engine).map(|(name, _)| Import { name: name.to_owned(), state: state(name) }).collect()
+}
+
+/// A linker with what these imports name, and nothing else.
+pub(crate) fn linker(engine: &Engine, imports: &[Import]) -> Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    for import in imports {
+        if let Some((_, link)) = find(&import.name) {
+            link(&mut linker)?;
+        }
+    }
+    Ok(linker)
+}
+
+fn find(import: &str) -> Option<(Kind, Link)> {
+    let (name, version) = import.split_once('@')?;
+    TABLE
+        .iter()
+        .find(|(own, versions, ..)| *own == name && version.starts_with(versions))
+        .map(|(_, _, kind, link)| (*kind, *link))
+}

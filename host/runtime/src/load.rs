@@ -1,0 +1,152 @@
+//! From a file to an adapter that can serve, or to the reason why it can't.
+//!
+//! Each step that can fail names what is wrong and what to do. One file's failure hinders no other.
+
+use crate::adapter::{self, Adapter, Exports};
+use crate::audit::{Audit, Description, GrantLine, plain};
+use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
+use crate::error::CallError;
+use crate::imports::{self, Import, ImportState};
+use crate::slots::{Pool, Slots};
+use crate::state::{Call, State};
+use hauski_egress::Caller;
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Grant, GrantSet};
+use sha2::Digest as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre};
+
+/// Why a file is no adapter.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file's name gives no id.
+    #[error("its name gives no adapter id: {0}; rename the file")]
+    Name(#[from] hauski_policy::InvalidAdapterId),
+    /// A folder, link, device, ..
+    #[error("it is not a regular file: put the component itself into the folder")]
+    NotAFile,
+    /// Code that was compiled elsewhere would run unchecked.
+    #[error("compiled code is never loaded: put the `.wasm` component into the folder instead")]
+    Precompiled,
+    /// Over the size limit.
+    #[error("it has {0} bytes, and the limit is {limit}", limit = crate::folder::FILE_BYTES)]
+    TooLarge(u64),
+    /// It could not be read.
+    #[error("it can't be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// Other bytes than WebAssembly's.
+    #[error("it is not WebAssembly: build the adapter for the target `wasm32-wasip2`")]
+    NotWasm,
+    /// A core module.
+    #[error("it is a core module, not a component: build the adapter for the target `wasm32-wasip2`")]
+    CoreModule,
+    /// The compiler refused it.
+    #[error("it can't be compiled: {0}")]
+    Compile(String),
+    /// It imports what can't be linked.
+    #[error("it imports {}, which adapters are not given: use `hauski:adapter/upstream` or `wasi:http` to reach hosts, and no files or sockets", names(.0))]
+    Imports(Vec<Import>),
+    /// It is a component for another world.
+    #[error(
+        "it does not export {0}: build it for the world `chat-adapter`, `embedding-adapter` or `adapter` of `hauski:adapter@0.1.0`"
+    )]
+    Exports(&'static str),
+    /// Its imports or exports have other types than the contract's.
+    #[error("it does not fit the contract: {0}")]
+    Contract(String),
+    /// `about.describe` failed.
+    #[error("its `about.describe` failed: {0}")]
+    Describe(CallError),
+}
+
+fn names(imports: &[Import]) -> String {
+    imports.iter().map(|import| format!("`{}`", plain(&import.name))).collect::<Vec<_>>().join(", ")
+}
+
+/// What loading needs besides the bytes.
+pub(crate) struct Loader<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) pool: &'a Pool,
+    pub(crate) grants: &'a [Arc<Grant>],
+    pub(crate) hostcall_bytes: usize,
+}
+
+impl Loader<'_> {
+    /// Makes an adapter from a component's bytes.
+    pub(crate) async fn load(&self, id: AdapterId, bytes: &[u8], limits: AdapterLimits) -> Result<Adapter, LoadError> {
+        check_layer(bytes)?;
+        let digest = Digest::from_bytes(sha2::Sha256::digest(bytes).into());
+        let grants = GrantSet::of(self.grants, &id, &digest);
+        let component =
+            Component::from_binary(self.engine, bytes).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
+        let imports = imports::judge(self.engine, &component, grants.iter().next().is_some());
+        let refused: Vec<_> = imports.iter().filter(|i| i.state == ImportState::Refused).cloned().collect();
+        if !refused.is_empty() {
+            return Err(LoadError::Imports(refused));
+        }
+        let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
+        let linker = imports::linker(self.engine, &imports).map_err(contract)?;
+        let pre = linker.instantiate_pre(&component).map_err(contract)?;
+        let exports = exports(&component, &pre)?;
+        let slots = Slots::new(self.pool.clone(), &component, limits.instances);
+        let caller = Caller::new(id.clone(), digest, grants.clone(), limits);
+        let description = self.describe(&pre, &exports, &caller, &limits, &slots).await.map_err(LoadError::Describe)?;
+        let audit = Audit {
+            id: id.to_string(),
+            digest: digest.to_string(),
+            bytes: bytes.len(),
+            description,
+            imports,
+            grants: grants.iter().map(|grant| GrantLine::from(&**grant)).collect(),
+            locality: grants.locality().as_str(),
+        };
+        Ok(Adapter { audit, caller, limits, exports, pre, slots, hostcall_bytes: self.hostcall_bytes })
+    }
+
+    /// Asks the component what it is, in an instance that can reach nothing.
+    async fn describe(
+        &self,
+        pre: &InstancePre<State>,
+        exports: &Exports,
+        caller: &Caller,
+        limits: &AdapterLimits,
+        slots: &Slots,
+    ) -> Result<Description, CallError> {
+        let call = Call { request_id: "describe".into(), settings: Arc::new(BTreeMap::new()), door: None };
+        let slot = slots.acquire(limits.total).await?;
+        let mut fresh =
+            adapter::instantiate(self.engine, pre, call, caller.clone(), limits, self.hostcall_bytes, slot).await?;
+        let about = fresh.load(|store, instance| exports.about.load(store, instance))?;
+        let said = fresh.run(async |store| about.call_describe(store).await.map(Ok)).await?;
+        let chat = exports.chat.as_ref().map(|_| "chat");
+        let embeddings = exports.embeddings.as_ref().map(|_| "embeddings");
+        Ok(Description::new(said, chat.into_iter().chain(embeddings).collect()))
+    }
+}
+
+/// Tells components from other files by their first eight bytes.
+fn check_layer(bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes {
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', ..] => Err(LoadError::CoreModule),
+        _ => Err(LoadError::NotWasm),
+    }
+}
+
+fn exports(component: &Component, pre: &InstancePre<State>) -> Result<Exports, LoadError> {
+    const ABOUT: &str = "hauski:adapter/about@0.1.0";
+    const CHAT: &str = "hauski:adapter/chat@0.1.0";
+    const EMBEDDINGS: &str = "hauski:adapter/embeddings@0.1.0";
+    let has = |name| component.get_export_index(None, name).is_some();
+    let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
+    if !has(ABOUT) {
+        return Err(LoadError::Exports("`hauski:adapter/about@0.1.0`"));
+    }
+    if !has(CHAT) && !has(EMBEDDINGS) {
+        return Err(LoadError::Exports("`hauski:adapter/chat@0.1.0` or `hauski:adapter/embeddings@0.1.0`"));
+    }
+    let chat = has(CHAT).then(|| chat::GuestIndices::new(pre)).transpose().map_err(contract)?;
+    let embeddings = has(EMBEDDINGS).then(|| embeddings::GuestIndices::new(pre)).transpose().map_err(contract)?;
+    Ok(Exports { about: about::GuestIndices::new(pre).map_err(contract)?, chat, embeddings })
+}

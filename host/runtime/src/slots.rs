@@ -1,0 +1,65 @@
+//! Who may have an instance: a limit for each adapter, and one for the pool that all of them share.
+//!
+//! An exhausted pool is an error of the engine; with the semaphores in front it is a wait instead.
+
+use crate::engine::{SLOTS, TABLES_PER_SLOT};
+use crate::error::CallError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::Component;
+
+/// The pool's slots, shared by all adapters.
+#[derive(Clone)]
+pub(crate) struct Pool(Arc<Semaphore>);
+
+impl Pool {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(SLOTS as usize)))
+    }
+}
+
+/// The slots of one adapter.
+pub(crate) struct Slots {
+    pool: Pool,
+    own: Arc<Semaphore>,
+    instances: usize,
+    /// Slots of the pool that one instance takes.
+    weight: u32,
+}
+
+/// The right to one instance; given back on drop.
+pub(crate) struct Slot {
+    _own: OwnedSemaphorePermit,
+    _pool: OwnedSemaphorePermit,
+}
+
+impl Slots {
+    /// Slots for at most `instances` of `component` at once.
+    pub(crate) fn new(pool: Pool, component: &Component, instances: usize) -> Self {
+        let needs = component.resources_required();
+        let weight = needs.map_or(1, |needs| needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)));
+        Self { pool, own: Arc::new(Semaphore::new(instances)), instances, weight: weight.clamp(1, SLOTS) }
+    }
+
+    /// Waits for a slot, at the longest for `patience`.
+    pub(crate) async fn acquire(&self, patience: Duration) -> Result<Slot, CallError> {
+        let busy = || CallError::Busy { instances: self.instances };
+        if let (Ok(own), Ok(pool)) =
+            (self.own.clone().try_acquire_owned(), self.pool.0.clone().try_acquire_many_owned(self.weight))
+        {
+            return Ok(Slot { _own: own, _pool: pool });
+        }
+        let wait = async {
+            let own = self.own.clone().acquire_owned().await.ok()?;
+            let pool = self.pool.0.clone().acquire_many_owned(self.weight).await.ok()?;
+            Some(Slot { _own: own, _pool: pool })
+        };
+        tokio::time::timeout(patience, wait).await.ok().flatten().ok_or_else(busy)
+    }
+
+    /// Instances that exist at this moment.
+    pub(crate) fn in_use(&self) -> usize {
+        self.instances.saturating_sub(self.own.available_permits())
+    }
+}

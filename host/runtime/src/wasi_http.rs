@@ -1,0 +1,114 @@
+//! `wasi:http/outgoing-handler`: the standard way to the egress door, for components that bring their own HTTP code.
+//!
+//! The one hook that sends goes through the guard like `upstream` does; without a door it denies.
+
+use crate::state::Call;
+use hauski_egress::{Ask, BoxError, Caller, Destination, DnsError, Door, EgressError, OutboundBody, Timeouts, headers};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// What the hook needs of the request that it serves.
+pub(crate) struct Hooks {
+    door: Option<Arc<Door>>,
+    request_id: Arc<str>,
+    caller: Caller,
+    deadline: Instant,
+    held: Arc<Semaphore>,
+}
+
+impl Hooks {
+    pub(crate) fn new(call: &Call, caller: &Caller, deadline: Instant, held: Arc<Semaphore>) -> Self {
+        let (door, request_id) = (call.door.clone(), call.request_id.clone());
+        Self { door, request_id, caller: caller.clone(), deadline, held }
+    }
+}
+
+/// What tells how sending a body ended; here nobody asks.
+type Sent = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Answer = Result<(http::Response<WasiBody>, Sent), Error>;
+
+impl WasiHttpHooks for Hooks {
+    /// Fields that a guest may not set: those of the connection, and those that the host attaches for this adapter.
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        let caller = self.caller.clone();
+        Arc::new(move |name| {
+            let attached = |secret: &hauski_policy::SecretTemplate| *secret.header == *name.as_str();
+            headers::is_forbidden(name)
+                || caller.grants().iter().any(|grant| grant.secret.as_ref().is_some_and(attached))
+        })
+    }
+
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _sent: Sent,
+    ) -> Box<dyn Future<Output = Answer> + Send> {
+        let held = self.held.clone().try_acquire_owned();
+        let (Some(door), Ok(held)) = (self.door.clone(), held) else {
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        };
+        let (request_id, caller) = (self.request_id.clone(), self.caller.clone());
+        let options = options.unwrap_or_default();
+        let timeouts = Timeouts {
+            connect: options.connect_timeout,
+            first_byte: options.first_byte_timeout,
+            idle: options.between_bytes_timeout,
+            deadline: Some(self.deadline),
+        };
+        Box::new(async move { send(&door, &caller, &request_id, timeouts, request, held).await.map_err(translate) })
+    }
+}
+
+async fn send(
+    door: &Door,
+    caller: &Caller,
+    request_id: &Arc<str>,
+    timeouts: Timeouts,
+    request: http::Request<WasiBody>,
+    held: OwnedSemaphorePermit,
+) -> Result<(http::Response<WasiBody>, Sent), EgressError> {
+    let (head, body) = request.into_parts();
+    let to = Destination::Parts {
+        scheme: head.uri.scheme_str().unwrap_or_default(),
+        authority: head.uri.authority().map_or("", |authority| authority.as_str()),
+        path_and_query: head.uri.path_and_query().map_or("", |path| path.as_str()),
+    };
+    let permit = door.permit(caller, Ask { request_id, method: head.method.as_str(), to, timeouts }).await?;
+    let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
+    let answer = door.send(permit, head.headers, body).await?;
+    let body = answer.body.map_err(move |error| {
+        let _ = &held;
+        translate(error)
+    });
+    let mut response = http::Response::new(body.boxed_unsync());
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    Ok((response, Box::new(async { Ok(()) })))
+}
+
+/// The standard's error for ours. All denials are one.
+fn translate(error: EgressError) -> Error {
+    match error {
+        EgressError::Denied(_) => Error::HttpRequestDenied,
+        EgressError::InvalidRequest(_) | EgressError::Upload(_) | EgressError::Broken(_) => Error::HttpProtocolError,
+        EgressError::SecretMissing { .. } => Error::ConfigurationError,
+        EgressError::Dns(DnsError::Timeout) => Error::DnsTimeout,
+        EgressError::Dns(_) => Error::DnsError { rcode: None, info_code: None },
+        EgressError::Connect(_) => Error::ConnectionRefused,
+        EgressError::Tls(_) => Error::TlsProtocolError,
+        EgressError::ConnectTimeout => Error::ConnectionTimeout,
+        EgressError::FirstByteTimeout | EgressError::TotalTimeout => Error::HttpResponseTimeout,
+        EgressError::IdleTimeout => Error::ConnectionReadTimeout,
+        EgressError::SwitchingProtocols => Error::HttpUpgradeFailed,
+        EgressError::ResponseHead => Error::HttpResponseHeaderSectionSize(None),
+        EgressError::ResponseTooLarge { limit } => Error::HttpResponseBodySize(Some(limit)),
+    }
+}

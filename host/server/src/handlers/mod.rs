@@ -1,0 +1,8 @@
+//! A file for each noun.
+
+pub(crate) mod adapters;
+pub(crate) mod chat;
+pub(crate) mod config;
+pub(crate) mod health;
+pub(crate) mod metrics;
+pub(crate) mod models;

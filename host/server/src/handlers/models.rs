@@ -1,0 +1,22 @@
+//! `GET /v1/models`: the models that can be asked now.
+
+use crate::app::App;
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+use std::time::UNIX_EPOCH;
+
+/// OpenAI's list of models; `hauski` says what answers and whether the prompt stays on this machine.
+pub(crate) async fn models(State(app): State<App>) -> Json<Value> {
+    let gateway = &app.gateway;
+    let created = gateway.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let entry = |model: &hauski_policy::Model| {
+        let audit = gateway.served.get(&model.id)?.adapter.audit();
+        Some(json!({
+            "id": model.id, "object": "model", "created": created, "owned_by": audit.id,
+            "hauski": { "adapter": audit.id, "digest": audit.digest, "locality": audit.locality },
+        }))
+    };
+    let data: Vec<_> = gateway.models.iter().filter_map(entry).collect();
+    Json(json!({ "object": "list", "data": data }))
+}

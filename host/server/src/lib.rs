@@ -1,0 +1,24 @@
+//! The front: an OpenAI-compatible API over the adapters, with health, metrics and, on request, the configuration.
+//!
+//! In go clients' requests over HTTP; out come answers of adapters, whole or piece by piece, and errors in OpenAI's form. The
+//! way of a request: `observe` (id, metrics, log), `origin` (foreign pages), `router`, a handler, the runtime.
+
+mod app;
+mod body;
+mod chat_request;
+pub mod environment;
+mod error;
+mod handlers;
+mod metrics;
+mod observe;
+mod origin;
+mod router;
+mod serve;
+pub mod setup;
+mod sse;
+mod watch;
+
+pub use app::Gateway;
+pub use environment::{Environment, Process, Settings};
+pub use metrics::Metrics;
+pub use serve::{Running, StartError, start};

@@ -1,0 +1,112 @@
+//! The metrics that `/metrics` shows, in Prometheus' text form. Labels are bounded: routes, adapters, granted destinations, codes.
+
+use hauski_runtime::Adapters;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+use std::time::Duration;
+
+/// Bounds of the buckets of durations, in seconds: from a sandboxed echo to a long answer.
+const SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+    300.0, 600.0,
+];
+
+/// All metrics of a gateway.
+pub struct Metrics {
+    registry: Registry,
+    pub(crate) requests: IntCounterVec,
+    pub(crate) request_seconds: HistogramVec,
+    pub(crate) first_token_seconds: HistogramVec,
+    pub(crate) egress_requests: IntCounterVec,
+    pub(crate) egress_denied: IntCounterVec,
+    pub(crate) egress_bytes: IntCounterVec,
+    pub(crate) egress_seconds: HistogramVec,
+    instances: IntGaugeVec,
+    adapters: IntGaugeVec,
+    pub(crate) connections: IntGauge,
+}
+
+impl Metrics {
+    /// Metrics that all stand at zero.
+    ///
+    /// # Errors
+    /// If two of them had one name, which a test would have shown.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name, help, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels)?);
+        let gauge = |name, help, labels: &[&str]| add(&registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
+        let seconds = |name, help, labels: &[&str]| {
+            add(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?)
+        };
+        let build = gauge("build_info", "What runs here; always 1.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self {
+            requests: counter(
+                "http_requests_total",
+                "Requests, when their answer is complete.",
+                &["method", "path", "status"],
+            )?,
+            request_seconds: seconds(
+                "http_request_duration_seconds",
+                "From a request's head to the end of its answer.",
+                &["method", "path"],
+            )?,
+            first_token_seconds: seconds(
+                "first_token_seconds",
+                "From a streaming request's head to its first chunk.",
+                &["adapter"],
+            )?,
+            egress_requests: counter(
+                "egress_requests_total",
+                "Requests of adapters that the policy allowed, when their answer is complete or has failed.",
+                &["adapter", "destination", "result"],
+            )?,
+            egress_denied: counter(
+                "egress_denied_total",
+                "Requests of adapters that the policy denied; nothing of them was sent.",
+                &["adapter", "destination", "reason"],
+            )?,
+            egress_bytes: counter(
+                "egress_bytes_total",
+                "Bytes of bodies sent to and received from destinations.",
+                &["destination", "direction"],
+            )?,
+            egress_seconds: seconds(
+                "egress_request_duration_seconds",
+                "From an allowed request of an adapter to the end of its answer.",
+                &["adapter"],
+            )?,
+            instances: gauge("adapter_instances", "Instances that serve a request at this moment.", &["adapter"])?,
+            adapters: gauge("adapters", "Files of the adapters folder.", &["state"])?,
+            connections: add(&registry, IntGauge::new("http_connections", "Open connections of clients.")?)?,
+            registry,
+        })
+    }
+
+    /// The text of `/metrics`; what the adapters know themselves is asked now.
+    pub(crate) fn render(&self, adapters: &Adapters) -> Result<Vec<u8>, prometheus::Error> {
+        for (id, adapter) in adapters.iter() {
+            let in_flight = i64::try_from(adapter.in_flight()).unwrap_or(i64::MAX);
+            self.instances.with_label_values(&[id.as_str()]).set(in_flight);
+        }
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.adapters.with_label_values(&["loaded"]).set(count(adapters.iter().count()));
+        self.adapters.with_label_values(&["refused"]).set(count(adapters.refused().len()));
+        let mut text = Vec::with_capacity(16 << 10);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// Counts a finished request of a client.
+    pub(crate) fn finished(&self, method: &str, path: &str, status: &str, took: Duration) {
+        self.requests.with_label_values(&[method, path, status]).inc();
+        self.request_seconds.with_label_values(&[method, path]).observe(took.as_secs_f64());
+    }
+}
+
+fn add<M: Collector + Clone + 'static>(registry: &Registry, metric: M) -> Result<M, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

@@ -1,0 +1,139 @@
+//! Request id, metrics and log line of each request: in one place, outside all handlers.
+//!
+//! The line is written when the answer's last byte is handed over or the client has left. It names route, status and cause;
+//! never a body, a query or a header's value.
+
+use crate::app::App;
+use crate::error::Cause;
+use crate::metrics::Metrics;
+use axum::body::{Body, Bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, Method};
+use http_body::{Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request's id: the client's own, if it is short and plain, or a fresh one.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
+/// Gives the request an id, and sees to its metrics and its log line.
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&request);
+    let path = request.extensions().get::<MatchedPath>().map(|path| Arc::<str>::from(path.as_str()));
+    let mut record = Record {
+        metrics: app.gateway.metrics.clone(),
+        method: known(request.method()),
+        path: path.unwrap_or_else(|| "unmatched".into()),
+        id: id.clone(),
+        started,
+        status: 499,
+        cause: None,
+        bytes: 0,
+        complete: false,
+    };
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    record.status = response.status().as_u16();
+    record.cause = response.extensions_mut().remove();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response.map(|body| Body::new(Observed { body, record }))
+}
+
+/// The method as a label: unknown ones are `other`, so that clients can't make up labels.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
+
+fn request_id(request: &Request) -> Arc<str> {
+    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let plain = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    given.filter(plain).map_or_else(fresh_id, Arc::from)
+}
+
+/// An id that no other request of this machine has: the process' start and a count.
+fn fresh_id() -> Arc<str> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static START: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap_or_default()
+    });
+    format!("{:x}-{:x}", *START, NEXT.fetch_add(1, Ordering::Relaxed)).into()
+}
+
+/// What is noted of a request when it ends; written on drop, so that clients that leave are noted as well.
+struct Record {
+    metrics: Arc<Metrics>,
+    method: &'static str,
+    path: Arc<str>,
+    id: Arc<str>,
+    started: Instant,
+    status: u16,
+    cause: Option<Cause>,
+    bytes: u64,
+    complete: bool,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        let status = if self.complete { self.status } else { 499 };
+        let label = http::StatusCode::from_u16(status).map_or("499".into(), |status| status.as_str().to_owned());
+        self.metrics.finished(self.method, &self.path, &label, took);
+        let (id, method, path, bytes) = (&*self.id, self.method, &*self.path, self.bytes);
+        let ms = took.as_secs_f64() * 1e3;
+        match &self.cause {
+            Some(cause) if status >= 500 => {
+                tracing::warn!(id, method, path, status, ms, bytes, code = cause.code, cause = %cause.message, "request failed");
+            }
+            Some(cause) => tracing::info!(id, method, path, status, ms, bytes, code = cause.code, "request refused"),
+            None if !self.complete => tracing::info!(id, method, path, status, ms, bytes, "answer not completed"),
+            None => tracing::info!(id, method, path, status, ms, bytes, "request"),
+        }
+    }
+}
+
+/// A body that tells its record what went through.
+struct Observed {
+    body: Body,
+    record: Record,
+}
+
+impl http_body::Body for Observed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        match &poll {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.record.complete = self.body.is_end_stream();
+            }
+            Poll::Ready(None) => self.record.complete = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

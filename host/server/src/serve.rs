@@ -1,0 +1,217 @@
+//! The socket, the workers behind it, and how they stop.
+//!
+//! One worker a core, each with a runtime, a router and a door of its own: a request stays on one core from its first byte to
+//! its last. The first worker accepts and hands connections round, so that they are spread evenly.
+
+use crate::app::{App, Gateway};
+use crate::router::router;
+use axum::Router;
+use hauski_egress::Door;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{io, thread};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+/// The server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {source}; stop what listens there, or set `HAUSKI_BIND` to another address")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// No thread or no event queue for a worker.
+    #[error("can't start a worker: {0}")]
+    Worker(#[from] io::Error),
+}
+
+/// A server that runs; stopping it is explicit.
+pub struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Binds `address` and serves on it with `workers` threads.
+///
+/// # Errors
+/// If the address is taken or the system gives no threads.
+pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Running, StartError> {
+    let bind = |source| StartError::Bind { address, source };
+    let listener = TcpListener::bind(address).map_err(bind)?;
+    listener.set_nonblocking(true).map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    gateway.egress.set_own_addresses(vec![address]);
+    let gateway = Arc::new(gateway);
+    let (stop, stopped) = watch::channel(false);
+    let mut queues = Vec::new();
+    let mut receivers = Vec::new();
+    for _ in 0..workers.max(1) {
+        let (queue, receiver) = mpsc::unbounded_channel();
+        queues.push(queue);
+        receivers.push(receiver);
+    }
+    let mut accept = Some((listener, queues));
+    let mut threads = Vec::new();
+    for (number, connections) in receivers.into_iter().enumerate() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let worker = Worker { gateway: gateway.clone(), stopped: stopped.clone() };
+        let accept = accept.take();
+        let run = move || runtime.block_on(worker.run(accept, connections));
+        threads.push(thread::Builder::new().name(format!("hauski-worker-{number}")).spawn(run)?);
+    }
+    Ok(Running { address, stop, workers: threads })
+}
+
+impl Running {
+    /// The address that is listened on; the port is the real one where port 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets running answers end within `server.shutdown_seconds`, and returns then.
+    pub fn stop(self) {
+        let _ = self.stop.send(true);
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker ended by a panic");
+            }
+        }
+    }
+}
+
+/// A connection, and its place among the most that may be open.
+type Accepted = (TcpStream, OwnedSemaphorePermit);
+type Queue = mpsc::UnboundedSender<Accepted>;
+type Connections = mpsc::UnboundedReceiver<Accepted>;
+
+/// One core's part of the server.
+struct Worker {
+    gateway: Arc<Gateway>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Serves the connections it is handed until the stop, then waits for them to end.
+    async fn run(mut self, accept: Option<(TcpListener, Vec<Queue>)>, mut connections: Connections) {
+        let door = Arc::new(Door::new(self.gateway.egress.clone()));
+        let router = router(App { gateway: self.gateway.clone(), door });
+        let mut tasks = JoinSet::new();
+        if let Some((listener, queues)) = accept {
+            tasks.spawn(accept_until(listener, queues, self.gateway.clone(), self.stopped.clone()));
+        }
+        loop {
+            tokio::select! {
+                Some((stream, permit)) = connections.recv() => {
+                    let serve = connection(stream, router.clone(), self.gateway.clone(), self.stopped.clone());
+                    tasks.spawn(async move {
+                        serve.await;
+                        drop(permit);
+                    });
+                }
+                Some(_) = tasks.join_next() => {}
+                _ = self.stopped.changed() => break,
+            }
+        }
+        let drained = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.gateway.limits.server.shutdown, drained).await.is_err() {
+            tracing::warn!("answers that ran longer than `server.shutdown_seconds` were cut off");
+        }
+    }
+}
+
+/// Accepts connections until the stop and hands them round.
+async fn accept_until(
+    listener: TcpListener,
+    queues: Vec<Queue>,
+    gateway: Arc<Gateway>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the listening socket can't be used"),
+    };
+    let room = Arc::new(Semaphore::new(gateway.limits.server.connections));
+    let accept = async {
+        for queue in queues.iter().cycle() {
+            // At the limit, new connections wait in the socket's backlog.
+            let Ok(permit) = room.clone().acquire_owned().await else { return };
+            let stream = next(&listener).await;
+            if queue.send((stream, permit)).is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        _ = stopped.changed() => {}
+    }
+}
+
+/// The next connection. Without descriptors or memory it waits a little rather than spin.
+async fn next(listener: &tokio::net::TcpListener) -> TcpStream {
+    loop {
+        let accepted = match listener.accept().await {
+            Ok((stream, _)) => stream.set_nodelay(true).and_then(|()| stream.into_std()),
+            Err(error) => Err(error),
+        };
+        match accepted {
+            Ok(stream) => return stream,
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection; after the stop it ends with the answer that it is at.
+async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+    let open = Open::new(&gateway);
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(gateway.limits.server.request_time)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut http = std::pin::pin!(http);
+    let served = tokio::select! {
+        served = http.as_mut() => served,
+        _ = stopped.changed() => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    drop(open);
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Counts an open connection while it lives.
+struct Open(prometheus::IntGauge);
+
+impl Open {
+    fn new(gateway: &Gateway) -> Self {
+        let gauge = gateway.metrics.connections.clone();
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,60 @@
+//! The egress door's observer: what adapters ask for, as metrics.
+//!
+//! Labels are bounded: a destination is named only if a grant names it; all others are `unlisted`. The door writes the log.
+
+use crate::metrics::Metrics;
+use hauski_egress::{Asked, Decision, Exchange, Observer, Verdict};
+use hauski_policy::{Routing, Target};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Counts decisions and exchanges.
+pub(crate) struct Watch {
+    metrics: Arc<Metrics>,
+    listed: BTreeSet<String>,
+}
+
+const UNLISTED: &str = "unlisted";
+
+impl Watch {
+    pub(crate) fn new(metrics: Arc<Metrics>, routing: &Routing) -> Self {
+        let listed =
+            routing.grants.iter().map(|grant| destination(&grant.scheme.as_str(), &grant.host, grant.port)).collect();
+        Self { metrics, listed }
+    }
+
+    /// The label of a destination that a client or an adapter chose.
+    fn label(&self, target: &Target) -> String {
+        let own = destination(&target.scheme().as_str(), target.host(), target.port());
+        if self.listed.contains(&own) { own } else { UNLISTED.to_owned() }
+    }
+}
+
+fn destination(scheme: &dyn std::fmt::Display, host: &dyn std::fmt::Display, port: u16) -> String {
+    format!("{scheme}://{host}:{port}")
+}
+
+impl Observer for Watch {
+    fn decided(&self, decision: &Decision<'_>) {
+        if let Verdict::Denied(denied) = decision.verdict {
+            let label = match decision.asked {
+                Asked::Target(target) => self.label(target),
+                Asked::Text(_) => UNLISTED.to_owned(),
+            };
+            let adapter = decision.caller.id().as_str();
+            self.metrics.egress_denied.with_label_values(&[adapter, &label, denied.code()]).inc();
+        }
+    }
+
+    fn finished(&self, exchange: &Exchange<'_>) {
+        let adapter = exchange.caller.id().as_str();
+        // The grant's own text: under a wildcard, guests could make up any number of hosts.
+        let grant = exchange.grant;
+        let label = destination(&grant.scheme.as_str(), &grant.host, grant.port);
+        let metrics = &self.metrics;
+        metrics.egress_requests.with_label_values(&[adapter, &label, exchange.end.code()]).inc();
+        metrics.egress_bytes.with_label_values(&[&label, "out"]).inc_by(exchange.bytes_out);
+        metrics.egress_bytes.with_label_values(&[&label, "in"]).inc_by(exchange.bytes_in);
+        metrics.egress_seconds.with_label_values(&[adapter]).observe(exchange.duration.as_secs_f64());
+    }
+}
