@@ -1,1 +1,11 @@
+//! What the tests over the whole are made with: the real gateway in this process, scripted upstreams, a client that sees bytes.
 
+mod client;
+mod host;
+mod log;
+mod upstream;
+
+pub use client::{Answer, Client};
+pub use host::{Builder, TestHost};
+pub use log::Log;
+pub use upstream::{Conversation, Upstream};

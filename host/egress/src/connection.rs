@@ -140,8 +140,6 @@ impl Link {
                     .authority(target.authority())
                     .path_and_query(target.path_and_query())
                     .build()?;
-                // Said by `:authority`.
-                request.headers_mut().remove(header::HOST);
             }
         }
         Ok(())

@@ -52,3 +52,16 @@ async fn look_up(name: String, turn: tokio::sync::OwnedSemaphorePermit) -> io::R
     // One more than is looked at, so that the guard sees that there are too many.
     found.map(|addresses| addresses.map(|address| address.ip()).take(MAX_ADDRESSES + 1).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_systems_resolver_knows_this_machine() {
+        let resolver = SystemResolver::default();
+        let addresses = resolver.resolve("localhost").await.unwrap();
+        assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
+        assert_eq!(resolver.lookups.available_permits(), MAX_LOOKUPS);
+    }
+}

@@ -107,7 +107,8 @@ impl<'n> Fields<'n> {
             return None;
         };
         let mut misspelt = Vec::new();
-        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&*key.text)) {
+        for (key, child) in entries.iter().filter(|(key, _)| !known.contains(&&*key.text)) {
+            reader.hide(child, &may_be_secret);
             let message = format!("{} has no key {}", reader.here(), quote(&key.text));
             let help = match closest(&key.text, known) {
                 Some(meant) => {
@@ -157,6 +158,11 @@ impl<'n> Fields<'n> {
             }
         })
     }
+}
+
+/// Whether the value of a key that nobody knows could be a key of another kind. Hosts and words are shorter, or have a scheme.
+fn may_be_secret(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.len() >= 12 && !text.contains("://"))
 }
 
 /// `` `a`, `b` ``.

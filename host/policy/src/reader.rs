@@ -1,7 +1,7 @@
 //! The reading of one file: collects diagnostics, knows where in the tree it is, and decides at the end whether there is a value.
 
 use crate::diagnostics::{Diagnostic, Diagnostics, Parsed, Severity};
-use crate::node::Node;
+use crate::node::{Node, Value};
 use crate::source::Source;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -123,6 +123,16 @@ impl Reader {
         }
         out.push('`');
         out
+    }
+
+    /// Makes the scalars in `node` for which `which` holds ones that are never shown: they may be secrets.
+    pub(crate) fn hide(&mut self, node: &Node, which: &dyn Fn(&Value) -> bool) {
+        match &node.value {
+            Value::Map(entries) => entries.iter().for_each(|(_, child)| self.hide(child, which)),
+            Value::List(items) => items.iter().for_each(|item| self.hide(item, which)),
+            scalar if which(scalar) => self.source.hide(&node.span),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+        }
     }
 
     /// The line of a place, counted from 1.

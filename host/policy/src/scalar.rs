@@ -31,8 +31,10 @@ pub(crate) fn text<'n>(node: &'n Node, reader: &mut Reader) -> Option<&'n str> {
         return Some(text);
     }
     let help = match node.value {
-        Value::Number(_) | Value::Bool(_) => format!("write it in quotes: `\"{}\"`", reader.text(&node.span)),
-        Value::Null | Value::Text(_) | Value::List(_) | Value::Map(_) => "write text".to_owned(),
+        Value::Number(_) | Value::Bool(_) if !reader.source.is_hidden(&node.span) => {
+            format!("write it in quotes: `\"{}\"`", reader.text(&node.span))
+        }
+        _ => "write text, in quotes".to_owned(),
     };
     reader.wrong_type(node, "text").help(help);
     None

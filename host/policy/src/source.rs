@@ -47,6 +47,11 @@ impl Source {
         self.hidden.extend(ranges);
     }
 
+    /// Whether the beginning of this part is never shown.
+    pub(crate) fn is_hidden(&self, span: &Range<usize>) -> bool {
+        self.hidden.iter().any(|range| range.contains(&span.start))
+    }
+
     /// For a text that is no YAML, so that nobody knows what in it is a secret: hides what follows a key that has one.
     pub(crate) fn hide_by_line(&mut self) {
         let mut found = Vec::new();
@@ -74,7 +79,7 @@ impl Source {
         let mut was_hidden = false;
         for (at, c) in self.text[from..to].char_indices().map(|(at, c)| (from + at, c)) {
             let is_hidden = hidden.iter().any(|range| range.contains(&at));
-            if at <= start {
+            if at <= start && !(is_hidden && was_hidden) {
                 excerpt.span.start = excerpt.text.len();
             }
             match (is_hidden, was_hidden) {
@@ -107,7 +112,8 @@ fn literal_ranges(text: &str, span: &Range<usize>) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut at = span.start;
     while let Some(rest) = text.get(at..span.end).filter(|rest| !rest.is_empty()) {
-        let (literal, reference) = match rest.find("${") {
+        // Anything else in `${}` may be the secret itself.
+        let (literal, reference) = match ["${env:", "${file:"].into_iter().filter_map(|kind| rest.find(kind)).min() {
             Some(open) => (open, rest[open..].find('}').map_or(rest.len() - open, |close| close + 1)),
             None => (rest.len(), 0),
         };

@@ -50,10 +50,16 @@ fn check_characters(reader: &mut Reader, bytes: &[u8]) {
             '\u{feff}' if at == 0 => reader
                 .error("byte-order-mark", &span, "the file begins with a byte order mark")
                 .help("save the file as UTF-8 without it"),
-            '\t' => reader.error("tab", &span, "a tab").help("write spaces, or `\\t` within double quotes"),
+            '\t' => {
+                reader.error("tab", &span, "the file has a tab").help("write spaces, or `\\t` within double quotes")
+            }
             '\r' if text[at + 1..].starts_with('\n') => continue,
             _ if is_invisible(c) => reader
-                .error("invisible-character", &span, format!("the invisible character U+{:04X}", u32::from(c)))
+                .error(
+                    "invisible-character",
+                    &span,
+                    format!("the file has the invisible character U+{:04X}", u32::from(c)),
+                )
                 .help("delete it, or write it as an escape within double quotes"),
             _ => continue,
         };
@@ -95,7 +101,7 @@ fn syntax_error(reader: &mut Reader, error: &ScanError) {
         ErrorKind::RecursionLimitExceeded => {
             ("too-deep", format!("lists and maps are nested more than {MOST_DEPTH} deep"))
         }
-        ErrorKind::DirectiveDisallowed => ("directive", "a directive (`%`)".to_owned()),
+        ErrorKind::DirectiveDisallowed => ("directive", "directives (`%`) are refused".to_owned()),
         kind => ("syntax", kind.to_string()),
     };
     let draft = reader.error(code, &(at..at + 1), message);
@@ -133,22 +139,26 @@ impl Builder<'_> {
             }
             if let Some(tag) = place.tag_span() {
                 let help = "delete it: quotes make text, and types are known";
-                self.reader.error("tag", &bytes(&tag), "a tag (`!`)").help(help);
+                self.reader.error("tag", &bytes(&tag), "tags (`!`) are refused").help(help);
             }
             match event {
                 Event::DocumentStart(..) => {
                     documents += 1;
                     if documents > 1 {
                         let help = "a policy file has one document: delete the `---` or what follows it";
-                        self.reader.error("many-documents", &span, "a second document").help(help);
+                        self.reader.error("many-documents", &span, "the file has a second document").help(help);
                         return Ok(());
                     }
                 }
                 Event::Anchor(..) => {
-                    self.reader.error("anchor", &span, "an anchor (`&`)").help("delete it and write values out");
+                    self.reader
+                        .error("anchor", &span, "anchors (`&`) are refused")
+                        .help("delete it and write values out");
                 }
                 Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                    self.reader.error("alias", &span, "an alias (`*`)").help("write the value out, or text in quotes");
+                    self.reader
+                        .error("alias", &span, "aliases (`*`) are refused")
+                        .help("write the value out, or text in quotes");
                     self.add(Node { span, value: Value::Null }, false);
                 }
                 Event::Scalar(text, style, ..) => self.scalar(span, &text, style),
@@ -171,7 +181,7 @@ impl Builder<'_> {
         let is_plain = style == ScalarStyle::Plain;
         let value = if is_plain { node::plain(text) } else { Ok(Value::Text(text.into())) };
         let value = value.unwrap_or_else(|AmbiguousNumber| {
-            let message = format!("{} is a number that programs read differently", quote(text));
+            let message = "a number that programs read differently";
             let help = "write it in decimal without leading zeros or, if it is text, in quotes";
             self.reader.error("ambiguous-number", &span, message).help(help);
             Value::Null
@@ -210,7 +220,7 @@ fn as_key(reader: &mut Reader, seen: &mut HashSet<Box<str>>, node: Node, is_plai
         return Key { span, text: "".into() };
     };
     if is_plain && &*text == "<<" {
-        reader.error("merge-key", &span, "a merge key (`<<`)").help("write the keys out");
+        reader.error("merge-key", &span, "merge keys (`<<`) are refused").help("write the keys out");
     } else if !seen.insert(text.clone()) {
         let message = format!("the key {} stands here twice", quote(&text));
         reader.error("duplicate-key", &span, message).help("delete one of the two");

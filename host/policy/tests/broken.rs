@@ -1,5 +1,7 @@
 //! What people read of broken policy files: each of `tests/broken/` with a snapshot beside it.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use hauski_policy::{Diagnostics, Limits, Models, Routing};
 
 fn diagnostics(file: &str) -> Diagnostics {

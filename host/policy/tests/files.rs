@@ -1,5 +1,7 @@
 //! The other files: `models.yml`, `limits.yaml`, and what is shipped in `policies/`.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use hauski_policy::{Limits, Models, Routing, schemas};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ fn path(name: &str) -> String {
 
 #[track_caller]
 fn models(text: &str) -> Models {
-    Models::parse("models.yml", text.as_bytes()).unwrap_or_else(|error| panic!("{text}\n{error}")).value
+    Models::parse("models.yml", text.as_bytes()).unwrap().value
 }
 
 /// The codes of what is found in a `models.yml` with this model.

@@ -1,5 +1,7 @@
 //! What of YAML is refused, and that nothing in it makes the parser panic, hang or grow.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use hauski_policy::{Limits, Models, Routing};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -100,11 +102,11 @@ fn bombs() {
     check("- ".repeat(500_000), "1:65 too-deep");
     check((0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>(), "33:33 too-deep");
     check(format!("{WHOLE}#{}", "x".repeat(1024 * 1024)), "1:1 file-too-large");
-    check(format!("a: [{}]", "x,".repeat(200_000)), "1:100003 too-many-values");
-    check((0..150_000).map(|n| format!("k{n}: \n")).collect::<String>(), "25001:1 too-many-values");
+    check(format!("a: [{}]", "x,".repeat(200_000)), "1:100005 too-many-values");
+    check((0..90_000).map(|n| format!("k{n}: \n")).collect::<String>(), "25001:7 too-many-values");
     check(format!("a: \"{}", "\\".repeat(1_000_000)), "1:4 syntax");
-    check("&a ".repeat(300_000), "1:4 syntax");
-    check("? ".repeat(300_000), "1:63 too-deep");
+    check("&a ".repeat(300_000), "1:1 anchor");
+    check("? ".repeat(300_000), "1:65 too-deep");
     check("#\n".repeat(500_000), "1:1 empty-file");
     check("\t".repeat(1_000_000), "1:1 tab");
     check(WHOLE.replace("[]", &format!("[{}]", "https://a.test, ".repeat(20_000))), "3:27 duplicate-entry");
@@ -145,6 +147,9 @@ fn damaged_files() {
     for round in 0..3000 {
         let mut text = files[round % files.len()].as_bytes().to_vec();
         for _ in 0..=random(4) {
+            if text.is_empty() {
+                break;
+            }
             let at = random(text.len());
             match random(4) {
                 0 => text[at] = b"\n\r\t :-{}[],\"'#&*!%|>?@`~\0\xff\xc30a"[random(29)],

@@ -62,6 +62,9 @@ async fn tls_handshake() {
     let caller = world.caller_under("a", AdapterLimits { connect: SHORT, ..limits() });
     let began = Instant::now();
     check(world.send(&caller, &format!("GET {url}")).await, began, "connect-timeout");
+    let caller = world.caller_under("a", AdapterLimits { total: SHORT, ..limits() });
+    let began = Instant::now();
+    check(world.send(&caller, &format!("GET {url}")).await, began, "total-timeout");
 }
 
 #[tokio::test]
@@ -103,7 +106,7 @@ async fn idle() {
     check(Err::<(), _>(error), began, "idle-timeout");
     // The reader's own slowness is nobody's idleness.
     let upstream = Upstream::answering(HELLO);
-    let (world, url) = super::clocks::world(&upstream);
+    let (world, url) = self::world(&upstream);
     let caller = world.caller_under("a", AdapterLimits { idle: SHORT, ..limits() });
     let mut body = world.send(&caller, &url).await.unwrap().body;
     tokio::time::sleep(2 * SHORT).await;
@@ -134,6 +137,17 @@ async fn total() {
         check(world.get(&world.caller("a"), &url).await, began, "total-timeout");
         assert_eq!(world.log.ends(), ["total-timeout"; 2]);
     }
+}
+
+#[tokio::test]
+async fn what_comes_after_the_total_time_is_not_handed_on() {
+    let upstream = Upstream::answering(HELLO);
+    let (world, url) = world(&upstream);
+    let caller = world.caller_under("a", AdapterLimits { total: 3 * SHORT, ..limits() });
+    let mut body = world.send(&caller, &url).await.unwrap().body;
+    let began = Instant::now();
+    tokio::time::sleep(3 * SHORT).await;
+    check(body.read().await, began, "total-timeout");
 }
 
 #[tokio::test]

@@ -43,6 +43,8 @@ struct Provider {
     connections: Arc<AtomicUsize>,
     /// The name in the TLS handshake, for each connection.
     names: Arc<Mutex<Vec<Option<String>>>>,
+    /// Whether each connection resumed an earlier one's session.
+    resumed: Arc<Mutex<Vec<bool>>>,
     /// Version, URI and `host` of each request.
     requests: Arc<Mutex<Vec<String>>>,
 }
@@ -63,19 +65,23 @@ impl Provider {
             port: listener.local_addr().unwrap().port(),
             connections: Arc::default(),
             names: Arc::default(),
+            resumed: Arc::default(),
             requests: Arc::default(),
         };
         let (connections, names, requests) = (this.connections.clone(), this.names.clone(), this.requests.clone());
+        let resumed = this.resumed.clone();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 connections.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, names, requests) = (acceptor.clone(), names.clone(), requests.clone());
+                let resumed = resumed.clone();
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let tls = stream.get_ref().1;
                     names.lock().unwrap().push(tls.server_name().map(str::to_owned));
+                    resumed.lock().unwrap().push(tls.handshake_kind() == Some(rustls::HandshakeKind::Resumed));
                     let h2 = tls.alpn_protocol() == Some(b"h2");
                     let service = hyper::service::service_fn(move |request| answer(request, requests.clone()));
                     let io = TokioIo::new(stream);
@@ -96,7 +102,7 @@ impl Provider {
     }
 }
 
-/// `/echo` gives the body back; `/drip` never ends; `/many` has many fields.
+/// `/echo` gives the body back; `/close` closes; `/many` has many fields.
 async fn answer(
     request: Request<Incoming>,
     requests: Arc<Mutex<Vec<String>>>,
@@ -106,7 +112,11 @@ async fn answer(
     let full = |bytes: Bytes| Full::new(bytes).map_err(|never| match never {}).boxed();
     Ok(match request.uri().path() {
         "/echo" => Response::new(full(request.into_body().collect().await.unwrap().to_bytes())),
-        "/drip" => Response::new(request.into_body().boxed()),
+        "/close" => {
+            let mut response = Response::new(full("closed".into()));
+            response.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
+            response
+        }
         "/wait" => {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             Response::new(full("waited".into()))
@@ -179,6 +189,17 @@ async fn who_can_not_prove_the_name_is_refused() {
         assert!(matches!(got, Err(EgressError::Tls(_))), "{what}: {got:?}");
         assert!(provider.requests.lock().unwrap().is_empty(), "{what}");
     }
+}
+
+#[tokio::test]
+async fn adapters_never_share_sessions() {
+    let issuer = authority();
+    let provider = Provider::start(certificate(Some(&issuer), "api.allowed.test", false), &["http/1.1"]).await;
+    let (world, url) = world(&provider, vec![issuer.der().clone()], "api.allowed.test");
+    for id in ["a", "a", "b", "b"] {
+        world.get(&world.caller(id), &format!("GET {url}/close")).await.unwrap();
+    }
+    assert_eq!(*provider.resumed.lock().unwrap(), [false, true, false, true]);
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! A provider of raw bytes: a thread for each connection, which the test writes as plain blocking code.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
     closed: mpsc::Receiver<()>,
@@ -16,11 +16,11 @@ pub struct Upstream {
 
 impl Upstream {
     /// Listens on loopback; `serve` gets each connection and its number, from 0.
-    pub fn start(serve: impl Fn(&mut Conn, usize) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(serve: impl Fn(&mut Conn, usize) + Send + Sync + 'static) -> Self {
         Self::start_on("127.0.0.1:0", serve)
     }
 
-    pub fn start_on(bind: &str, serve: impl Fn(&mut Conn, usize) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start_on(bind: &str, serve: impl Fn(&mut Conn, usize) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(bind).unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
@@ -45,7 +45,7 @@ impl Upstream {
     }
 
     /// Answers each request on each connection with `answer`.
-    pub fn answering(answer: &'static str) -> Self {
+    pub(crate) fn answering(answer: &'static str) -> Self {
         Self::start(move |conn, _| {
             while conn.request().is_some() {
                 conn.write(answer);
@@ -53,34 +53,34 @@ impl Upstream {
         })
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 
     /// Heads and bodies, as they came.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
     /// Waits, without letting the runtime run, until one more connection's code has returned.
-    pub fn wait_for_a_close(&self) {
+    pub(crate) fn wait_for_a_close(&self) {
         self.closed.recv_timeout(Duration::from_secs(20)).unwrap();
     }
 }
 
-pub struct Conn {
+pub(crate) struct Conn {
     stream: TcpStream,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Conn {
     /// The next request's head and, by its `content-length` or chunks, its body; `None` at the end of the connection.
-    pub fn request(&mut self) -> Option<String> {
-        let mut text = self.until(|text| text.ends_with("\r\n\r\n"))?;
+    pub(crate) fn request(&mut self) -> Option<String> {
+        let mut text = self.head()?;
         let lower = text.to_lowercase();
         if lower.contains("transfer-encoding: chunked") {
             text += &self.until(|text| text.ends_with("0\r\n\r\n"))?;
@@ -90,6 +90,11 @@ impl Conn {
         }
         self.requests.lock().unwrap().push(text.clone());
         Some(text)
+    }
+
+    /// The next request's head.
+    pub(crate) fn head(&mut self) -> Option<String> {
+        self.until(|text| text.ends_with("\r\n\r\n"))
     }
 
     fn until(&mut self, done: impl Fn(&str) -> bool) -> Option<String> {
@@ -105,15 +110,18 @@ impl Conn {
     }
 
     /// `false` once the other side is gone.
-    pub fn write(&mut self, bytes: &str) -> bool {
+    pub(crate) fn write(&mut self, bytes: &str) -> bool {
         self.stream.write_all(bytes.as_bytes()).and_then(|()| self.stream.flush()).is_ok()
     }
 
-    /// Whether the other side closes the connection, rather than sending something.
-    pub fn sees_the_end(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0]), Ok(0)) || self.stream.take_error().is_ok_and(|e| e.is_some())
+    /// Whether the other side closes or resets the connection, rather than sending something.
+    pub(crate) fn sees_the_end(&mut self) -> bool {
+        match self.stream.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
     }
 }
 
 /// An answer with this body.
-pub const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+pub(crate) const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";

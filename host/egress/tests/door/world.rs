@@ -13,23 +13,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub struct World {
-    pub door: Door,
-    pub shared: Arc<Shared>,
-    pub resolver: Arc<Scripted>,
-    pub log: Arc<Log>,
-    pub grants: Vec<Arc<Grant>>,
-    pub timeouts: Timeouts,
-    pub fields: Vec<(&'static str, &'static str)>,
+pub(crate) struct World {
+    pub(crate) door: Door,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) resolver: Arc<Scripted>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) grants: Vec<Arc<Grant>>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) fields: Vec<(&'static str, &'static str)>,
 }
 
 impl World {
     /// `entries` of `egress.allow`, one a line in YAML's flow style.
-    pub fn new(entries: &[&str]) -> Self {
+    pub(crate) fn new(entries: &[&str]) -> Self {
         Self::with(entries, Vec::new())
     }
 
-    pub fn with(entries: &[&str], extra_roots: Vec<CertificateDer<'static>>) -> Self {
+    pub(crate) fn with(entries: &[&str], extra_roots: Vec<CertificateDer<'static>>) -> Self {
         let grants = grants(entries);
         let (resolver, log) = (Arc::new(Scripted::default()), Arc::new(Log::default()));
         let env = |name: &str| (name == "KEY").then(|| "sk-12345".to_owned());
@@ -40,39 +40,50 @@ impl World {
         Self { door, shared, resolver, log, grants, timeouts: Timeouts::default(), fields: Vec::new() }
     }
 
-    pub fn caller(&self, id: &str) -> Caller {
+    pub(crate) fn caller(&self, id: &str) -> Caller {
         self.caller_under(id, limits())
     }
 
-    pub fn caller_under(&self, id: &str, limits: AdapterLimits) -> Caller {
-        let (id, digest) = (id.parse().unwrap(), Digest::from_bytes([7; 32]));
-        Caller::new(id, digest, GrantSet::of(&self.grants, &"a".parse().unwrap(), &digest), limits)
+    pub(crate) fn caller_under(&self, id: &str, limits: AdapterLimits) -> Caller {
+        self.caller_of(id, limits, 7)
+    }
+
+    /// An adapter whose bytes have a digest of `digest` only. Whatever its id, it holds the grants of `a`.
+    pub(crate) fn caller_of(&self, id: &str, limits: AdapterLimits, digest: u8) -> Caller {
+        let digest = Digest::from_bytes([digest; 32]);
+        let grants = GrantSet::of(&self.grants, &"a".parse().unwrap(), &digest);
+        Caller::new(id.parse().unwrap(), digest, grants, limits)
     }
 
     /// `request` is method and URL.
-    pub async fn permit(&self, caller: &Caller, request: &str) -> Result<Permit, EgressError> {
+    pub(crate) async fn permit(&self, caller: &Caller, request: &str) -> Result<Permit, EgressError> {
         let (method, url) = request.split_once(' ').unwrap();
         let to = Destination::Url(url);
         self.door.permit(caller, Ask { request_id: &"r-1".into(), method, to, timeouts: self.timeouts }).await
     }
 
-    pub async fn send(&self, caller: &Caller, request: &str) -> Result<Response, EgressError> {
+    pub(crate) async fn send(&self, caller: &Caller, request: &str) -> Result<Response, EgressError> {
         self.send_body(caller, request, OutboundBody::Whole(Bytes::new())).await
     }
 
-    pub async fn send_body(&self, caller: &Caller, request: &str, body: OutboundBody) -> Result<Response, EgressError> {
+    pub(crate) async fn send_body(
+        &self,
+        caller: &Caller,
+        request: &str,
+        body: OutboundBody,
+    ) -> Result<Response, EgressError> {
         let permit = self.permit(caller, request).await?;
         let fields = headers::from_pairs(self.fields.iter().map(|(n, v)| (*n, v.as_bytes())))?;
         self.door.send(permit, fields, body).await
     }
 
     /// Sends and reads to the end.
-    pub async fn get(&self, caller: &Caller, request: &str) -> Result<String, EgressError> {
+    pub(crate) async fn get(&self, caller: &Caller, request: &str) -> Result<String, EgressError> {
         read(self.send(caller, request).await?).await
     }
 }
 
-pub async fn read(mut response: Response) -> Result<String, EgressError> {
+pub(crate) async fn read(mut response: Response) -> Result<String, EgressError> {
     let mut text = String::new();
     while let Some(piece) = response.body.read().await? {
         assert!(!piece.is_empty());
@@ -81,7 +92,7 @@ pub async fn read(mut response: Response) -> Result<String, EgressError> {
     Ok(text)
 }
 
-pub fn grants(entries: &[&str]) -> Vec<Arc<Grant>> {
+pub(crate) fn grants(entries: &[&str]) -> Vec<Arc<Grant>> {
     let allow: String = entries.iter().map(|entry| format!("    - {entry}\n")).collect();
     let allow = if allow.is_empty() { " []\n".to_owned() } else { format!("\n{allow}") };
     let file = format!(
@@ -91,7 +102,7 @@ pub fn grants(entries: &[&str]) -> Vec<Arc<Grant>> {
 }
 
 /// Long enough for a busy machine.
-pub fn limits() -> AdapterLimits {
+pub(crate) fn limits() -> AdapterLimits {
     let long = Duration::from_secs(20);
     AdapterLimits {
         memory_bytes: 1 << 26,
@@ -106,7 +117,7 @@ pub fn limits() -> AdapterLimits {
 }
 
 #[derive(Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     Addresses(Vec<IpAddr>),
     Fails,
     Hangs,
@@ -114,23 +125,23 @@ pub enum Answer {
 
 /// Answers each name with the next of its answers; the last one stays.
 #[derive(Default)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     names: Mutex<HashMap<String, Vec<Answer>>>,
     asked: AtomicUsize,
 }
 
 impl Scripted {
     /// `answers` are texts of addresses, separated by spaces.
-    pub fn set(&self, name: &str, answers: &[&str]) {
+    pub(crate) fn set(&self, name: &str, answers: &[&str]) {
         let parse = |text: &&str| Answer::Addresses(text.split_whitespace().map(|a| a.parse().unwrap()).collect());
         self.set_raw(name, answers.iter().map(parse).collect());
     }
 
-    pub fn set_raw(&self, name: &str, answers: Vec<Answer>) {
+    pub(crate) fn set_raw(&self, name: &str, answers: Vec<Answer>) {
         self.names.lock().unwrap().insert(name.to_owned(), answers);
     }
 
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
@@ -156,34 +167,34 @@ impl Resolve for Scripted {
 
 /// What the observer was told, one text each.
 #[derive(Default)]
-pub struct Log {
+pub(crate) struct Log {
     decided: Mutex<Vec<String>>,
     finished: Mutex<Vec<Finished>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finished {
-    pub status: Option<u16>,
-    pub end: &'static str,
-    pub reused: bool,
-    pub bytes_out: u64,
-    pub bytes_in: u64,
+pub(crate) struct Finished {
+    pub(crate) status: Option<u16>,
+    pub(crate) end: &'static str,
+    pub(crate) reused: bool,
+    pub(crate) bytes_out: u64,
+    pub(crate) bytes_in: u64,
 }
 
 impl Log {
-    pub fn decided(&self) -> Vec<String> {
+    pub(crate) fn decided(&self) -> Vec<String> {
         self.decided.lock().unwrap().clone()
     }
 
-    pub fn finished(&self) -> Vec<Finished> {
+    pub(crate) fn finished(&self) -> Vec<Finished> {
         self.finished.lock().unwrap().clone()
     }
 
-    pub fn ends(&self) -> Vec<&'static str> {
+    pub(crate) fn ends(&self) -> Vec<&'static str> {
         self.finished().into_iter().map(|finished| finished.end).collect()
     }
 
-    pub fn reused(&self) -> Vec<bool> {
+    pub(crate) fn reused(&self) -> Vec<bool> {
         self.finished().into_iter().map(|finished| finished.reused).collect()
     }
 }

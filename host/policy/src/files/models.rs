@@ -221,7 +221,7 @@ impl FromNode for Config {
             return None;
         };
         for (key, child) in entries.iter().filter(|(key, _)| sounds_secret(&key.text)) {
-            reader.source.hide(&child.span);
+            reader.hide(child, &|_| true);
             let message = reader.within(Step::Key(key.text.clone()), |r| {
                 format!("{} looks like a secret, which adapters never hold", r.here())
             });

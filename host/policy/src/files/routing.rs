@@ -229,16 +229,13 @@ fn hide_secrets(node: &Node, reader: &mut Reader) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => return,
     };
     for (key, child) in children {
-        if key == "secret" { hide(child, reader) } else { hide_secrets(child, reader) }
-    }
-}
-
-fn hide(node: &Node, reader: &mut Reader) {
-    match &node.value {
-        Value::Map(entries) => {
-            entries.iter().filter(|(key, _)| &*key.text != "header").for_each(|(_, child)| hide(child, reader));
+        match &child.value {
+            Value::Map(entries) if key == "secret" => {
+                let all_but_header = entries.iter().filter(|(key, _)| &*key.text != "header");
+                all_but_header.for_each(|(_, value)| reader.hide(value, &|_| true));
+            }
+            _ if key == "secret" => reader.hide(child, &|_| true),
+            _ => hide_secrets(child, reader),
         }
-        Value::List(items) => items.iter().for_each(|item| hide(item, reader)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => reader.source.hide(&node.span),
     }
 }

@@ -1,0 +1,129 @@
+//! An HTTP client that hides nothing: one connection a request, whole answers or their pieces as they come.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::net::SocketAddr;
+
+/// A client of one address.
+#[derive(Clone, Copy, Debug)]
+pub struct Client(pub SocketAddr);
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The body, as far as it came.
+    pub text: String,
+    /// Whether the body came to its proper end.
+    pub complete: bool,
+}
+
+impl Answer {
+    /// The body as JSON; `null` if it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// The `error.code` of an error in OpenAI's form.
+    #[must_use]
+    pub fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The text of a chat completion.
+    #[must_use]
+    pub fn content(&self) -> String {
+        self.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The `data` of each event of a stream.
+    #[must_use]
+    pub fn events(&self) -> Vec<String> {
+        let lines = self.text.split("\n\n").filter(|event| !event.is_empty());
+        lines.map(|event| event.strip_prefix("data: ").unwrap_or(event).to_owned()).collect()
+    }
+}
+
+impl Client {
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[expect(clippy::panic, reason = "a test without its answer has failed")]
+    pub async fn send(self, request: Request<Bytes>) -> Answer {
+        let response = self.open(request).await.unwrap_or_else(|error| panic!("no answer: {error}"));
+        let (head, mut body) = response.into_parts();
+        let (mut bytes, mut complete) = (Vec::new(), true);
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Err(_) => complete = false,
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: head.status, headers: head.headers, text, complete }
+    }
+
+    /// Sends a request; the body of the answer is left to the caller.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    #[expect(clippy::disallowed_methods, reason = "the client's side of the tests")]
+    pub async fn open(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> Result<http::Response<Incoming>, Box<dyn std::error::Error>> {
+        let stream = tokio::net::TcpStream::connect(self.0).await?;
+        stream.set_nodelay(true)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        if !request.headers().contains_key(http::header::HOST) {
+            request.headers_mut().insert(http::header::HOST, self.0.to_string().try_into()?);
+        }
+        Ok(sender.send_request(request.map(Full::new)).await?)
+    }
+
+    /// `GET path`.
+    pub async fn get(self, path: &str) -> Answer {
+        self.send(request(Method::GET, path, Bytes::new())).await
+    }
+
+    /// `POST path` with a body.
+    pub async fn post(self, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.send(request(Method::POST, path, body.into())).await
+    }
+
+    /// Asks `model` with one user message.
+    pub async fn chat(self, model: &str, message: &str) -> Answer {
+        self.post("/v1/chat/completions", chat(model, message, false)).await
+    }
+
+    /// Asks `model` with one user message for a stream.
+    pub async fn stream(self, model: &str, message: &str) -> Answer {
+        self.post("/v1/chat/completions", chat(model, message, true)).await
+    }
+}
+
+/// A request without more than it needs.
+///
+/// # Panics
+/// If `path` is no path.
+#[expect(clippy::panic, reason = "a test with a malformed path is wrong")]
+pub(crate) fn request(method: Method, path: &str, body: Bytes) -> Request<Bytes> {
+    let request = Request::builder().method(method).uri(path).body(body);
+    request.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A chat request's body.
+pub(crate) fn chat(model: &str, message: &str, stream: bool) -> String {
+    serde_json::json!({ "model": model, "stream": stream, "messages": [{ "role": "user", "content": message }] })
+        .to_string()
+}

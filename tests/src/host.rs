@@ -1,0 +1,254 @@
+//! The real gateway, in this process, on a port of its own, with policies and adapters of the test.
+
+use crate::{Client, Log};
+use hauski_egress::{CertificateDer, Resolve, SystemResolver};
+use hauski_policy::Diagnostics;
+use hauski_server::setup::{self, Problem, World};
+use hauski_server::{Gateway, Running, Settings};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A gateway that runs until it is dropped.
+pub struct TestHost {
+    running: Option<Running>,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+/// What a test wants of its gateway.
+pub struct Builder {
+    folder: TempDir,
+    grants: String,
+    models: String,
+    limits: String,
+    overrides: String,
+    env: BTreeMap<String, String>,
+    resolver: Arc<dyn Resolve>,
+    roots: Vec<CertificateDer<'static>>,
+    expose_config: bool,
+    bind: SocketAddr,
+}
+
+/// Limits that are wide enough for tests and short enough to fail in them.
+const LIMITS: &str = "{ memory_mib: 16, cpu_ms: 1000, instances: 8, connect_ms: 2000, first_token_ms: 5000, \
+                      idle_ms: 5000, total_ms: 20000, response_mib: 4 }";
+
+impl TestHost {
+    /// A gateway that reaches nothing and has no models, to be changed.
+    ///
+    /// # Panics
+    /// If there is no place for its files.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without its files has failed")]
+    pub fn builder() -> Builder {
+        Log::start();
+        let folder = TempDir::new().expect("a folder for the test");
+        fs::create_dir(folder.path().join("adapters")).expect("a folder for the adapters");
+        Builder {
+            folder,
+            grants: String::new(),
+            models: String::new(),
+            limits: LIMITS.to_owned(),
+            overrides: String::new(),
+            env: BTreeMap::new(),
+            resolver: Arc::new(SystemResolver::default()),
+            roots: Vec::new(),
+            expose_config: false,
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A client for it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client(self.address)
+    }
+
+    /// The folder with its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops it as a signal would: waits for running answers.
+    pub fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            // Workers may still wait for a client that the test keeps; nobody needs to wait for them.
+            std::thread::spawn(move || running.stop());
+        }
+    }
+}
+
+impl Builder {
+    /// Puts one of the project's adapters into the folder.
+    #[must_use]
+    pub fn adapter(self, id: &str) -> Self {
+        let built = Path::new(env!("HAUSKI_TEST_ADAPTERS")).join(format!("{}.wasm", id.replace('-', "_")));
+        self.file(&format!("{id}.wasm"), &read(&built))
+    }
+
+    /// Puts a test guest into the folder, under its own name with dashes, and names it as a model.
+    #[must_use]
+    pub fn guest(self, name: &str) -> Self {
+        let id = name.replace('_', "-");
+        self.guest_as(name, &id)
+    }
+
+    /// Puts a test guest into the folder under another name.
+    #[must_use]
+    pub fn guest_as(self, name: &str, id: &str) -> Self {
+        let built = Path::new(env!("HAUSKI_TEST_GUESTS")).join(format!("{name}.wasm"));
+        self.file(&format!("{id}.wasm"), &read(&built)).model(&format!("{{ id: {id}, adapter: {id} }}"))
+    }
+
+    /// Puts any file into the adapters folder.
+    ///
+    /// # Panics
+    /// If it can't be written.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without its files has failed")]
+    pub fn file(self, name: &str, bytes: &[u8]) -> Self {
+        fs::write(self.adapters().join(name), bytes).expect("a file of the adapters folder");
+        self
+    }
+
+    /// The adapters folder, for what is no plain file.
+    #[must_use]
+    pub fn adapters(&self) -> PathBuf {
+        self.folder.path().join("adapters")
+    }
+
+    /// Adds an entry to `egress.allow`, as YAML in one line.
+    #[must_use]
+    pub fn grant(mut self, entry: &str) -> Self {
+        let _ = writeln!(self.grants, "    - {entry}");
+        self
+    }
+
+    /// Adds a model, as YAML in one line.
+    #[must_use]
+    pub fn model(mut self, entry: &str) -> Self {
+        let _ = writeln!(self.models, "  - {entry}");
+        self
+    }
+
+    /// Replaces values in the default limits of adapters: `name: value` each.
+    #[must_use]
+    pub fn limit(mut self, name: &str, value: u64) -> Self {
+        let start = self.limits.find(&format!("{name}:")).unwrap_or(self.limits.len() - 2);
+        let end = self.limits[start..].find([',', '}']).map_or(self.limits.len(), |at| start + at);
+        self.limits.replace_range(start..end, &format!("{name}: {value} "));
+        self
+    }
+
+    /// Sets limits of one adapter.
+    #[must_use]
+    pub fn override_limits(mut self, entry: &str) -> Self {
+        let _ = write!(self.overrides, "{entry}, ");
+        self
+    }
+
+    /// Sets a variable of the environment that secrets come from.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Resolves names by `resolver`.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Trusts a certificate authority.
+    #[must_use]
+    pub fn root(mut self, root: CertificateDer<'static>) -> Self {
+        self.roots.push(root);
+        self
+    }
+
+    /// Asks for `/config/…` and `/adapters`.
+    #[must_use]
+    pub fn expose_config(mut self) -> Self {
+        self.expose_config = true;
+        self
+    }
+
+    /// Listens on another address.
+    #[must_use]
+    pub fn bind(mut self, address: SocketAddr) -> Self {
+        self.bind = address;
+        self
+    }
+
+    /// Prepares and binds.
+    ///
+    /// # Panics
+    /// If anything is wrong with the configuration.
+    #[expect(clippy::panic, reason = "a test without its gateway has failed")]
+    pub async fn start(self) -> TestHost {
+        let bind = self.bind;
+        let (prepared, folder) = self.prepare().await;
+        let (gateway, _) = prepared.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let running = hauski_server::start(gateway, bind, 2).unwrap_or_else(|error| panic!("{error}"));
+        TestHost { address: running.address(), running: Some(running), folder }
+    }
+
+    /// Does what `hauski check` does.
+    pub async fn prepare(self) -> (Result<(Gateway, Vec<Diagnostics>), Vec<Problem>>, TempDir) {
+        let allow = if self.grants.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.grants) };
+        let models = if self.models.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.models) };
+        let routing = format!(
+            "egress:\n  default: deny\n  allow:{allow}routing:\n  prefer_local: true\n  cloud_fallback: {{ enabled: false }}\n"
+        );
+        let limits = format!(
+            "latency: {{ llm_p95_ms: 400 }}\n\
+             server: {{ request_mib: 1, request_seconds: 5, connections: 64, shutdown_seconds: 2 }}\n\
+             adapters:\n  defaults: {}\n  overrides: {{ {} }}\n",
+            self.limits, self.overrides
+        );
+        let settings = Settings {
+            bind: self.bind,
+            routing: self.write("routing.yaml", &routing),
+            limits: self.write("limits.yaml", &limits),
+            models: self.write("models.yml", &format!("models:{models}")),
+            adapters: self.adapters(),
+            expose_config: self.expose_config,
+        };
+        let world = World { env: &self.env, resolver: self.resolver.clone(), extra_roots: self.roots.clone() };
+        (setup::prepare(&settings, world).await, self.folder)
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without its files has failed")]
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("a policy file of the test");
+        path
+    }
+}
+
+#[expect(clippy::panic, reason = "a test without its guest has failed")]
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,160 @@
+//! A scripted provider: a raw listener that controls bytes and timing, counts connections, and keeps what it was sent.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// A provider on loopback. Stops listening on drop.
+pub struct Upstream {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    requests: Arc<Mutex<Vec<String>>>,
+    closed: Arc<AtomicBool>,
+}
+
+/// One connection, seen from the provider.
+pub struct Conversation {
+    reader: BufReader<TcpStream>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Upstream {
+    /// Answers each connection with `script`, on a thread of its own.
+    ///
+    /// # Panics
+    /// If there is no port on loopback.
+    #[expect(clippy::expect_used, reason = "a test without its upstream has failed")]
+    pub fn start(script: impl Fn(&mut Conversation) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+        let address = listener.local_addr().expect("the port's number");
+        let upstream = Self { address, connections: Arc::default(), requests: Arc::default(), closed: Arc::default() };
+        let (connections, requests, closed) =
+            (upstream.connections.clone(), upstream.requests.clone(), upstream.closed.clone());
+        let script = Arc::new(script);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                connections.fetch_add(1, Ordering::SeqCst);
+                let (requests, script) = (requests.clone(), script.clone());
+                thread::spawn(move || {
+                    let _ = stream.set_nodelay(true);
+                    let mut conversation = Conversation { reader: BufReader::new(stream), requests };
+                    let _ = script(&mut conversation);
+                });
+            }
+        });
+        upstream
+    }
+
+    /// Answers each request with this JSON body and status 200, on connections that stay open.
+    pub fn json(body: impl Into<String>) -> Self {
+        let body = body.into();
+        Self::start(move |conversation| {
+            loop {
+                conversation.request()?;
+                conversation.answer("200 OK", "content-type: application/json\r\n", &body)?;
+            }
+        })
+    }
+
+    /// Answers each request with this stream of events, and closes.
+    pub fn events(body: impl Into<String>) -> Self {
+        let body = body.into();
+        Self::start(move |conversation| {
+            conversation.request()?;
+            conversation.write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")?;
+            conversation.write(&body)
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// How many connections were made.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// All requests so far, heads and bodies as they came.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Wakes the listener, so that it sees that it is over.
+        #[expect(clippy::disallowed_methods, reason = "the provider's side of the tests")]
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Conversation {
+    /// Reads one request: its head and as much body as `content-length` says.
+    ///
+    /// # Errors
+    /// If the connection ends before that.
+    pub fn request(&mut self) -> io::Result<String> {
+        let mut text = String::new();
+        while !text.ends_with("\r\n\r\n") {
+            if self.reader.read_line(&mut text)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let length = text
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        self.reader.read_exact(&mut body)?;
+        text.push_str(&String::from_utf8_lossy(&body));
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone());
+        Ok(text)
+    }
+
+    /// Writes bytes and flushes them.
+    ///
+    /// # Errors
+    /// If the other side is gone.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// Writes an answer of known length. `fields` end with CR LF each.
+    ///
+    /// # Errors
+    /// If the other side is gone.
+    pub fn answer(&mut self, status: &str, fields: &str, body: &str) -> io::Result<()> {
+        self.write(format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{fields}\r\n{body}", body.len()))
+    }
+
+    /// Waits until the other side has closed; false if it has not after `patience`.
+    ///
+    /// # Errors
+    /// If the socket can't be asked.
+    pub fn closed_within(&mut self, patience: Duration) -> io::Result<bool> {
+        self.reader.get_mut().set_read_timeout(Some(patience))?;
+        match self.reader.read(&mut [0; 64]) {
+            Ok(0) => Ok(true),
+            Ok(_) => Ok(false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(false),
+            Err(_) => Ok(true),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The adapter `openai-compatible` against scripted providers: what goes through unchanged, and what becomes of their errors.
+
+use hauski_tests::{TestHost, Upstream};
+use http::StatusCode;
+
+const PATH: &str = "/v1/chat/completions";
+
+async fn gateway(upstream: &Upstream) -> TestHost {
+    TestHost::builder()
+        .adapter("openai-compatible")
+        .grant(&format!("{{ url: \"{}\", adapters: [openai-compatible], methods: [POST] }}", upstream.url("/v1/")))
+        .model(&format!(
+            "{{ id: m, adapter: openai-compatible, upstream: theirs, config: {{ base_url: \"{}\" }} }}",
+            upstream.url("/v1")
+        ))
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn requests_and_answers_go_through_byte_for_byte() {
+    let answer = r#"{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\": 1.0}"}}]},"finish_reason":"tool_calls","logprobs":null}],"new_field":{"n":1e400,"big":18446744073709551615,"one":1.0},"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0}}}"#;
+    let upstream = Upstream::json(answer);
+    let host = gateway(&upstream).await;
+    let request = r#"{ "model": "m", "messages": [{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}], "tools":[{"type":"function","function":{"name":"f","parameters":{"z":1,"a":2.0}}}], "response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"maximum":1e400}}}, "unknown":[1.0, 9007199254740993] }"#;
+    let got = host.client().post(PATH, request).await;
+    assert_eq!((got.status, got.text.as_str()), (StatusCode::OK, answer));
+    let sent = upstream.requests().pop().unwrap();
+    assert!(sent.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{sent}");
+    assert_eq!(sent.split_once("\r\n\r\n").unwrap().1, request.replace("\"m\"", "\"theirs\""));
+}
+
+#[tokio::test]
+async fn what_the_client_sends_besides_stays_here() {
+    let upstream = Upstream::json("{}");
+    let host = gateway(&upstream).await;
+    let request = http::Request::post(PATH).header("authorization", "Bearer client-key").header("cookie", "a=b");
+    let body = r#"{"model":"m","messages":[],"base_url":"http://evil.test","api_key":"k"}"#;
+    host.client().send(request.body(body.into()).unwrap()).await;
+    let sent = upstream.requests().pop().unwrap();
+    assert!(!sent.contains("client-key") && !sent.contains("cookie"), "{sent}");
+    assert!(sent.contains(&format!("host: {}", upstream.address())), "the body chooses no host: {sent}");
+}
+
+#[tokio::test]
+async fn streams_go_through_chunk_by_chunk() {
+    let chunks = [
+        r#"{"id":"a","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":null,"x":1.0},"finish_reason":null}]}"#,
+        r#"{"id":"a","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"data: [DONE]"}}]},"finish_reason":null}]}"#,
+        r#"{"id":"a","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+        r#"{"id":"a","object":"chat.completion.chunk","choices":[],"usage":{"total_tokens":3}}"#,
+    ];
+    let stream: String = chunks.iter().map(|chunk| format!(": ping\r\ndata: {chunk}\r\n\r\n")).collect();
+    let upstream = Upstream::events(format!("{stream}data: [DONE]\n\nafter"));
+    let host = gateway(&upstream).await;
+    let got = host.client().post(PATH, r#"{"model":"m","stream":true,"messages":[]}"#).await;
+    assert_eq!((got.status, got.complete), (StatusCode::OK, true), "{}", got.text);
+    let mut expected: Vec<String> = chunks.map(str::to_owned).into();
+    expected.push("[DONE]".to_owned());
+    assert_eq!(got.events(), expected);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_never_looks_whole() {
+    let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ha\"},\"finish_reason\":null}]}\n\n";
+    for rest in ["", "data: {\"error\":{\"message\":\"overloaded\"}}\n\n", "data: {\"choi"] {
+        let upstream = Upstream::events(format!("{half}{rest}"));
+        let got = gateway(&upstream).await.client().post(PATH, r#"{"model":"m","stream":true,"messages":[]}"#).await;
+        assert_eq!((got.status, got.complete), (StatusCode::OK, false), "{rest}: {}", got.text);
+        assert!(got.events().last().is_some_and(|last| last.starts_with("{\"error\":")), "{rest}: {}", got.text);
+        assert!(!got.text.contains("[DONE]"));
+    }
+    let whole = half.replace("null", "\"stop\"");
+    let got = gateway(&Upstream::events(whole))
+        .await
+        .client()
+        .post(PATH, r#"{"model":"m","stream":true,"messages":[]}"#)
+        .await;
+    assert!(
+        got.complete && got.text.ends_with("data: [DONE]\n\n"),
+        "a clean close after the finish is an end: {}",
+        got.text
+    );
+}
+
+#[tokio::test]
+async fn a_providers_errors_keep_their_meaning() {
+    let body = r#"{"error":{"message":"theirs","type":"t","code":"c","extra":1}}"#;
+    for (status, fields, expected, code) in [
+        ("400 Bad Request", "", 400, "c"),
+        ("422 Unprocessable", "", 422, "c"),
+        ("429 Too Many Requests", "retry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\n", 429, "c"),
+        ("500 Internal Server Error", "", 502, "c"),
+        ("503 Service Unavailable", "", 502, "c"),
+        ("401 Unauthorized", "", 502, "upstream_unauthorized"),
+        ("307 Temporary Redirect", "location: http://evil.test/\r\n", 502, "c"),
+    ] {
+        for stream in [false, true] {
+            let upstream = Upstream::start(move |conversation| {
+                conversation.request()?;
+                conversation.answer(
+                    status,
+                    &format!("content-type: application/json\r\nconnection: close\r\n{fields}"),
+                    body,
+                )
+            });
+            let request = format!(r#"{{"model":"m","stream":{stream},"messages":[]}}"#);
+            let got = gateway(&upstream).await.client().post(PATH, request).await;
+            assert_eq!((got.status.as_u16(), got.code().as_str()), (expected, code), "{status}: {}", got.text);
+            let retry = got.headers.get("retry-after").map(|value| value.to_str().unwrap());
+            assert_eq!(retry, fields.strip_prefix("retry-after: ").map(str::trim_end), "{status}");
+            assert_eq!(upstream.connections(), 1, "nothing is tried twice");
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_none() {
+    for (head, body) in [
+        ("200 OK\r\ncontent-type: text/html", "<html>hello</html>"),
+        ("200 OK\r\ncontent-type: application/json", "{\"choices\":["),
+        ("200 OK\r\ncontent-type: application/json", r#"{"error":{"message":"no"}}"#),
+    ] {
+        for stream in [false, true] {
+            let upstream = Upstream::start(move |conversation| {
+                conversation.request()?;
+                conversation.answer(head, "connection: close\r\n", body)
+            });
+            let request = format!(r#"{{"model":"m","stream":{stream},"messages":[]}}"#);
+            let got = gateway(&upstream).await.client().post(PATH, request).await;
+            assert_eq!(got.status.as_u16(), 502, "{head} {stream}: {}", got.text);
+            assert!(got.json()["error"]["message"].is_string(), "{}", got.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_cut_short_is_an_error() {
+    for head in [
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"choices\":[]}",
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"cho\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-ty",
+        "",
+    ] {
+        let upstream = Upstream::start(move |conversation| {
+            conversation.request()?;
+            conversation.write(head)
+        });
+        let got = gateway(&upstream).await.client().post(PATH, r#"{"model":"m","messages":[]}"#).await;
+        assert_eq!((got.status.as_u16(), got.code().as_str()), (502, "upstream_unreachable"), "{head}: {}", got.text);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there() {
+    let upstream = Upstream::json("{}");
+    let host = gateway(&upstream).await;
+    drop(upstream);
+    let got = host.client().post(PATH, r#"{"model":"m","messages":[]}"#).await;
+    assert_eq!((got.status.as_u16(), got.code().as_str()), (502, "upstream_unreachable"), "{}", got.text);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut_at_the_limit() {
+    let upstream = Upstream::start(|conversation| {
+        conversation.request()?;
+        conversation.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n")?;
+        loop {
+            conversation.write([b' '; 65_536])?;
+        }
+    });
+    let got = gateway(&upstream).await.client().post(PATH, r#"{"model":"m","messages":[]}"#).await;
+    assert_eq!(got.status.as_u16(), 502, "{}", got.text);
+    assert!(got.text.contains("larger than 4194304 bytes"), "{}", got.text);
+}
+
+#[tokio::test]
+async fn streams_never_mix() {
+    let upstream = Upstream::start(|conversation| {
+        let request = conversation.request()?;
+        let name = request.rsplit_once("user-").map_or("", |(_, rest)| rest.split('"').next().unwrap_or("")).to_owned();
+        conversation.write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")?;
+        for at in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            conversation.write(format!("data: {{\"choices\":[],\"name\":\"{name}\",\"at\":{at}}}\n\n"))?;
+        }
+        conversation.write("data: [DONE]\n\n")
+    });
+    let host = gateway(&upstream).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..24 {
+        let client = host.client();
+        tasks.spawn(async move {
+            let body = format!(r#"{{"model":"m","stream":true,"messages":[{{"role":"user","content":"user-{n}"}}]}}"#);
+            (n, client.post(PATH, body).await)
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        let (n, got) = done.unwrap();
+        let expected: Vec<String> = (0..20).map(|at| format!(r#"{{"choices":[],"name":"{n}","at":{at}}}"#)).collect();
+        assert_eq!(got.events()[..20], expected, "{}", got.text);
+    }
+}

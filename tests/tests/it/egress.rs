@@ -1,0 +1,261 @@
+//! What adapters can reach, tried by a component over both ways out: `upstream` and `wasi:http`.
+
+use hauski_egress::{Resolve, Resolving};
+use hauski_tests::{Log, TestHost, Upstream};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Both ways; every attack goes over each of them.
+const WAYS: [&str; 2] = ["probe", "probe-wasi-http"];
+
+/// Answers with these addresses, and counts the questions.
+#[derive(Default)]
+struct Names {
+    asked: AtomicUsize,
+    answer: Vec<IpAddr>,
+}
+
+impl Resolve for Names {
+    fn resolve<'a>(&'a self, _name: &'a str) -> Resolving<'a> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(self.answer.clone()) })
+    }
+}
+
+fn names(answer: &[&str]) -> Arc<Names> {
+    let answer = answer.iter().map(|address| address.parse().unwrap()).collect();
+    Arc::new(Names { asked: AtomicUsize::new(0), answer })
+}
+
+/// Lets the probe send `order`, and gives what it saw.
+async fn send(host: &TestHost, way: &str, order: Value) -> Value {
+    let answer = host.client().chat(way, &order.to_string()).await;
+    serde_json::from_str(&answer.content()).unwrap_or_else(|error| panic!("{error}: {}", answer.text))
+}
+
+async fn metric(host: &TestHost, start: &str) -> Vec<String> {
+    let text = host.client().get("/metrics").await.text;
+    text.lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
+}
+
+fn probes() -> hauski_tests::Builder {
+    TestHost::builder().guest("probe").guest("probe_wasi_http")
+}
+
+#[tokio::test]
+async fn a_granted_host_is_reached() {
+    let upstream = Upstream::json(r#"{"hello":"world"}"#);
+    let host = probes()
+        .grant(&format!("{{ url: \"{}\", adapters: [probe, probe-wasi-http] }}", upstream.url("/v1/")))
+        .start()
+        .await;
+    for way in WAYS {
+        let seen = send(&host, way, json!({ "method": "POST", "url": upstream.url("/v1/x?q=1"), "body": "hi" })).await;
+        assert_eq!(
+            (&seen["ok"]["status"], &seen["ok"]["body"]),
+            (&json!(200), &json!(r#"{"hello":"world"}"#)),
+            "{way}: {seen}"
+        );
+        let request = upstream.requests().pop().unwrap();
+        assert!(request.starts_with("POST /v1/x?q=1 HTTP/1.1\r\n"), "{way}: {request}");
+        assert!(request.contains(&format!("host: {}\r\n", upstream.address())), "{way}: {request}");
+        let done = format!(
+            "egress_requests_total{{adapter=\"{way}\",destination=\"http://{}\",result=\"complete\"}} 1",
+            upstream.address()
+        );
+        assert_eq!(metric(&host, &format!("egress_requests_total{{adapter=\"{way}\"")).await, [done]);
+    }
+}
+
+#[tokio::test]
+async fn an_unlisted_host_is_denied_without_a_packet() {
+    let upstream = Upstream::json("{}");
+    let names = names(&["127.0.0.1"]);
+    let host = probes().grant("https://api.allowed.test").resolver(names.clone()).start().await;
+    for way in WAYS {
+        for url in [
+            upstream.url("/"),
+            "https://evil.test/".into(),
+            "http://api.allowed.test/".into(),
+            "https://api.allowed.test:8443/".into(),
+        ] {
+            let seen = send(&host, way, json!({ "url": url })).await;
+            assert_eq!(seen["err"], "denied", "{way} {url}: {seen}");
+        }
+        let denied = metric(&host, &format!("egress_denied_total{{adapter=\"{way}\"")).await;
+        for reason in ["host-not-granted", "scheme-not-granted", "port-not-granted"] {
+            assert!(
+                denied
+                    .iter()
+                    .any(|line| line.contains(&format!("reason=\"{reason}\""))
+                        && line.contains("destination=\"unlisted\"")),
+                "{denied:?}"
+            );
+        }
+        let log = Log::lines_with(&format!("destination=\"GET {}\"", upstream.url("/")));
+        let line =
+            log.iter().find(|line| line.contains(&format!("adapter={way} "))).unwrap_or_else(|| panic!("{log:?}"));
+        assert!(line.contains("egress denied") && line.contains("reason=\"host-not-granted\""), "{line}");
+        assert!(line.contains(&format!("adapters: [{way}]")), "the log says which entry would allow it: {line}");
+    }
+    assert_eq!((upstream.connections(), names.asked.load(Ordering::SeqCst)), (0, 0));
+}
+
+#[tokio::test]
+async fn a_denial_that_reaches_the_client_tells_no_reason() {
+    let upstream = Upstream::json("{}");
+    let host = probes().start().await;
+    for way in WAYS {
+        let answer = host.client().stream(way, &json!({ "url": upstream.url("/") }).to_string()).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (502, "egress_denied"), "{}", answer.text);
+        assert!(!answer.text.contains("127.0.0.1") && !answer.text.contains("granted"), "{}", answer.text);
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn one_adapters_grant_is_not_anothers() {
+    let upstream = Upstream::json("{}");
+    let host = probes().grant(&format!("{{ url: \"{}\", adapters: [probe] }}", upstream.url("/"))).start().await;
+    assert_eq!(send(&host, "probe", json!({ "url": upstream.url("/") })).await["ok"]["status"], 200);
+    assert_eq!(send(&host, "probe-wasi-http", json!({ "url": upstream.url("/") })).await["err"], "denied");
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn whole_entries_match_or_none() {
+    let upstream = Upstream::json("{}");
+    let host = probes()
+        .grant(&format!("{{ url: \"{}\", methods: [GET] }}", upstream.url("/a")))
+        .grant(&format!("{{ url: \"{}\", methods: [POST] }}", upstream.url("/b/")))
+        .start()
+        .await;
+    for way in WAYS {
+        for (method, path, allowed) in [
+            ("GET", "/a", true),
+            ("GET", "/a/b", true),
+            ("POST", "/b/x", true),
+            ("POST", "/a", false),
+            ("GET", "/b/x", false),
+            ("POST", "/b", false),
+            ("GET", "/ab", false),
+            ("GET", "/A", false),
+            ("GET", "/", false),
+            ("GET", "/a/../b", false),
+            ("GET", "/a/%2e%2e/b", false),
+            ("GET", "/a//b", false),
+            ("DELETE", "/a", false),
+        ] {
+            let seen = send(&host, way, json!({ "method": method, "url": upstream.url(path) })).await;
+            assert_eq!(seen.get("ok").is_some(), allowed, "{way} {method} {path}: {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_judged_after_resolving() {
+    let upstream = Upstream::json("{}");
+    let port = upstream.address().port();
+    for (answer, network, reached) in [
+        (&["127.0.0.1"][..], "loopback", true),
+        (&["127.0.0.1"], "public", false),
+        (&["127.0.0.1"], "private", false),
+        (&["::ffff:127.0.0.1"], "loopback", true),
+        (&["10.0.0.1", "127.0.0.1"], "loopback", false),
+        (&["127.0.0.1", "93.184.216.34"], "loopback", false),
+        (&["169.254.169.254"], "private", false),
+    ] {
+        let grant = format!(
+            "{{ url: \"http://api.allowed.test:{port}/\", adapters: [probe, probe-wasi-http], network: {network} }}"
+        );
+        let host = probes().grant(&grant).resolver(names(answer)).start().await;
+        for way in WAYS {
+            let seen = send(&host, way, json!({ "url": format!("http://api.allowed.test:{port}/") })).await;
+            assert_eq!(seen.get("ok").is_some(), reached, "{way} {answer:?} {network}: {seen}");
+        }
+    }
+    assert_eq!(upstream.connections(), 4);
+}
+
+#[tokio::test]
+async fn the_gateway_itself_can_not_be_reached() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = format!("http://127.0.0.1:{port}/");
+    let host = probes().grant(&own).bind(([127, 0, 0, 1], port).into()).start().await;
+    for way in WAYS {
+        assert_eq!(send(&host, way, json!({ "url": format!("{own}health") })).await["err"], "denied");
+    }
+    assert!(!metric(&host, "egress_denied_total").await.iter().any(|line| !line.contains("own-address")));
+}
+
+#[tokio::test]
+async fn redirects_are_handed_back() {
+    let elsewhere = Upstream::json("{}");
+    let location = elsewhere.url("/stolen");
+    let upstream = Upstream::start(move |conversation| {
+        conversation.request()?;
+        conversation.answer("307 Temporary Redirect", &format!("location: {location}\r\nconnection: close\r\n"), "")
+    });
+    let host = probes().grant(&upstream.url("/")).start().await;
+    for way in WAYS {
+        let seen = send(&host, way, json!({ "url": upstream.url("/") })).await;
+        assert_eq!(seen["ok"]["status"], 307, "{way}: {seen}");
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn secrets_are_attached_and_never_seen() {
+    let upstream = Upstream::json("{}");
+    let grant = format!(
+        "{{ url: \"{}\", adapters: [probe, probe-wasi-http], secret: {{ header: x-api-key, value: \"key ${{env:PROVIDER_KEY}}\" }} }}",
+        upstream.url("/v1/")
+    );
+    let host = probes().grant(&grant).grant(&upstream.url("/open/")).env("PROVIDER_KEY", "s3cr3t-4711").start().await;
+    for way in WAYS {
+        let seen = send(&host, way, json!({ "url": upstream.url("/v1/x") })).await;
+        assert_eq!(seen["ok"]["status"], 200, "{way}: {seen}");
+        assert!(upstream.requests().pop().unwrap().contains("x-api-key: key s3cr3t-4711\r\n"));
+        send(&host, way, json!({ "url": upstream.url("/open/x") })).await;
+        assert!(!upstream.requests().pop().unwrap().contains("s3cr3t"), "a secret goes with its own entry only");
+    }
+    // The guest's own value: dropped over `upstream`, and not even settable over `wasi:http`.
+    let own = json!({ "url": upstream.url("/v1/x"), "headers": [["x-api-key", "guest"]] });
+    let before = upstream.requests().len();
+    assert_eq!(send(&host, "probe", own.clone()).await["ok"]["status"], 200);
+    assert!(upstream.requests().iter().all(|request| !request.contains("guest")));
+    assert_eq!(send(&host, "probe-wasi-http", own).await["err"], "refused-here");
+    assert_eq!(upstream.requests().len(), before + 1);
+    assert_eq!(Log::lines_with("s3cr3t-4711"), Vec::<String>::new());
+    assert!(!host.client().get("/metrics").await.text.contains("s3cr3t"));
+}
+
+#[tokio::test]
+async fn fields_of_the_connection_are_the_hosts() {
+    let upstream = Upstream::json("{}");
+    let host = probes().grant(&upstream.url("/")).start().await;
+    for way in WAYS {
+        for name in
+            ["host", "connection", "transfer-encoding", "upgrade", "proxy-authorization", "x-forwarded-for", "te"]
+        {
+            let seen = send(&host, way, json!({ "url": upstream.url("/"), "headers": [[name, "x"]] })).await;
+            assert!(seen.get("ok").is_none(), "{way} {name}: {seen}");
+        }
+        let seen = send(&host, way, json!({ "url": upstream.url("/"), "headers": [["x-a", "b\r\nx-c: d"]] })).await;
+        assert!(seen.get("ok").is_none(), "{way}: {seen}");
+    }
+    assert_eq!(upstream.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn connections_are_kept_and_not_shared() {
+    let upstream = Upstream::json("{}");
+    let host = probes().grant(&upstream.url("/")).start().await;
+    let order = json!({ "url": upstream.url("/"), "repeat": 5 });
+    send(&host, "probe", order.clone()).await;
+    assert_eq!((upstream.connections(), upstream.requests().len()), (1, 5));
+    send(&host, "probe-wasi-http", order).await;
+    assert!(upstream.connections() > 1, "another adapter has connections of its own");
+}

@@ -1,0 +1,108 @@
+//! Files that are no adapters: each is listed with its reason, and none hinders another.
+
+use hauski_server::setup::Problem;
+use hauski_tests::TestHost;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+#[tokio::test]
+async fn odd_files_are_listed_with_their_reason() {
+    let builder = TestHost::builder()
+        .adapter("echo")
+        .model("{ id: echo, adapter: echo }")
+        .file("text.wasm", b"hello")
+        .file("empty.wasm", b"")
+        .file("core.wasm", b"\0asm\x01\0\0\0")
+        .file("broken.wasm", b"\0asm\x0d\0\x01\0garbage")
+        .file("Upper.wasm", b"")
+        .file("a..b.wasm", b"")
+        .file("esc\u{1b}[31m.wasm", b"")
+        .file("elf.wasm", b"\x7fELF")
+        .file("ready.cwasm", b"\x7fELF")
+        .file("README.md", b"# not an adapter")
+        .file(".hidden", b"");
+    fs::create_dir(builder.adapters().join("folder.wasm")).unwrap();
+    symlink("/etc/passwd", builder.adapters().join("out.wasm")).unwrap();
+    symlink("echo.wasm", builder.adapters().join("link.wasm")).unwrap();
+    let host = builder.expose_config().start().await;
+    let listing = host.client().get("/adapters").await.json();
+    let refused: Vec<(String, String)> = listing["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["file"].as_str().unwrap().to_owned(), entry["reason"].as_str().unwrap().to_owned()))
+        .collect();
+    let expected = [
+        ("Upper.wasm", "rename the file"),
+        ("a..b.wasm", "rename the file"),
+        ("broken.wasm", "it can't be compiled: "),
+        ("core.wasm", "it is a core module, not a component"),
+        ("elf.wasm", "it is not WebAssembly"),
+        ("empty.wasm", "it is not WebAssembly"),
+        ("esc\\u{1b}[31m.wasm", "rename the file"),
+        ("folder.wasm", "it is not a regular file"),
+        ("link.wasm", "it is not a regular file"),
+        ("out.wasm", "it is not a regular file"),
+        ("ready.cwasm", "compiled code is never loaded"),
+        ("text.wasm", "it is not WebAssembly"),
+    ];
+    assert_eq!(refused.iter().map(|(file, _)| file.as_str()).collect::<Vec<_>>(), expected.map(|(file, _)| file));
+    for ((file, reason), (_, part)) in refused.iter().zip(expected) {
+        assert!(reason.contains(part), "{file}: {reason}");
+    }
+    assert_eq!(listing["adapters"][0]["id"], "echo");
+    assert_eq!(host.client().chat("echo", "x").await.content(), "x");
+}
+
+#[tokio::test]
+async fn the_audit_says_what_is_granted_and_what_is_empty() {
+    let host = TestHost::builder()
+        .adapter("echo")
+        .adapter("openai-compatible")
+        .grant("{ url: \"https://api.allowed.test/v1/\", adapters: [openai-compatible], methods: [POST] }")
+        .expose_config()
+        .start()
+        .await;
+    let listing = host.client().get("/adapters").await.json();
+    let state = |adapter: usize, import: &str| {
+        let imports = listing["adapters"][adapter]["imports"].as_array().unwrap().clone();
+        let found = imports.iter().find(|i| i["name"].as_str().is_some_and(|name| name.starts_with(import))).cloned();
+        found.map(|import| import["state"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(state(0, "wasi:cli/environment"), Some("empty".into()));
+    assert_eq!(state(0, "hauski:adapter/upstream"), None);
+    assert_eq!(state(1, "hauski:adapter/upstream"), Some("granted".into()));
+    assert_eq!(listing["adapters"][0]["locality"], "local");
+    assert_eq!(listing["adapters"][1]["locality"], "cloud");
+    let grant = &listing["adapters"][1]["grants"][0];
+    assert_eq!(
+        (grant["url"].as_str(), grant["network"].as_str()),
+        (Some("https://api.allowed.test/v1/"), Some("public"))
+    );
+    assert_eq!(grant["line"], 4);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there() {
+    let builder = TestHost::builder();
+    fs::remove_dir(builder.adapters()).unwrap();
+    let (prepared, _folder) = builder.prepare().await;
+    let problems = prepared.err().unwrap();
+    assert!(matches!(problems[..], [Problem::Folder(_)]), "{problems:?}");
+    assert!(problems[0].to_string().contains("create it, or set `HAUSKI_ADAPTERS`"), "{}", problems[0]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there() {
+    let entry = |name: &str| {
+        format!(
+            "{{ url: \"https://{name}.test/\", adapters: [echo], secret: {{ header: authorization, value: \"Bearer ${{env:{name}}}\" }} }}"
+        )
+    };
+    let (prepared, _folder) =
+        TestHost::builder().grant(&entry("one")).grant(&entry("two")).env("two", "x").prepare().await;
+    let problems = prepared.err().unwrap();
+    assert!(matches!(problems[..], [Problem::Secret { .. }]), "{problems:?}");
+    let text = problems[0].to_string();
+    assert!(text.contains("routing.yaml: the entry in line 4 needs") && text.contains("one"), "{text}");
+}

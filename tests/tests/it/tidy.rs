@@ -1,0 +1,153 @@
+//! Rules of the repository, held by tests.
+
+use hauski_policy::{Limits, Models, Routing};
+use hauski_server::environment::DEFAULTS;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All Rust files of the project, with their text, by their path from the root.
+fn sources() -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders: Vec<_> = ["host", "sdk", "adapters", "tests"].map(|folder| root().join(folder)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && name != "node_modules" {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path.strip_prefix(root()).unwrap().to_string_lossy().into_owned(), text));
+            }
+        }
+    }
+    assert!(files.len() > 80, "{}", files.len());
+    files.sort();
+    files
+}
+
+#[test]
+fn each_file_says_what_it_is() {
+    let silent: Vec<_> =
+        sources().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(name, _)| name).collect();
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<_> =
+        sources().into_iter().filter(|(_, text)| text.lines().count() > 400).map(|(name, _)| name).collect();
+    assert_eq!(long, Vec::<String>::new(), "split them");
+}
+
+/// Stages of the host, left to right. A stage uses those to its right, and the policy, which is what all of them speak.
+#[test]
+fn stages_use_only_what_is_behind_them() {
+    let order = ["hauski-cli", "hauski-server", "hauski-runtime", "hauski-egress", "hauski-policy"];
+    for (at, stage) in order.iter().enumerate() {
+        let folder = stage.trim_start_matches("hauski-");
+        let manifest = fs::read_to_string(root().join("host").join(folder).join("Cargo.toml")).unwrap();
+        let before: Vec<_> = order[..at].iter().filter(|other| manifest.contains(&format!("\n{other}"))).collect();
+        assert_eq!(before, Vec::<&&str>::new(), "{stage}");
+    }
+}
+
+/// Authority can be grepped: who makes sockets, and who resolves names.
+#[test]
+fn only_the_door_opens_sockets() {
+    let makes = [
+        "TcpStream::connect",
+        "TcpSocket::new",
+        "UdpSocket::bind",
+        "lookup_host",
+        "to_socket_addrs",
+        "UnixStream::connect",
+    ];
+    let found: Vec<_> = sources()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("host/") && !name.contains("/tests/"))
+        .filter(|(_, text)| {
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            code.lines()
+                .any(|line| !line.trim_start().starts_with("//") && makes.iter().any(|make| line.contains(make)))
+        })
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(found, ["host/egress/src/dial.rs", "host/egress/src/resolve.rs"]);
+}
+
+#[test]
+fn the_policy_is_pure() {
+    let impure = [
+        "std::fs",
+        "std::env",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "std::time::SystemTime",
+        "std::time::Instant",
+        "std::process",
+        "std::thread",
+    ];
+    for (name, text) in sources().into_iter().filter(|(name, _)| name.starts_with("host/policy/src")) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        assert!(!impure.iter().any(|part| code.contains(part)), "{name}");
+    }
+    let manifest = fs::read_to_string(root().join("host/policy/Cargo.toml")).unwrap();
+    for part in ["tokio", "wasmtime", "axum", "hyper"] {
+        assert!(!manifest.contains(part), "{part}");
+    }
+}
+
+/// A way out that does not pass the guard can't compile.
+#[test]
+fn the_sandbox_has_no_sender_of_its_own() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let line = manifest.lines().find(|line| line.starts_with("wasmtime-wasi-http =")).unwrap();
+    assert!(line.contains("default-features = false") && !line.contains("default-send-request"), "{line}");
+}
+
+#[test]
+fn the_shipped_policies_are_valid_and_deny() {
+    let read = |name: &str| fs::read(root().join("policies").join(name)).unwrap();
+    let routing = Routing::parse("routing.yaml", &read("routing.yaml")).unwrap();
+    assert!(routing.value.grants.is_empty() && routing.warnings.is_empty());
+    assert!(routing.value.prefer_local && !routing.value.cloud_fallback);
+    assert!(Limits::parse("limits.yaml", &read("limits.yaml")).is_ok());
+    assert!(Models::parse("models.yml", &read("models.yml")).unwrap().value.get("echo").is_some());
+}
+
+#[test]
+fn the_readme_lists_the_environment() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let help = fs::read_to_string(root().join("host/cli/src/args.rs")).unwrap();
+    for (name, default, _) in DEFAULTS {
+        let row = readme.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{name}`")));
+        assert!(
+            row.is_some_and(|row| row.contains(&format!("`{default}`"))),
+            "README: {name} with its default {default}"
+        );
+        let line = help.lines().find(|line| line.trim_start().starts_with(name));
+        assert!(
+            line.is_some_and(|line| line.contains(&format!("[default: {default}]"))),
+            "help: {name} with {default}"
+        );
+    }
+}
+
+/// Each invariant names the test that holds it, and that test is there.
+#[test]
+fn the_architecture_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(text.lines().count() <= 150, "{}", text.lines().count());
+    let sources = sources();
+    let mut named = 0;
+    for name in text.split('`').filter_map(|part| part.strip_prefix("test:")) {
+        named += 1;
+        assert!(sources.iter().any(|(_, source)| source.contains(&format!("fn {name}("))), "there is no test `{name}`");
+    }
+    assert!(named >= 10, "{named}");
+}
