@@ -107,7 +107,28 @@ impl Drop for Upstream {
 }
 
 impl Conversation {
-    /// Reads one request: its head and as much body as `content-length` says.
+    fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A body in chunks (RFC 9112, section 7.1), put together.
+    fn chunked(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let mut size = String::new();
+            self.reader.read_line(&mut size)?;
+            let size = usize::from_str_radix(size.trim(), 16).map_err(io::Error::other)?;
+            body.extend(self.exactly(size)?);
+            self.exactly(2)?;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+
+    /// Reads one request: its head and its body.
     ///
     /// # Errors
     /// If the connection ends before that.
@@ -118,11 +139,15 @@ impl Conversation {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        let length = text
-            .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        self.reader.read_exact(&mut body)?;
+        let field = |name: &str| {
+            let mut lines = text.lines().map(str::to_ascii_lowercase);
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned()))
+        };
+        let body = match field("content-length").and_then(|length| length.parse().ok()) {
+            Some(length) => self.exactly(length)?,
+            None if field("transfer-encoding").is_some() => self.chunked()?,
+            None => Vec::new(),
+        };
         text.push_str(&String::from_utf8_lossy(&body));
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone());
         Ok(text)

@@ -22,7 +22,8 @@ def test_a_whole_answer(client):
     assert (choice.message.role, choice.message.content) == ("assistant", "hello big world")
     assert (choice.finish_reason, answer.model, answer.object) == ("stop", "echo", "chat.completion")
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens == 6
-    assert raw.headers["x-hauski-route"].startswith("echo")
+    assert 'adapter="echo"' in raw.headers["x-hauski-route"]
+    assert "locality=local" in raw.headers["x-hauski-route"]
     assert raw.headers["x-request-id"]
 
 
@@ -45,7 +46,7 @@ def test_usage_ends_a_stream_that_asks_for_it(client):
 
 
 def test_text_of_any_script_comes_back(client):
-    text = "ünï ✓ 𝄞 \u0000 \\ \" \n\r\u2028 data: [DONE]\n\n " + "x" * 100_000
+    text = 'ünï ✓ 𝄞 \u0000 \\ " \n\r\u2028 data: [DONE]\n\n ' + "x" * 100_000
     messages = [{"role": "user", "content": text}]
     assert client.chat.completions.create(model="echo", messages=messages).choices[0].message.content == text
     pieces = client.chat.completions.create(model="echo", messages=messages, stream=True)

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 MODELS = b'{"object":"list","data":[{"id":"vendor/model-1","object":"model"}]}'
 
+# What ends a body that comes in chunks.
+END = b"0\r\n\r\n"
+
 
 class Request(NamedTuple):
     """A request as it arrived."""
@@ -37,7 +40,7 @@ def stream(pieces):
         yield b"%x\r\n%b\r\n" % (len(piece), piece)
         # Lets the piece arrive as one of its own.
         time.sleep(0.005)
-    yield b"0\r\n\r\n"
+    yield END
 
 
 def events(*chunks):

@@ -1,0 +1,236 @@
+//! The binary as its users meet it: output, errors, exit codes.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::{contains, is_match};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const ROUTING: &str =
+    "egress: { default: deny, allow: [] }\nrouting: { prefer_local: true, cloud_fallback: { enabled: false } }\n";
+
+/// A folder with valid policies and an empty adapters folder.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let limits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/limits.yaml");
+    fs::copy(limits, folder.path().join("limits.yaml")).unwrap();
+    fs::write(folder.path().join("routing.yaml"), ROUTING).unwrap();
+    fs::write(folder.path().join("models.yml"), "models: []\n").unwrap();
+    fs::create_dir(folder.path().join("adapters")).unwrap();
+    folder
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// The binary, in an environment that has nothing but the files of `folder`.
+fn hauski(folder: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hauski"));
+    command.env_clear().current_dir(folder.path());
+    for (name, file) in [
+        ("HAUSKI_ROUTING", "routing.yaml"),
+        ("HAUSKI_LIMITS", "limits.yaml"),
+        ("HAUSKI_MODELS", "models.yml"),
+        ("HAUSKI_ADAPTERS", "adapters"),
+    ] {
+        command.env(name, file);
+    }
+    command
+}
+
+#[test]
+fn models_ls_reads_yaml_and_prints_table() {
+    let folder = folder();
+    let path =
+        write(&folder, "m.yml", "models:\n  - { id: demo, path: /tmp/demo.gguf, vram_min_gb: 4, canary: true }\n");
+    let row = is_match(r"(?m)^demo +- +- +/tmp/demo\.gguf +4 GB +true$").unwrap();
+    hauski(&folder)
+        .env("HAUSKI_MODELS", path)
+        .args(["models", "ls"])
+        .assert()
+        .success()
+        .stdout(contains("ID").and(contains("CANARY")).and(row))
+        .stderr("");
+}
+
+#[test]
+fn models_ls_needs_only_the_models() {
+    let folder = folder();
+    fs::remove_file(folder.path().join("routing.yaml")).unwrap();
+    fs::remove_dir(folder.path().join("adapters")).unwrap();
+    hauski(&folder).args(["models", "ls"]).assert().success();
+}
+
+#[test]
+fn models_ls_as_json() {
+    let folder = folder();
+    write(&folder, "models.yml", "models: [{ id: demo, path: /tmp/demo.gguf, vram_min_gb: 4.5, canary: true }]\n");
+    let output = hauski(&folder).args(["models", "ls", "--json"]).output().unwrap();
+    let models: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(models[0]["id"], "demo");
+    assert_eq!((models[0]["vram_min_gb"].as_f64(), models[0]["canary"].as_bool()), (Some(4.5), Some(true)));
+}
+
+#[test]
+fn escape_sequences_are_shown_escaped() {
+    let folder = folder();
+    write(&folder, "models.yml", "models: [{ id: demo, path: \"/tmp/\\e[31mred\" }]\n");
+    hauski(&folder).args(["models", "ls"]).assert().stdout(contains("\u{1b}").not());
+    hauski(&folder).args(["check"]).assert().stderr(contains("\u{1b}").not());
+}
+
+#[test]
+fn models_that_can_not_be_read() {
+    let folder = folder();
+    hauski(&folder).env("HAUSKI_MODELS", "nowhere.yml").args(["models", "ls"]).assert().code(64).stderr(
+        contains("error[unreadable-file]: `nowhere.yml` can't be read").and(contains("or set `HAUSKI_MODELS`")),
+    );
+    write(&folder, "models.yml", "models:\n  - { id: demo, vram_min_gb: lots }\n");
+    let error = is_match(r"(?m)^models\.yml:2:\d+ error\[wrong-type\]: ").unwrap();
+    hauski(&folder).args(["models", "ls"]).assert().code(64).stdout("").stderr(error);
+}
+
+#[test]
+fn adapters_ls_lists_what_can_not_be_loaded() {
+    let folder = folder();
+    write(&folder, "adapters/text.wasm", "hello");
+    hauski(&folder)
+        .args(["adapters", "ls"])
+        .assert()
+        .success()
+        .stdout(contains("text.wasm").and(contains("refused")).and(contains("it is not WebAssembly")));
+    let output = hauski(&folder).args(["adapters", "ls", "--json"]).output().unwrap();
+    let listing: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listing["refused"][0]["file"], "text.wasm");
+}
+
+#[test]
+fn check_says_that_all_is_well() {
+    let folder = folder();
+    hauski(&folder)
+        .arg("check")
+        .assert()
+        .success()
+        .stdout("ok: 0 adapters, 0 models that can be asked, 0 egress grants\n");
+    let output = hauski(&folder).args(["check", "--json"]).output().unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((result["ok"].as_bool(), result["problems"].as_array().map(Vec::len)), (Some(true), Some(0)));
+}
+
+#[test]
+fn check_says_what_serve_can_live_with() {
+    let folder = folder();
+    write(&folder, "adapters/text.wasm", "hello");
+    write(&folder, "models.yml", "models: [{ id: lost, adapter: nowhere }]\n");
+    write(&folder, "routing.yaml", &ROUTING.replace("[]", "[https://api.matrix.example]"));
+    hauski(&folder).arg("check").assert().success().stdout(
+        contains("routing.yaml:1:")
+            .and(contains("warning[wide-adapters]"))
+            .and(contains("`text.wasm` is not loaded"))
+            .and(contains("the model `lost` can't be asked: there is no `nowhere.wasm`")),
+    );
+}
+
+#[test]
+fn all_problems_of_all_files_come_at_once() {
+    let folder = folder();
+    write(&folder, "routing.yaml", &ROUTING.replace("deny", "allow").replace("prefer_local", "prefer_lokal"));
+    write(&folder, "models.yml", "models: [{ path: x }]\n");
+    write(&folder, "limits.yaml", "latency: {}\n");
+    for command in ["check", "serve"] {
+        hauski(&folder).arg(command).assert().code(64).stdout("").stderr(
+            contains("routing.yaml:1:20 error[")
+                .and(contains("error[unknown-key]"))
+                .and(contains("did you mean `prefer_local`"))
+                .and(contains("models.yml:1:"))
+                .and(contains("limits.yaml:1:"))
+                .and(contains("\u{1b}").not()),
+        );
+    }
+    let output = hauski(&folder).args(["check", "--json"]).output().unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((result["ok"].as_bool(), output.status.code()), (Some(false), Some(64)));
+    let first = &result["problems"][0];
+    assert!(first["code"].is_string() && first["line"].is_u64() && first["column"].is_u64(), "{first}");
+}
+
+#[test]
+fn missing_secrets_are_named() {
+    let folder = folder();
+    let entry = "{ url: \"https://a.test/\", adapters: [x], secret: { header: x-key, value: \"${env:MY_KEY}\" } }";
+    write(&folder, "routing.yaml", &ROUTING.replace("[]", &format!("[{entry}]")));
+    for command in ["check", "serve"] {
+        hauski(&folder)
+            .arg(command)
+            .assert()
+            .code(64)
+            .stderr(contains("error[missing-secret]: routing.yaml: ").and(contains("MY_KEY")));
+    }
+    hauski(&folder).env("MY_KEY", "k").arg("check").assert().success();
+}
+
+#[test]
+fn what_the_environment_may_not_say() {
+    let folder = folder();
+    hauski(&folder)
+        .env("HAUSKI_BIND", "localhost")
+        .env("HAUSKI_EXPOSE_CONFIG", "1")
+        .arg("serve")
+        .assert()
+        .code(64)
+        .stderr(
+            contains("HAUSKI_BIND=`localhost`: write an IP address and a port")
+                .and(contains("HAUSKI_EXPOSE_CONFIG=`1`")),
+        );
+    hauski(&folder)
+        .env("HAUSKI_ADAPTERS", "nowhere")
+        .arg("serve")
+        .assert()
+        .code(64)
+        .stderr(contains("error[unreadable-folder]: the adapters folder `nowhere` can't be read"));
+}
+
+#[test]
+fn a_port_in_use() {
+    let folder = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    hauski(&folder)
+        .env("HAUSKI_BIND", &address)
+        .arg("serve")
+        .assert()
+        .code(1)
+        .stderr(contains(format!("error: can't listen on {address}")).and(contains("set `HAUSKI_BIND`")));
+}
+
+#[test]
+fn help_teaches() {
+    let folder = folder();
+    hauski(&folder).arg("--help").assert().success().stdout(
+        contains("serve").and(contains("HAUSKI_ROUTING")).and(contains("Exit codes:")).and(contains("Examples:")),
+    );
+    hauski(&folder).assert().code(2);
+    hauski(&folder).arg("sreve").assert().code(2).stderr(contains("serve"));
+}
+
+/// A closed pipe (`hauski models ls | head`) is no error worth a panic.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let folder = folder();
+    let rows: String = (0..50_000).map(|n| format!("  - {{ id: m{n} }}\n")).take(9_000).collect();
+    write(&folder, "models.yml", &format!("models:\n{rows}"));
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_hauski"))
+        .args(["models", "ls"])
+        .env("HAUSKI_MODELS", folder.path().join("models.yml"))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+}
