@@ -63,11 +63,6 @@ impl One {
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed() || self.driver.0.is_finished()
     }
-
-    /// Waits until it can take a request; `false` if it never will.
-    pub(crate) async fn ready(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
-    }
 }
 
 /// An HTTP/2 connection, with its many users.

@@ -25,9 +25,6 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How often all of them are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// How long a connection may take to become free after its answer was read.
-const SETTLE: Duration = Duration::from_secs(1);
-
 /// The open connections of one door.
 #[derive(Default)]
 pub(crate) struct Pool(Mutex<Shelves>);
@@ -71,7 +68,7 @@ impl Pool {
             return Some(Link::Many(Arc::clone(many)));
         }
         // The one used last: it is the likeliest to be open still.
-        let last = origin.free.iter().rposition(|(one, _)| may_dial(one.peer) && one.is_ready())?;
+        let last = origin.free.iter().rposition(|(one, _)| may_dial(one.peer))?;
         Some(Link::One(origin.free.remove(last).0))
     }
 
@@ -95,24 +92,14 @@ impl Pool {
         }
     }
 
-    /// Takes back a connection whose answer was read to its end.
-    pub(crate) fn give_back(self: &Arc<Self>, permit: &Permit, link: Link) {
-        match link {
-            // The pool has its own reference.
-            Link::Many(_) => {}
-            Link::One(one) if one.is_closed() => {}
-            Link::One(one) if one.is_ready() => self.keep(permit.caller(), permit.target(), one),
-            Link::One(mut one) => {
-                // Its driver has not come round to it yet. Weak: a door that is gone takes nothing back.
-                let (pool, caller, target) = (Arc::downgrade(self), permit.caller().clone(), permit.target().clone());
-                tokio::spawn(async move {
-                    if let Ok(true) = tokio::time::timeout(SETTLE, one.ready()).await
-                        && let Some(pool) = pool.upgrade()
-                    {
-                        pool.keep(&caller, &target, one);
-                    }
-                });
-            }
+    /// Takes back a connection whose answer was read to its end. One that can't take a request now, because it was closed or
+    /// is still busy with the last one, is not kept.
+    pub(crate) fn give_back(&self, permit: &Permit, link: Link) {
+        // Of a shared one the pool has its own reference.
+        if let Link::One(one) = link
+            && one.is_ready()
+        {
+            self.keep(permit.caller(), permit.target(), one);
         }
     }
 

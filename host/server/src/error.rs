@@ -5,10 +5,17 @@ use axum::response::{IntoResponse, Response};
 use hauski_runtime::{AdapterError, CallError};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+use std::ops::Deref;
 
 /// An answer that says what went wrong: status, and a body of the form `{"error": {"message", "type", "param", "code"}}`.
+///
+/// Boxed, so that the way of those requests that succeed stays narrow.
 #[derive(Debug)]
-pub(crate) struct ApiError {
+pub(crate) struct ApiError(Box<Details>);
+
+/// What an [`ApiError`] says.
+#[derive(Debug)]
+pub(crate) struct Details {
     pub(crate) status: StatusCode,
     pub(crate) kind: &'static str,
     pub(crate) code: &'static str,
@@ -19,19 +26,42 @@ pub(crate) struct ApiError {
     body: Option<Value>,
 }
 
+impl Deref for ApiError {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
 impl ApiError {
     pub(crate) fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, code, param: None, message: message.into(), retry_after: None, body: None }
+        let message = message.into();
+        Self(Box::new(Details { status, kind, code, param: None, message, retry_after: None, body: None }))
     }
 
     /// The client's request can't be understood. `param` is the field that is wrong.
     pub(crate) fn invalid(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
-        Self { param, ..Self::new(StatusCode::BAD_REQUEST, INVALID, code, message) }
+        let mut error = Self::new(StatusCode::BAD_REQUEST, INVALID, code, message);
+        error.0.param = param;
+        error
     }
 
     /// The model is not one that can be asked.
     pub(crate) fn model_not_found(message: impl Into<String>) -> Self {
-        Self { param: Some("model"), ..Self::new(StatusCode::NOT_FOUND, INVALID, "model_not_found", message) }
+        let mut error = Self::new(StatusCode::NOT_FOUND, INVALID, "model_not_found", message);
+        error.0.param = Some("model");
+        error
+    }
+
+    fn with_retry_after(mut self, value: Option<HeaderValue>) -> Self {
+        self.0.retry_after = value;
+        self
+    }
+
+    fn with_body(mut self, body: Option<Value>) -> Self {
+        self.0.body = body;
+        self
     }
 
     /// The body: the provider's own, if there is one.
@@ -51,10 +81,11 @@ const GATEWAY: &str = "gateway_error";
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
-        if let Some(value) = self.retry_after {
+        let details = *self.0;
+        if let Some(value) = details.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, value);
         }
-        response.extensions_mut().insert(Cause { code: self.code, message: self.message });
+        response.extensions_mut().insert(Cause { code: details.code, message: details.message });
         response
     }
 }
@@ -73,10 +104,8 @@ impl From<CallError> for ApiError {
         match error {
             CallError::Adapter(error) => from_adapter(error, message),
             CallError::NotServed(_) => Self::invalid("not_served", Some("model"), message),
-            CallError::Busy { .. } => Self {
-                retry_after: Some(HeaderValue::from_static("1")),
-                ..new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "adapter_busy")
-            },
+            CallError::Busy { .. } => new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "adapter_busy")
+                .with_retry_after(Some(HeaderValue::from_static("1"))),
             CallError::TotalTimeout(_) => new(StatusCode::GATEWAY_TIMEOUT, GATEWAY, "total_timeout"),
             CallError::ComputedTooLong(_) => new(StatusCode::BAD_GATEWAY, GATEWAY, "adapter_cpu_limit"),
             CallError::OutOfMemory(_) => new(StatusCode::BAD_GATEWAY, GATEWAY, "adapter_memory_limit"),
@@ -91,17 +120,14 @@ fn from_adapter(error: AdapterError, message: String) -> ApiError {
         AdapterError::InvalidRequest(_) => ApiError::invalid("invalid_request", None, message),
         AdapterError::ModelNotFound(_) => ApiError::model_not_found(message),
         AdapterError::Unauthorized(_) => new(StatusCode::BAD_GATEWAY, UPSTREAM, "upstream_unauthorized"),
-        AdapterError::RateLimited(limit) => ApiError {
-            retry_after: limit.retry_after.and_then(|value| HeaderValue::try_from(value).ok()),
-            body: own_body(limit.body),
-            ..new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded")
-        },
+        AdapterError::RateLimited(limit) => {
+            new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded")
+                .with_retry_after(limit.retry_after.and_then(|value| HeaderValue::try_from(value).ok()))
+                .with_body(own_body(limit.body))
+        }
         AdapterError::Upstream(failure) => {
             let status = StatusCode::from_u16(failure.status).ok().filter(StatusCode::is_client_error);
-            ApiError {
-                body: own_body(failure.body),
-                ..new(status.unwrap_or(StatusCode::BAD_GATEWAY), UPSTREAM, "upstream_error")
-            }
+            new(status.unwrap_or(StatusCode::BAD_GATEWAY), UPSTREAM, "upstream_error").with_body(own_body(failure.body))
         }
         AdapterError::Unreachable(_) => new(StatusCode::BAD_GATEWAY, UPSTREAM, "upstream_unreachable"),
         AdapterError::Timeout(_) => new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, "upstream_timeout"),

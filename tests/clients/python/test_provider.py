@@ -1,4 +1,4 @@
-"""The adapter `openai-compatible` between OpenAI's client and a scripted provider: what goes through, and that it goes unchanged."""
+"""The adapter `openai-compatible` between OpenAI's client and a scripted provider: all goes through, unchanged."""
 
 import base64
 import json
@@ -14,7 +14,8 @@ HELLO = [{"role": "user", "content": "hello"}]
 # What a parser and printer of JSON would change: spaces, escapes, numbers, the order of keys, fields nobody knows.
 ODD_ANSWER = (
     '{ "id":"c-1", "object":"chat.completion","created":1, "model":"vendor\\/model-1",\n'
-    '"choices":[{"index":0,"message":{"role":"assistant","content":"h\\u00e9llo \\ud834\\udd1e"},"finish_reason":"stop"}],'
+    '"choices":[{"index":0,"message":{"role":"assistant","content":"h\\u00e9llo \\ud834\\udd1e"},'
+    '"finish_reason":"stop"}],'
     '"x_big":123456789012345678901234567890, "x_float":1.0, "x_exp":1E+2, "x_more":{"b":[ ],"a":null} }'
 )
 

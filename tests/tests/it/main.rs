@@ -1,5 +1,7 @@
 //! The tests over the whole: the real gateway in this process, real sockets, real components.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests: what fails here has failed")]
+
 mod adapter;
 mod chat;
 mod egress;

@@ -51,9 +51,11 @@ fn items(problem: &Problem) -> Vec<Value> {
 
 /// What a gateway consists of, in a line.
 pub(super) fn summary(gateway: &Gateway) -> String {
-    let (models, adapters) = (gateway.models_served().count(), gateway.adapters.iter().count());
-    let grants = gateway.routing.grants.len();
-    format!("{adapters} adapters, {models} models that can be asked, {grants} egress grants")
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let adapters = count(gateway.adapters.iter().count(), "adapter");
+    let models = count(gateway.models_served().count(), "model");
+    let grants = count(gateway.routing.grants.len(), "egress grant");
+    format!("{adapters}, {models} to ask, {grants}")
 }
 
 /// What an operator should know of a gateway that can run all the same.

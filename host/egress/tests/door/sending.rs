@@ -283,3 +283,19 @@ fn an_unfit_head_does_not_reach_the_door() {
     let too_many = (0..200).map(|_| ("x-a", Bytes::new()));
     assert_eq!(hauski_egress::headers::from_pairs(too_many).unwrap_err(), InvalidRequest::TooManyFields);
 }
+
+/// What the runtime needs of the types: the door between threads, the answer's body boxed as `wasi:http` has it.
+#[tokio::test]
+async fn the_types_go_where_the_runtime_needs_them() {
+    fn between_threads<T: Send + Sync>(_: &T) {}
+    fn to_another<T: Send>(value: T) -> T {
+        value
+    }
+    let upstream = Upstream::answering(HELLO);
+    let world = world(&upstream);
+    between_threads(&world.door);
+    let (caller, url) = (world.caller("a"), request("GET", &upstream, "/"));
+    let response = to_another(world.send(&caller, &url)).await.unwrap();
+    let boxed = to_another(response.body.boxed_unsync());
+    assert_eq!(boxed.collect().await.unwrap().to_bytes(), "hello");
+}

@@ -109,6 +109,12 @@ impl Conn {
         Some(text)
     }
 
+    /// Leaves what comes unread for a while; `false` once the other side is gone.
+    pub(crate) fn wait(&mut self) -> bool {
+        thread::sleep(Duration::from_millis(20));
+        self.stream.take_error().is_ok_and(|error| error.is_none())
+    }
+
     /// `false` once the other side is gone.
     pub(crate) fn write(&mut self, bytes: &str) -> bool {
         self.stream.write_all(bytes.as_bytes()).and_then(|()| self.stream.flush()).is_ok()

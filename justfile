@@ -1,0 +1,112 @@
+# What people run, and CI with them. `scripts/bootstrap.sh` makes a fresh machine ready for it.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Built here whatever this machine's settings say: `target/release/hauski` is a promise.
+export CARGO_TARGET_DIR := justfile_directory() / "target"
+export PYTHONDONTWRITEBYTECODE := "1"
+
+tools := ".venv/tools/bin"
+
+# What is built for the sandbox; its logic is tested natively as well.
+guests := "-p hauski-adapter-sdk -p hauski-test-guests " + `for folder in adapters/*/; do printf -- '-p %s ' "$(basename "$folder")"; done`
+
+[private]
+default:
+    @just --list --unsorted --list-heading $'just …\n'
+
+# Build everything and serve on 127.0.0.1:8080 with the policies in policies/
+[group('run')]
+up: build
+    @target/release/hauski serve
+
+# Build target/release/hauski and target/adapters/*.wasm
+[group('run')]
+build: adapters
+    cargo build --release --package hauski-cli
+
+# Build the adapters to target/adapters/*.wasm
+[group('run')]
+adapters:
+    scripts/adapters.sh
+
+# All that CI checks (20 minutes from nothing on two cores, a minute or two when all is built)
+[group('check')]
+test: locked fmt-check lint doc deny rust clients
+
+# What is quick to check: formatting and lints
+[group('check')]
+check: fmt-check lint
+
+# The tests in Rust: units, the whole host in process, hostile guests, the command line
+[group('check')]
+rust:
+    cargo test
+    cargo test {{ guests }}
+
+# The official openai packages for Python and Node.js against the served release binary
+[group('check')]
+clients: build clients-python clients-node
+
+# Only those of Python; takes pytest's arguments
+[group('check')]
+clients-python *args:
+    scripts/venv.sh clients tests/clients/python/requirements.txt
+    .venv/clients/bin/pytest -q -p no:cacheprovider tests/clients/python {{ args }}
+
+# Only those of Node.js
+[group('check')]
+clients-node:
+    cd tests/clients/node && npm ci --silent --no-audit --no-fund && node --test
+
+# The same against a real llama.cpp server with a tiny model; compiles that server once, for minutes
+[group('check')]
+e2e: build
+    scripts/venv.sh e2e tests/e2e/requirements.txt
+    PYTHONPATH=tests/clients/python .venv/e2e/bin/pytest -v -p no:cacheprovider tests/e2e
+
+# All lints; a warning is a failure
+[group('check')]
+lint: tools
+    cargo clippy --all-targets -- -D warnings
+    cargo clippy {{ guests }} --all-targets --target wasm32-wasip2 --target-dir target/guest -- -D warnings
+    {{ tools }}/ruff check --quiet
+    {{ tools }}/shellcheck scripts/*.sh .ci/run
+    {{ tools }}/zizmor --offline --quiet --no-progress .github
+
+# Whether everything is formatted
+[group('check')]
+fmt-check: tools
+    cargo fmt --all --check
+    {{ tools }}/ruff format --quiet --check
+
+# The documentation, in which a dangling link is a failure
+[group('check')]
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, sources and duplicates of dependencies; advisories need a database from outside and are CI's
+[group('check')]
+deny *args="bans licenses sources":
+    scripts/cargo-deny.sh check {{ args }}
+
+# Whether Cargo.lock is current
+[group('check')]
+locked:
+    cargo metadata --locked --format-version 1 >/dev/null
+
+# Format everything
+[group('work')]
+fmt: tools
+    cargo fmt --all
+    {{ tools }}/ruff format --quiet
+
+# Remove all that was built and installed here
+[group('work')]
+clean:
+    rm -rf target .venv tests/clients/node/node_modules
+
+# The pinned tools for scripts, Python and workflows
+[private]
+tools:
+    @scripts/venv.sh tools scripts/tools.txt

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Makes a fresh machine ready to build HausKI, then hands its arguments to `just`:
+#
+#   scripts/bootstrap.sh up      build, and serve on 127.0.0.1:8080
+#   scripts/bootstrap.sh test    all checks
+#
+# Needs `cargo`, a C compiler and, for `test`, Python 3.11 and Node.js 20.11. Says what it does, needs no root, changes nothing
+# that is there already; a second run finds nothing to do.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+toolchain_setting() { sed -n "s/^$1 = //p" rust-toolchain.toml | tr -d '[]",'; }
+
+# The toolchain of rust-toolchain.toml, its components, and the target that adapters are built for.
+rust() {
+    local channel target component
+    command -v cargo >/dev/null || die 'cargo is missing: install Rust (https://rustup.rs), then run this again'
+    command -v cc >/dev/null || die 'a C compiler is missing: install one, such as the package build-essential'
+    channel=$(toolchain_setting channel)
+    if ! command -v rustup >/dev/null; then
+        for target in $(toolchain_setting targets); do
+            [[ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]] ||
+                die "this Rust has no target $target: install that, or install Rust by rustup (https://rustup.rs)"
+        done
+        return
+    fi
+    if ! rustup run "$channel" rustc --version >/dev/null 2>&1; then
+        say "installing Rust $channel by rustup, beside the toolchains that are there"
+        rustup toolchain install "$channel" --profile minimal --no-self-update
+    fi
+    for component in $(toolchain_setting components); do
+        if ! rustup component list --toolchain "$channel" --installed | grep -q "^$component\b"; then
+            say "adding $component to Rust $channel"
+            rustup component add --toolchain "$channel" "$component"
+        fi
+    done
+    for target in $(toolchain_setting targets); do
+        if ! rustup target list --toolchain "$channel" --installed | grep -qx "$target"; then
+            say "adding the target $target to Rust $channel"
+            rustup target add --toolchain "$channel" "$target"
+        fi
+    done
+}
+
+# `just`, in cargo's own folder of programs: whoever has `cargo` on the path then has `just` there too.
+just_command() {
+    local bin version
+    command -v just >/dev/null && return
+    bin="${CARGO_HOME:-$HOME/.cargo}/bin"
+    if [[ ! -x "$bin/just" ]]; then
+        version=$(sed -n 's/^rust-just==//p' scripts/tools.in)
+        if scripts/venv.sh tools scripts/tools.txt; then
+            say "putting just $version into $bin (to undo that: rm $bin/just)"
+            mkdir -p "$bin"
+            cp .venv/tools/bin/just "$bin/just"
+        else
+            say "compiling just $version into $bin (a minute or two; to undo that: cargo uninstall just)"
+            cargo install just --locked --version "$version"
+        fi
+    fi
+    if [[ ":$PATH:" != *":$bin:"* ]]; then
+        say "$bin is not on your PATH: add it there, so that plain \`just\` works too"
+        PATH="$bin:$PATH"
+    fi
+}
+
+# A policy that grants nothing, where there is none. One that is there is never touched.
+policy() {
+    local file=policies/routing.yaml
+    [[ -e $file ]] && return
+    say "writing $file: no adapter may reach anything"
+    cat >"$file" <<'YAML'
+# yaml-language-server: $schema=routing.schema.json
+#
+# What adapters may reach, and which models are preferred. README shows how to grant something.
+egress:
+  default: deny
+  allow: []
+routing:
+  prefer_local: true
+  cloud_fallback:
+    enabled: false
+YAML
+}
+
+rust
+just_command
+policy
+exec just "$@"
