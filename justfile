@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := "1"
 tools := ".venv/tools/bin"
 
 # What is built for the sandbox; its logic is tested natively as well.
-guests := "-p hauski-adapter-sdk -p hauski-test-guests " + `for folder in adapters/*/; do printf -- '-p %s ' "$(basename "$folder")"; done`
+guests := "-p hauski-adapter-sdk -p hauski-test-guests " + `for crate in adapters/*/Cargo.toml; do printf -- '-p %s ' "$(basename "$(dirname "$crate")")"; done`
 
 [private]
 default:

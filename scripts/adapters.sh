@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds each crate of adapters/ to a component, and puts it into target/adapters under its crate's name.
+# Builds each crate of adapters/ to a component, which has its folder's name, and puts it into target/adapters.
 #
 # The name that a file has there is the adapter's id in the policies. Files that did not change are not touched.
 set -euo pipefail
@@ -9,7 +9,7 @@ built=target/guest/wasm32-wasip2/adapter
 folder=target/adapters
 crates=()
 for manifest in adapters/*/Cargo.toml; do
-    crates+=("$(sed -n 's/^name = "\(.*\)"$/\1/p' "$manifest" | head -n 1)")
+    crates+=("$(basename "$(dirname "$manifest")")")
 done
 
 cargo build --profile adapter --target wasm32-wasip2 --target-dir target/guest "${crates[@]/#/--package=}"

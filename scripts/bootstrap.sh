@@ -49,26 +49,27 @@ rust() {
 }
 
 # `just`, in cargo's own folder of programs: whoever has `cargo` on the path then has `just` there too.
+just=just
 just_command() {
-    local bin version
-    command -v just >/dev/null && return
-    bin="${CARGO_HOME:-$HOME/.cargo}/bin"
-    if [[ ! -x "$bin/just" ]]; then
+    local bin="${CARGO_HOME:-$HOME/.cargo}/bin" version
+    reads_justfile just && return
+    just=$bin/just
+    if ! reads_justfile "$just"; then
         version=$(sed -n 's/^rust-just==//p' scripts/tools.in)
         if scripts/venv.sh tools scripts/tools.txt; then
-            say "putting just $version into $bin (to undo that: rm $bin/just)"
+            say "putting just $version into $bin (to undo that: rm $just)"
             mkdir -p "$bin"
-            cp .venv/tools/bin/just "$bin/just"
+            cp .venv/tools/bin/just "$just"
         else
             say "compiling just $version into $bin (a minute or two; to undo that: cargo uninstall just)"
             cargo install just --locked --version "$version"
         fi
     fi
-    if [[ ":$PATH:" != *":$bin:"* ]]; then
-        say "$bin is not on your PATH: add it there, so that plain \`just\` works too"
-        PATH="$bin:$PATH"
-    fi
+    [[ "$(command -v just)" == "$just" ]] || say "to use plain \`just\`, put $bin first on your PATH"
 }
+
+# Whether it is there, and new enough for our justfile.
+reads_justfile() { "$1" --summary >/dev/null 2>&1; }
 
 # A policy that grants nothing, where there is none. One that is there is never touched.
 policy() {
@@ -92,4 +93,4 @@ YAML
 rust
 just_command
 policy
-exec just "$@"
+exec "$just" "$@"

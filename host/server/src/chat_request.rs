@@ -38,6 +38,10 @@ impl ChatRequest {
             let at = error.utf8_error().valid_up_to();
             ApiError::invalid("invalid_utf8", None, format!("the body is not UTF-8: byte {at} begins no character"))
         })?;
+        // An array of the right length would do for a derived structure.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(ApiError::invalid("invalid_json", None, "the body is no JSON object"));
+        }
         let outer: Outer = serde_json::from_str(&text).map_err(|error| {
             ApiError::invalid("invalid_json", None, format!("the body is no JSON object for a chat request: {error}"))
         })?;
@@ -96,6 +100,7 @@ mod tests {
             (r#"{"model":"a","messages":[],"stream":"true"}"#, Some("stream")),
             (r#"{"model":"a","model":"b","messages":[]}"#, None),
             ("[]", None),
+            (r#"["a",[],false]"#, None),
             ("{", None),
             ("", None),
             (r#"{"model":"a","messages":[]} x"#, None),

@@ -105,6 +105,8 @@ async fn idle() {
         }
     };
     assert_eq!(read, 4);
+    // Counted from the last piece, not from the first.
+    assert!(began.elapsed() >= ROOMY, "{:?}", began.elapsed());
     check(Err::<(), _>(error), began, "idle-timeout");
     // The reader's own slowness is nobody's idleness.
     let upstream = Upstream::answering(HELLO);
