@@ -16,7 +16,13 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::time::{Instant, Sleep, sleep_until};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// How long the end of a released body is waited for.
+const RELEASE_TIME: Duration = Duration::from_millis(50);
+/// How many bytes of a released body are taken off.
+const RELEASE_BYTES: usize = 64 << 10;
 
 /// A provider's answer.
 #[derive(Debug)]
@@ -67,6 +73,27 @@ impl ResponseBody {
             return Err(error.clone());
         }
         poll_fn(|cx| self.poll_piece(cx)).await.transpose()
+    }
+
+    /// Gives the body up where its reader has seen all that it wanted, such as the last event of a stream.
+    ///
+    /// The end, which mostly comes in the same breath, is waited for a moment, so that the connection can be used again; if it
+    /// does not come, the connection is closed. Simply dropping the body closes it at once.
+    pub fn release(mut self) {
+        if !matches!(self.state, State::Open { .. }) {
+            return;
+        }
+        tokio::spawn(async move {
+            let rest = async {
+                let mut left = RELEASE_BYTES;
+                while let Ok(Some(piece)) = self.read().await {
+                    let Some(fewer) = left.checked_sub(piece.len()) else { return };
+                    left = fewer;
+                }
+            };
+            // Too late or too much: dropping it closes the connection.
+            drop(timeout(RELEASE_TIME, rest).await);
+        });
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {

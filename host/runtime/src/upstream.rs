@@ -75,7 +75,8 @@ impl HostResponse for State {
     }
 
     fn drop(&mut self, response: Resource<Response>) -> wasmtime::Result<()> {
-        self.table.delete(response)?;
+        // What the guest drops it is done with; what a request that was cancelled leaves behind is closed at once.
+        self.table.delete(response)?.inner.body.release();
         Ok(())
     }
 }

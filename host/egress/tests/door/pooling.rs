@@ -94,6 +94,54 @@ async fn a_body_that_is_dropped_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn a_released_body_gives_the_connection_back_if_its_end_comes_soon() {
+    let upstream = Upstream::start(|conn, _| {
+        while conn.request().is_some() {
+            conn.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
+            std::thread::sleep(Duration::from_millis(5));
+            conn.write("3\r\nend\r\n0\r\n\r\n");
+        }
+    });
+    let (world, url) = world(&upstream);
+    for round in 1..=3 {
+        let mut body = world.send(&world.caller("a"), &url).await.unwrap().body;
+        assert_eq!(body.read().await.unwrap().unwrap(), "hello");
+        body.release();
+        while world.log.ends().len() < round {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    assert_eq!((upstream.connections(), world.log.ends()), (1, vec!["complete"; 3]));
+}
+
+#[tokio::test]
+async fn a_released_body_that_does_not_end_closes_the_connection() {
+    let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let flood = |conn: &mut crate::upstream::Conn| while conn.write(&"x".repeat(8192)) {};
+    for flooding in [false, true] {
+        let upstream = Upstream::start(move |conn, _| {
+            conn.request();
+            if flooding {
+                conn.write("HTTP/1.1 200 OK\r\n\r\nhello");
+                flood(conn);
+            } else {
+                conn.write(endless);
+                assert!(conn.sees_the_end());
+            }
+        });
+        let (world, url) = world(&upstream);
+        let mut body = world.send(&world.caller("a"), &url).await.unwrap().body;
+        assert!(body.read().await.unwrap().unwrap().starts_with(b"hello"));
+        body.release();
+        while world.log.ends().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(world.log.ends(), ["dropped"]);
+        upstream.wait_for_a_close();
+    }
+}
+
+#[tokio::test]
 async fn a_send_that_is_dropped_closes_the_connection() {
     let upstream = Upstream::start(|conn, _| {
         conn.request();
