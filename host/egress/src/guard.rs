@@ -215,7 +215,7 @@ fn warn(caller: &Caller, ask: &Ask<'_>, destination: &str, denied: &Denied, entr
         destination,
         reason = denied.code(),
         detail = %denied,
-        allow_with = entry,
+        allow_with = entry.as_ref().map(tracing::field::display),
         "egress denied",
     );
 }

@@ -16,6 +16,7 @@ mod log;
 mod memory;
 mod meter;
 mod reply;
+mod sends;
 mod settings;
 mod slots;
 mod state;

@@ -2,12 +2,12 @@
 
 use crate::memory::MemoryLimit;
 use crate::meter::Meter;
+use crate::sends::Sends;
 use crate::wasi_http::Hooks;
 use hauski_egress::{Caller, Door};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -19,8 +19,6 @@ const RESOURCES: usize = 4_096;
 const RANDOM_BYTES: u64 = 64 << 10;
 /// Bytes of one header map of `wasi:http`.
 const HEADER_BYTES: usize = 64 << 10;
-/// Answers of providers, and with them connections, that a guest may hold at once.
-const ANSWERS: usize = 32;
 
 /// What a call brings along.
 #[derive(Clone)]
@@ -42,7 +40,7 @@ pub(crate) struct State {
     pub(crate) memory: MemoryLimit,
     pub(crate) table: ResourceTable,
     pub(crate) log_lines: u32,
-    pub(crate) held: Arc<Semaphore>,
+    pub(crate) sends: Sends,
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
     hooks: Hooks,
@@ -55,10 +53,10 @@ impl State {
         table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(HEADER_BYTES);
-        let held = Arc::new(Semaphore::new(ANSWERS));
+        let sends = Sends::new();
         Self {
-            hooks: Hooks::new(&call, &caller, deadline, held.clone()),
-            held,
+            hooks: Hooks::new(&call, &caller, deadline, sends.clone()),
+            sends,
             deadline,
             meter: Meter::new(),
             memory: MemoryLimit::new(memory_bytes),

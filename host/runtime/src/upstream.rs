@@ -2,11 +2,11 @@
 
 use crate::bindings::hauski::adapter::model_types::Error;
 use crate::bindings::hauski::adapter::upstream::{Host, HostResponse, Request};
+use crate::sends::Held;
 use crate::state::State;
 use bytes::Bytes;
 use hauski_egress::{Ask, Destination, DnsError, EgressError, OutboundBody, Timeouts, headers};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Resource;
 
 /// A provider's answer in a guest's hands.
@@ -14,7 +14,7 @@ use wasmtime::component::Resource;
 pub struct Response {
     inner: hauski_egress::Response,
     /// Its place among the answers that a request may hold at once.
-    _held: OwnedSemaphorePermit,
+    _held: Held,
 }
 
 impl Host for State {
@@ -28,8 +28,7 @@ impl Host for State {
 
 async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
     let door = state.call.door.as_ref().ok_or(Error::Denied)?;
-    let too_many = |_| Error::Internal("too many answers are held at once: drop some before sending more".to_owned());
-    let held = state.held.clone().try_acquire_owned().map_err(too_many)?;
+    let held = state.sends.begin().map_err(|too_many| Error::Internal(too_many.to_string()))?;
     let ask = Ask {
         request_id: &state.call.request_id,
         method: &request.method,

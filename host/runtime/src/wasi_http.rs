@@ -2,11 +2,11 @@
 //!
 //! The one hook that sends goes through the guard like `upstream` does; without a door it denies.
 
+use crate::sends::{Held, Sends};
 use crate::state::Call;
 use hauski_egress::{Ask, BoxError, Caller, Destination, DnsError, Door, EgressError, OutboundBody, Timeouts, headers};
 use http_body_util::BodyExt;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -16,13 +16,13 @@ pub(crate) struct Hooks {
     request_id: Arc<str>,
     caller: Caller,
     deadline: Instant,
-    held: Arc<Semaphore>,
+    sends: Sends,
 }
 
 impl Hooks {
-    pub(crate) fn new(call: &Call, caller: &Caller, deadline: Instant, held: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(call: &Call, caller: &Caller, deadline: Instant, sends: Sends) -> Self {
         let (door, request_id) = (call.door.clone(), call.request_id.clone());
-        Self { door, request_id, caller: caller.clone(), deadline, held }
+        Self { door, request_id, caller: caller.clone(), deadline, sends }
     }
 }
 
@@ -51,10 +51,9 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _sent: Sent,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        let held = self.held.clone().try_acquire_owned();
-        let (Some(door), Ok(held)) = (self.door.clone(), held) else {
-            return Box::new(async { Err(Error::HttpRequestDenied) });
-        };
+        let held = self.sends.begin();
+        let Some(door) = self.door.clone() else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
+        let Ok(held) = held else { return Box::new(async { Err(Error::ConnectionLimitReached) }) };
         let (request_id, caller) = (self.request_id.clone(), self.caller.clone());
         let options = options.unwrap_or_default();
         let timeouts = Timeouts {
@@ -73,7 +72,7 @@ async fn send(
     request_id: &Arc<str>,
     timeouts: Timeouts,
     request: http::Request<WasiBody>,
-    held: OwnedSemaphorePermit,
+    held: Held,
 ) -> Result<(http::Response<WasiBody>, Sent), EgressError> {
     let (head, body) = request.into_parts();
     let to = Destination::Parts {

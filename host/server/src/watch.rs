@@ -1,11 +1,12 @@
-//! The egress door's observer: what adapters ask for, as metrics.
+//! The egress door's observer: what adapters ask for, as metrics, and failures in the log. Denials the door logs itself.
 //!
-//! Labels are bounded: a destination is named only if a grant names it; all others are `unlisted`. The door writes the log.
+//! Labels are bounded: a destination is named only if a grant names it; all others are `unlisted`.
 
 use crate::metrics::Metrics;
-use hauski_egress::{Asked, Decision, Exchange, Observer, Verdict};
+use hauski_egress::{Asked, Decision, EgressError, End, Exchange, Observer, Verdict};
 use hauski_policy::{Routing, Target};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// Counts decisions and exchanges.
@@ -30,19 +31,26 @@ impl Watch {
     }
 }
 
-fn destination(scheme: &dyn std::fmt::Display, host: &dyn std::fmt::Display, port: u16) -> String {
+fn destination(scheme: &dyn Display, host: &dyn Display, port: u16) -> String {
     format!("{scheme}://{host}:{port}")
 }
 
 impl Observer for Watch {
     fn decided(&self, decision: &Decision<'_>) {
-        if let Verdict::Denied(denied) = decision.verdict {
-            let label = match decision.asked {
-                Asked::Target(target) => self.label(target),
-                Asked::Text(_) => UNLISTED.to_owned(),
-            };
-            let adapter = decision.caller.id().as_str();
-            self.metrics.egress_denied.with_label_values(&[adapter, &label, denied.code()]).inc();
+        let label = match decision.asked {
+            Asked::Target(target) => self.label(target),
+            Asked::Text(_) => UNLISTED.to_owned(),
+        };
+        let adapter = decision.caller.id().as_str();
+        match decision.verdict {
+            Verdict::Allowed(_) => {}
+            Verdict::Denied(denied) => {
+                self.metrics.egress_denied.with_label_values(&[adapter, &label, denied.code()]).inc();
+            }
+            Verdict::Unresolved(error) => {
+                self.metrics.egress_requests.with_label_values(&[adapter, &label, error.code()]).inc();
+                failed(adapter, decision.request_id, &decision.asked, error);
+            }
         }
     }
 
@@ -55,6 +63,15 @@ impl Observer for Watch {
         metrics.egress_requests.with_label_values(&[adapter, &label, exchange.end.code()]).inc();
         metrics.egress_bytes.with_label_values(&[&label, "out"]).inc_by(exchange.bytes_out);
         metrics.egress_bytes.with_label_values(&[&label, "in"]).inc_by(exchange.bytes_in);
+        if let End::Failed(error) = exchange.end {
+            failed(adapter, exchange.request_id, exchange.target, error);
+        }
         metrics.egress_seconds.with_label_values(&[adapter]).observe(exchange.duration.as_secs_f64());
     }
+}
+
+/// The adapter and its client are told less.
+fn failed(adapter: &str, request_id: &str, destination: &dyn Display, error: &EgressError) {
+    let code = error.code();
+    tracing::warn!(adapter, request_id, %destination, code, %error, "a request to a provider failed");
 }

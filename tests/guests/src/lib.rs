@@ -24,6 +24,7 @@ macro_rules! for_each_guest {
         $each!(counts);
         $each!(streams_forever);
         $each!(ends_badly);
+        $each!(speaks_nonsense);
         $each!(probe);
         $each!(probe_wasi_http);
         $each!(imports_sockets);

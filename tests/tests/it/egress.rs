@@ -98,7 +98,13 @@ async fn an_unlisted_host_is_denied_without_a_packet() {
         let line =
             log.iter().find(|line| line.contains(&format!("adapter={way} "))).unwrap_or_else(|| panic!("{log:?}"));
         assert!(line.contains("egress denied") && line.contains("reason=\"host-not-granted\""), "{line}");
-        assert!(line.contains("allow_with=") && line.contains(way), "the log says which entry would allow it: {line}");
+        assert!(
+            line.contains(&format!(
+                "allow_with=- {{ url: \"{}\", adapters: [\"{way}\"], methods: [GET] }}",
+                upstream.url("/")
+            )),
+            "the log says which entry would allow it: {line}"
+        );
     }
     assert_eq!((upstream.connections(), names.asked.load(Ordering::SeqCst)), (0, 0));
 }
@@ -113,6 +119,31 @@ async fn a_denial_that_reaches_the_client_tells_no_reason() {
         assert!(!answer.text.contains("127.0.0.1") && !answer.text.contains("granted"), "{}", answer.text);
     }
     assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_request_can_not_flood_the_log_with_denials() {
+    let host = probes().limit("cpu_ms", 20_000).start().await;
+    for way in WAYS {
+        let url = format!("http://flooded-{way}.test/");
+        let seen = send(&host, way, json!({ "url": url, "repeat": 300 })).await;
+        assert_eq!(seen.as_array().unwrap().iter().filter(|one| one["err"] == "denied").count(), 256, "{way}");
+        assert_eq!(Log::lines_with(&format!("destination=\"GET {url}\"")).len(), 256, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_is_not_told_is_in_the_log() {
+    let upstream = Upstream::json("{}");
+    let url = upstream.url("/gone");
+    let host = probes().grant(&upstream.url("/")).start().await;
+    drop(upstream);
+    for way in WAYS {
+        let seen = send(&host, way, json!({ "url": url })).await;
+        assert!(!seen.to_string().contains("os error"), "{seen}");
+        let log = Log::lines_with(&format!("adapter=\"{way}\""));
+        assert!(log.iter().any(|line| line.contains(&url) && line.contains("code=\"connect\"")), "{log:?}");
+    }
 }
 
 #[tokio::test]

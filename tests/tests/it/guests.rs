@@ -115,6 +115,15 @@ async fn ends_badly() {
 }
 
 #[tokio::test]
+async fn speaks_nonsense() {
+    let host = beside_echo("speaks_nonsense").start().await;
+    fails_alone(&host, "speaks-nonsense", 502, "adapter_broke_contract").await;
+    let late = host.client().stream("speaks-nonsense", "late").await;
+    assert_eq!((late.status, late.complete, late.events().len()), (StatusCode::OK, false, 2), "{}", late.text);
+    assert!(late.events()[1].contains("adapter_broke_contract") && !late.text.contains("[DONE]"));
+}
+
+#[tokio::test]
 async fn probe() {
     let host = beside_echo("probe").start().await;
     let answer = host.client().chat("probe", r#"{"url":"http://127.0.0.1:9/"}"#).await;

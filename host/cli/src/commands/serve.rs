@@ -33,7 +33,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let running = start(gateway, settings.bind, workers).map_err(Failure::Start)?;
-        greet(running.address(), &summary, model.as_deref())?;
+        // Nobody may be reading; that is no reason to stop.
+        let _ = greet(running.address(), &summary, model.as_deref());
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
