@@ -7,6 +7,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A client of one address.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +91,20 @@ impl Client {
             request.headers_mut().insert(http::header::HOST, self.0.to_string().try_into()?);
         }
         Ok(sender.send_request(request.map(Full::new)).await?)
+    }
+
+    /// Sends bytes as they are, and reads until the gateway closes, or is silent for a second.
+    ///
+    /// # Panics
+    /// If there is no connection.
+    #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "the client's side of the tests")]
+    pub async fn raw(self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = tokio::net::TcpStream::connect(self.0).await.expect("a connection to the gateway");
+        // It may have answered and closed before it has read everything.
+        let _ = stream.write_all(bytes.as_ref()).await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_to_end(&mut answer)).await;
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// `GET path`.

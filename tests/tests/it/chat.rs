@@ -100,6 +100,36 @@ async fn bodies_are_bounded() {
 }
 
 #[tokio::test]
+async fn bodies_without_a_length_are_bounded_as_well() {
+    let host = echo().await;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let answer = host.client().raw(format!("{head}{}", chunk.repeat(17))).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("request_too_large"), "{answer}");
+    let answer = host.client().raw(format!("{head}{chunk}0\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("invalid_json"), "{answer}");
+}
+
+#[tokio::test]
+async fn messages_that_two_parsers_could_read_differently() {
+    let host = echo().await;
+    let body = r#"{"model":"echo","messages":[{"role":"user","content":"x"}]}"#;
+    let (length, shorter) = (body.len(), body.len() - 1);
+    for fields in [
+        format!("content-length: {length}\r\ncontent-length: {shorter}"),
+        format!("content-length: {length}, {shorter}"),
+        format!("content-length: +{length}"),
+        "transfer-encoding: chunked, identity".to_owned(),
+    ] {
+        let answer = host
+            .client()
+            .raw(format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n\r\n{body}"))
+            .await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.1").count() == 1, "{fields}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn paths_and_methods() {
     let host = echo().await;
     assert_eq!(host.client().get("/nothing").await.code(), "not_found");
