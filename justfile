@@ -57,7 +57,7 @@ clients-python *args:
 # Only those of Node.js
 [group('check')]
 clients-node:
-    cd tests/clients/node && npm ci --silent --no-audit --no-fund && node --test
+    cd tests/clients/node && npm ci --silent --no-audit --no-fund && node --test --test-reporter=spec
 
 # The same against a real llama.cpp server with a tiny model; compiles that server once, for minutes
 [group('check')]

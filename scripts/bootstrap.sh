@@ -54,18 +54,21 @@ just_command() {
     local bin="${CARGO_HOME:-$HOME/.cargo}/bin" version
     reads_justfile just && return
     just=$bin/just
-    if ! reads_justfile "$just"; then
-        version=$(sed -n 's/^rust-just==//p' scripts/tools.in)
-        if scripts/venv.sh tools scripts/tools.txt; then
-            say "putting just $version into $bin (to undo that: rm $just)"
-            mkdir -p "$bin"
-            cp .venv/tools/bin/just "$just"
-        else
-            say "compiling just $version into $bin (a minute or two; to undo that: cargo uninstall just)"
-            cargo install just --locked --version "$version"
-        fi
+    reads_justfile "$just" && return
+    version=$(sed -n 's/^rust-just==//p' scripts/tools.in)
+    if [[ -e $just ]]; then
+        say "the just in $bin is too old, so this uses .venv/tools/bin/just; update yours to $version"
+        scripts/venv.sh tools scripts/tools.txt
+        just=.venv/tools/bin/just
+    elif scripts/venv.sh tools scripts/tools.txt; then
+        say "putting just $version into $bin (to undo that: rm $just)"
+        mkdir -p "$bin"
+        cp .venv/tools/bin/just "$just"
+    else
+        say "compiling just $version into $bin (a minute or two; to undo that: cargo uninstall just)"
+        cargo install just --locked --version "$version"
     fi
-    [[ "$(command -v just)" == "$just" ]] || say "to use plain \`just\`, put $bin first on your PATH"
+    [[ "$(command -v just)" == "$bin/just" ]] || say "to use plain \`just\`, put $bin first on your PATH"
 }
 
 # Whether it is there, and new enough for our justfile.

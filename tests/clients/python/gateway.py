@@ -111,8 +111,8 @@ class Gateway:
 
     def __exit__(self, *_):
         try:
-            if self._process.poll() is None:
-                self.stop()
+            assert self._process.poll() is None, f"the gateway ended by itself:\n{self.log}"
+            assert self.stop() == 0
         finally:
             self._log.close()
             self._folder.cleanup()

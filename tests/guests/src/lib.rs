@@ -17,6 +17,7 @@ macro_rules! for_each_guest {
     ($each:ident) => {
         $each!(spins);
         $each!(allocates);
+        $each!(sleeps);
         $each!(traps);
         $each!(describe_traps);
         $each!(floods_log);

@@ -47,6 +47,12 @@ async fn allocates() {
 }
 
 #[tokio::test]
+async fn sleeps() {
+    let host = beside_echo("sleeps").limit("total_ms", 300).start().await;
+    fails_alone(&host, "sleeps", 504, "total_timeout").await;
+}
+
+#[tokio::test]
 async fn traps() {
     let host = beside_echo("traps").start().await;
     fails_alone(&host, "traps", 502, "adapter_trapped").await;
