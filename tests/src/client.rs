@@ -7,8 +7,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A client of one address.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +84,7 @@ impl Client {
         &self,
         mut request: Request<Bytes>,
     ) -> Result<http::Response<Incoming>, Box<dyn std::error::Error>> {
-        let stream = tokio::net::TcpStream::connect(self.0).await?;
+        let stream = TcpStream::connect(self.0).await?;
         stream.set_nodelay(true)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -99,12 +100,60 @@ impl Client {
     /// If there is no connection.
     #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "the client's side of the tests")]
     pub async fn raw(self, bytes: impl AsRef<[u8]>) -> String {
-        let mut stream = tokio::net::TcpStream::connect(self.0).await.expect("a connection to the gateway");
+        let mut stream = TcpStream::connect(self.0).await.expect("a connection to the gateway");
         // It may have answered and closed before it has read everything.
         let _ = stream.write_all(bytes.as_ref()).await;
         let mut answer = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_to_end(&mut answer)).await;
         String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Sends bytes as they are; what becomes of the connection is left to the caller. Its receive buffer is small, so that a
+    /// client that does not read is noticed soon.
+    ///
+    /// # Panics
+    /// If there is no connection.
+    #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "the client's side of the tests")]
+    pub async fn begin(self, bytes: impl AsRef<[u8]>) -> TcpStream {
+        let socket = if self.0.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.expect("a socket");
+        socket.set_recv_buffer_size(16 << 10).expect("a small buffer");
+        let mut stream = socket.connect(self.0).await.expect("a connection to the gateway");
+        stream.write_all(bytes.as_ref()).await.expect("the request's way to the gateway");
+        stream
+    }
+
+    /// Begins a chat with `model` and leaves the rest to the caller, as [`Client::begin`] does.
+    pub async fn begin_chat(self, model: &str, message: &str, stream: bool) -> TcpStream {
+        let (body, path) = (chat(model, message, stream), "/v1/chat/completions");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", self.0, body.len());
+        self.begin(head + &body).await
+    }
+
+    /// The lines of `/metrics` that begin with `start`.
+    pub async fn metrics(self, start: &str) -> Vec<String> {
+        let text = self.get("/metrics").await.text;
+        text.lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
+    }
+
+    /// Waits until `/metrics` has this line.
+    ///
+    /// # Panics
+    /// If it has not within `patience`.
+    #[expect(clippy::panic, reason = "a test that waits in vain has failed")]
+    pub async fn until_metric(self, line: &str, patience: Duration) {
+        let begin = Instant::now();
+        let name = line.split([' ', '{']).next().unwrap_or(line);
+        loop {
+            let seen = self.metrics(name).await;
+            if seen.iter().any(|one| one == line) {
+                return;
+            }
+            if begin.elapsed() > patience {
+                panic!("no `{line}` within {patience:?}: {seen:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// `GET path`.

@@ -4,7 +4,7 @@ use crate::{Client, Log};
 use hauski_egress::{CertificateDer, Resolve, SystemResolver};
 use hauski_policy::Diagnostics;
 use hauski_server::setup::{self, Problem, World};
-use hauski_server::{Gateway, Running, Settings};
+use hauski_server::{Gateway, Running, Settings, StartError};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -32,6 +32,8 @@ pub struct Builder {
     roots: Vec<CertificateDer<'static>>,
     expose_config: bool,
     bind: SocketAddr,
+    workers: usize,
+    request_seconds: u64,
 }
 
 /// Limits that are wide enough for tests and short enough to fail in them.
@@ -60,6 +62,8 @@ impl TestHost {
             roots: Vec::new(),
             expose_config: false,
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: 2,
+            request_seconds: 5,
         }
     }
 
@@ -202,17 +206,43 @@ impl Builder {
         self
     }
 
+    /// Serves with another number of workers: with one, all requests share a core and a door.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Sets how long a client may take to send its request, and to read its answer.
+    #[must_use]
+    pub fn request_seconds(mut self, seconds: u64) -> Self {
+        self.request_seconds = seconds;
+        self
+    }
+
     /// Prepares and binds.
+    ///
+    /// # Panics
+    /// If anything is wrong with the configuration, or the port is taken.
+    #[expect(clippy::panic, reason = "a test without its gateway has failed")]
+    pub async fn start(self) -> TestHost {
+        self.try_start().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, where the port may be taken.
+    ///
+    /// # Errors
+    /// If it is.
     ///
     /// # Panics
     /// If anything is wrong with the configuration.
     #[expect(clippy::panic, reason = "a test without its gateway has failed")]
-    pub async fn start(self) -> TestHost {
-        let bind = self.bind;
+    pub async fn try_start(self) -> Result<TestHost, StartError> {
+        let (bind, workers) = (self.bind, self.workers);
         let (prepared, folder) = self.prepare().await;
         let (gateway, _) = prepared.unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let running = hauski_server::start(gateway, bind, 2).unwrap_or_else(|error| panic!("{error}"));
-        TestHost { address: running.address(), running: Some(running), folder }
+        let running = hauski_server::start(gateway, bind, workers)?;
+        Ok(TestHost { address: running.address(), running: Some(running), folder })
     }
 
     /// Does what `hauski check` does.
@@ -224,9 +254,9 @@ impl Builder {
         );
         let limits = format!(
             "latency: {{ llm_p95_ms: 400 }}\n\
-             server: {{ request_mib: 1, request_seconds: 5, connections: 64, shutdown_seconds: 2 }}\n\
+             server: {{ request_mib: 1, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
              adapters:\n  defaults: {}\n  overrides: {{ {} }}\n",
-            self.limits, self.overrides
+            self.request_seconds, self.limits, self.overrides
         );
         let settings = Settings {
             bind: self.bind,

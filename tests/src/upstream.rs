@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// A provider on loopback. Stops listening on drop.
@@ -13,6 +13,7 @@ pub struct Upstream {
     connections: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
     closed: Arc<AtomicBool>,
+    listener: Option<JoinHandle<()>>,
 }
 
 /// One connection, seen from the provider.
@@ -30,11 +31,12 @@ impl Upstream {
     pub fn start(script: impl Fn(&mut Conversation) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("the port's number");
-        let upstream = Self { address, connections: Arc::default(), requests: Arc::default(), closed: Arc::default() };
+        let (connections, requests, closed) = (Arc::default(), Arc::default(), Arc::default());
+        let mut upstream = Self { address, connections, requests, closed, listener: None };
         let (connections, requests, closed) =
             (upstream.connections.clone(), upstream.requests.clone(), upstream.closed.clone());
         let script = Arc::new(script);
-        thread::spawn(move || {
+        upstream.listener = Some(thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if closed.load(Ordering::SeqCst) {
                     return;
@@ -47,7 +49,7 @@ impl Upstream {
                     let _ = script(&mut conversation);
                 });
             }
-        });
+        }));
         upstream
     }
 
@@ -103,6 +105,8 @@ impl Drop for Upstream {
         // Wakes the listener, so that it sees that it is over.
         #[expect(clippy::disallowed_methods, reason = "the provider's side of the tests")]
         let _ = TcpStream::connect(self.address);
+        // From here on, connections to it are refused.
+        let _ = self.listener.take().map(JoinHandle::join);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
 use clap::{Parser, Subcommand};
+use hauski_server::environment::DEFAULTS;
 
 /// A local-first model gateway that runs every provider adapter as a sandboxed WebAssembly component.
 #[derive(Debug, Parser)]
-#[command(name = "hauski", version, after_long_help = AFTER_HELP, after_help = "Use --help for the environment, exit codes and examples.")]
+#[command(name = "hauski", version, after_long_help = after_help(), after_help = "Use --help for the environment, exit codes and examples.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -52,19 +53,18 @@ pub(crate) enum Adapters {
     },
 }
 
-const AFTER_HELP: &str = "\
-Environment (read once, at the start):
-  HAUSKI_BIND           address and port to listen on            [default: 127.0.0.1:8080]
-  HAUSKI_ROUTING        what adapters may reach; routes          [default: policies/routing.yaml]
-  HAUSKI_LIMITS         budgets and limits                       [default: policies/limits.yaml]
-  HAUSKI_MODELS         the models and their adapters            [default: policies/models.yml]
-  HAUSKI_ADAPTERS       the folder with the `.wasm` files        [default: target/adapters]
-  HAUSKI_EXPOSE_CONFIG  `true`: /config/… and /adapters answer   [default: false]
-  HAUSKI_LOG            what is logged, as `level` or `crate=level,…`  [default: info]
+/// The help's end: the environment as [`DEFAULTS`] has it, exit codes and examples.
+fn after_help() -> String {
+    let width = |column: fn(&(&str, &str, &str)) -> usize| DEFAULTS.iter().map(column).max().unwrap_or_default();
+    let (names, defaults) = (width(|(name, ..)| name.len()), width(|(_, default, _)| default.len()));
+    let rows = DEFAULTS.map(|(name, default, what)| format!("  {name:names$}  {default:defaults$}  {what}\n"));
+    format!("Environment (read once, at the start), with defaults:\n{}\n{AFTER_ENVIRONMENT}", rows.concat())
+}
 
+const AFTER_ENVIRONMENT: &str = "\
 Exit codes:
   0   done
-  1   could not start: the address is taken, or the machine can't run the sandbox
+  1   could not start, such as when the address is taken; or ended by a second signal
   2   the command line is wrong
   64  the configuration is wrong: environment, policies, secrets, adapters folder
 

@@ -1,14 +1,16 @@
-//! What went wrong, for people, and the exit code for scripts.
+//! What went wrong: for people, as JSON for programs, and the exit code for scripts.
 
+use hauski_policy::Diagnostics;
 use hauski_server::StartError;
 use hauski_server::environment::SettingError;
 use hauski_server::setup::Problem;
+use serde_json::{Value, json};
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 /// Bad configuration (`EX_USAGE` of sysexits.h).
 const CONFIGURATION: u8 = 64;
-/// The start failed.
+/// The start failed, or the end was not orderly.
 const START: u8 = 1;
 
 /// Why a command did not do what it was asked for.
@@ -18,8 +20,10 @@ pub(crate) enum Failure {
     Settings(Vec<SettingError>),
     /// Policies, secrets or adapters folder.
     Configuration(Vec<Problem>),
-    /// It has been reported already, in another form.
-    Reported,
+    /// The failure has been told already, in another form.
+    Reported(Box<Failure>),
+    /// A second signal came before the running answers had ended; the log says so.
+    Interrupted,
     /// The server could not be started.
     Start(StartError),
     /// Output or the runtime failed.
@@ -31,37 +35,78 @@ impl Failure {
     #[expect(clippy::print_stderr, reason = "this is where the program talks to people")]
     pub(crate) fn report(self) -> ExitCode {
         match &self {
-            Self::Settings(errors) => errors.iter().for_each(|error| eprintln!("error[bad-setting]: {error}")),
+            Self::Settings(errors) => errors.iter().for_each(|error| eprintln!("error[{BAD_SETTING}]: {error}")),
             Self::Configuration(problems) => problems.iter().for_each(|problem| eprintln!("{}", show(problem))),
-            Self::Reported => {}
+            Self::Reported(_) | Self::Interrupted => {}
             Self::Start(error) => eprintln!("error: {error}"),
             Self::Other(error) => eprintln!("error: {error:#}"),
         }
         ExitCode::from(self.code())
     }
 
+    /// The same for whoever tells it, and in whatever form.
     fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Reported => CONFIGURATION,
-            Self::Configuration(problems) if problems.iter().any(|p| matches!(p, Problem::Engine(_))) => START,
-            Self::Configuration(_) => CONFIGURATION,
-            Self::Start(_) | Self::Other(_) => START,
+            Self::Reported(failure) => failure.code(),
+            Self::Configuration(problems) if problems.iter().any(is_of_the_machine) => START,
+            Self::Settings(_) | Self::Configuration(_) => CONFIGURATION,
+            Self::Interrupted | Self::Start(_) | Self::Other(_) => START,
+        }
+    }
+
+    /// What is wrong as JSON, an object each, with the code and the message.
+    pub(crate) fn to_json(&self) -> Vec<Value> {
+        match self {
+            Self::Settings(errors) => errors.iter().map(|error| item(BAD_SETTING, error)).collect(),
+            Self::Configuration(problems) => problems.iter().flat_map(problem_to_json).collect(),
+            Self::Reported(failure) => failure.to_json(),
+            Self::Interrupted => vec![item("interrupted", &"a second signal came before the end")],
+            Self::Start(error) => vec![item("not-started", error)],
+            Self::Other(error) => vec![item("failed", &format_args!("{error:#}"))],
         }
     }
 }
 
+/// Whether it is this machine that can't, whatever the configuration says.
+fn is_of_the_machine(problem: &Problem) -> bool {
+    matches!(problem, Problem::Engine(_) | Problem::Metrics(_))
+}
+
+fn problem_to_json(problem: &Problem) -> Vec<Value> {
+    match problem {
+        Problem::Policy(diagnostics) => diagnostics_to_json(diagnostics),
+        other => vec![item(code(other), other)],
+    }
+}
+
+/// The diagnostics as JSON, an object each, with the place.
+pub(crate) fn diagnostics_to_json(diagnostics: &Diagnostics) -> Vec<Value> {
+    match serde_json::to_value(diagnostics) {
+        Ok(Value::Array(items)) => items,
+        Ok(other) => vec![other],
+        Err(error) => vec![item(INVALID_POLICY, &error)],
+    }
+}
+
+fn item(code: &str, message: &dyn std::fmt::Display) -> Value {
+    json!({ "code": code, "message": message.to_string() })
+}
+
 fn show(problem: &Problem) -> String {
     match problem {
-        Problem::Policy(diagnostics) => diagnostics.render(colour()),
+        Problem::Policy(diagnostics) => diagnostics.render(colour(&io::stderr())),
         other => format!("error[{}]: {other}", code(other)),
     }
 }
 
+const BAD_SETTING: &str = "bad-setting";
+const INVALID_POLICY: &str = "invalid-policy";
+
 /// The problem's stable code.
-pub(crate) fn code(problem: &Problem) -> &'static str {
+fn code(problem: &Problem) -> &'static str {
     match problem {
         Problem::File { .. } => "unreadable-file",
-        Problem::Policy(_) => "invalid-policy",
+        Problem::Policy(_) => INVALID_POLICY,
         Problem::Secret { .. } => "missing-secret",
         Problem::Folder(_) => "unreadable-folder",
         Problem::Root(_) => "invalid-root",
@@ -70,9 +115,9 @@ pub(crate) fn code(problem: &Problem) -> &'static str {
     }
 }
 
-/// Whether standard error takes colours: a terminal, and nobody has said no (<https://no-color.org>).
-pub(crate) fn colour() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// Whether `stream` takes colours: it is a terminal, and nobody has said no (<https://no-color.org>).
+pub(crate) fn colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 impl From<anyhow::Error> for Failure {
@@ -84,5 +129,25 @@ impl From<anyhow::Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Other(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_the_same_in_any_form() {
+        let file = || Problem::File { path: "x".into(), variable: "X", source: io::ErrorKind::NotFound.into() };
+        let failures = [
+            (Failure::Configuration(vec![file()]), CONFIGURATION),
+            (Failure::Settings(Vec::new()), CONFIGURATION),
+            (Failure::Other(anyhow::anyhow!("no threads")), START),
+            (Failure::Interrupted, START),
+        ];
+        for (failure, expected) in failures {
+            assert_eq!(failure.code(), expected, "{failure:?}");
+            assert_eq!(Failure::Reported(Box::new(failure)).code(), expected);
+        }
     }
 }

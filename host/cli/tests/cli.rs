@@ -2,46 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests: what fails here has failed")]
 
+mod common;
+
 use assert_cmd::Command;
+use common::{ROUTING, folder, write};
+use hauski_server::environment::DEFAULTS;
 use predicates::prelude::*;
 use predicates::str::{contains, is_match};
+use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
 use tempfile::TempDir;
-
-const ROUTING: &str =
-    "egress: { default: deny, allow: [] }\nrouting: { prefer_local: true, cloud_fallback: { enabled: false } }\n";
-
-/// A folder with valid policies and an empty adapters folder.
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let limits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/limits.yaml");
-    fs::copy(limits, folder.path().join("limits.yaml")).unwrap();
-    fs::write(folder.path().join("routing.yaml"), ROUTING).unwrap();
-    fs::write(folder.path().join("models.yml"), "models: []\n").unwrap();
-    fs::create_dir(folder.path().join("adapters")).unwrap();
-    folder
-}
-
-fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
-    let path = folder.path().join(name);
-    fs::write(&path, text).unwrap();
-    path
-}
 
 /// The binary, in an environment that has nothing but the files of `folder`.
 fn hauski(folder: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hauski"));
-    command.env_clear().current_dir(folder.path());
-    for (name, file) in [
-        ("HAUSKI_ROUTING", "routing.yaml"),
-        ("HAUSKI_LIMITS", "limits.yaml"),
-        ("HAUSKI_MODELS", "models.yml"),
-        ("HAUSKI_ADAPTERS", "adapters"),
-    ] {
-        command.env(name, file);
-    }
-    command
+    Command::from_std(common::command(env!("CARGO_BIN_EXE_hauski"), folder))
 }
 
 #[test]
@@ -65,6 +40,22 @@ fn models_ls_needs_only_the_models() {
     fs::remove_file(folder.path().join("routing.yaml")).unwrap();
     fs::remove_dir(folder.path().join("adapters")).unwrap();
     hauski(&folder).args(["models", "ls"]).assert().success();
+}
+
+/// What is wrong with variables that a listing does not need is no reason to refuse it.
+#[test]
+fn listings_need_only_their_own_variables() {
+    let folder = folder();
+    let bytes = OsStr::from_bytes(b"\xff");
+    for listing in ["models", "adapters"] {
+        hauski(&folder)
+            .envs([("HAUSKI_BIND", bytes), ("HAUSKI_EXPOSE_CONFIG", bytes), ("HAUSKI_LOG", bytes)])
+            .args([listing, "ls"])
+            .assert()
+            .success();
+    }
+    fs::remove_file(folder.path().join("models.yml")).unwrap();
+    hauski(&folder).args(["adapters", "ls"]).assert().success();
 }
 
 #[test]
@@ -154,6 +145,24 @@ fn all_problems_of_all_files_come_at_once() {
     assert_eq!((result["ok"].as_bool(), output.status.code()), (Some(false), Some(64)));
     let first = &result["problems"][0];
     assert!(first["code"].is_string() && first["line"].is_u64() && first["column"].is_u64(), "{first}");
+
+    // What does not depend on a file that is wrong is looked at all the same.
+    let folder = common::folder();
+    let entry = "{ url: \"https://a.test/\", adapters: [x], secret: { header: x-key, value: \"${env:MY_KEY}\" } }";
+    write(&folder, "routing.yaml", &ROUTING.replace("[]", &format!("[{entry}]")));
+    write(&folder, "models.yml", "models: [{ id: demo, adaptor: x }]\n");
+    fs::remove_dir(folder.path().join("adapters")).unwrap();
+    for command in ["check", "serve"] {
+        hauski(&folder).arg(command).assert().code(64).stdout("").stderr(
+            contains("models.yml:1:22 error[unknown-key]")
+                .and(contains("error[missing-secret]: routing.yaml: "))
+                .and(contains("error[unreadable-folder]: ")),
+        );
+    }
+    let output = hauski(&folder).args(["check", "--json"]).output().unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes: Vec<_> = result["problems"].as_array().unwrap().iter().map(|problem| &problem["code"]).collect();
+    assert_eq!(codes, ["unknown-key", "missing-secret", "unreadable-folder"]);
 }
 
 #[test]
@@ -168,6 +177,8 @@ fn missing_secrets_are_named() {
             .code(64)
             .stderr(contains("error[missing-secret]: routing.yaml: ").and(contains("MY_KEY")));
     }
+    let bytes = OsStr::from_bytes(b"\xff");
+    hauski(&folder).env("MY_KEY", bytes).arg("check").assert().code(64).stderr(contains("error[missing-secret]"));
     hauski(&folder).env("MY_KEY", "k").arg("check").assert().success();
 }
 
@@ -185,11 +196,46 @@ fn what_the_environment_may_not_say() {
                 .and(contains("HAUSKI_EXPOSE_CONFIG=`1`")),
         );
     hauski(&folder)
+        .env("HAUSKI_LOG", "hauski=loud")
+        .arg("check")
+        .assert()
+        .code(64)
+        .stderr(contains("HAUSKI_LOG=`hauski=loud`: write `level` or `crate=level,…` instead"));
+    hauski(&folder)
         .env("HAUSKI_ADAPTERS", "nowhere")
         .arg("serve")
         .assert()
         .code(64)
         .stderr(contains("error[unreadable-folder]: the adapters folder `nowhere` can't be read"));
+}
+
+/// A value that can't be read is not the same as none: the default might be more than what was meant.
+#[test]
+fn variables_that_are_not_utf_8_are_refused() {
+    let folder = folder();
+    for name in ["HAUSKI_BIND", "HAUSKI_EXPOSE_CONFIG", "HAUSKI_LOG"] {
+        for command in ["check", "serve"] {
+            let error = format!(r"error[bad-setting]: {name}=`in\xfffo`, which is not UTF-8: write ");
+            let value = OsStr::from_bytes(b"in\xfffo");
+            hauski(&folder).env(name, value).arg(command).assert().code(64).stdout("").stderr(contains(error));
+        }
+    }
+}
+
+#[test]
+fn check_as_json_tells_of_the_environment_too() {
+    let folder = folder();
+    let mut check = hauski(&folder);
+    check.env("HAUSKI_BIND", "localhost").env("HAUSKI_EXPOSE_CONFIG", "1").args(["check", "--json"]);
+    let output = check.assert().code(64).stderr("").get_output().stdout.clone();
+    let result: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!(result["ok"], false);
+    for (problem, name) in result["problems"].as_array().unwrap().iter().zip(["HAUSKI_BIND=", "HAUSKI_EXPOSE_CONFIG="])
+    {
+        assert_eq!(problem["code"], "bad-setting");
+        assert!(problem["message"].as_str().unwrap().starts_with(name), "{problem}");
+    }
+    assert_eq!(result["problems"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -213,6 +259,18 @@ fn help_teaches() {
     );
     hauski(&folder).assert().code(2);
     hauski(&folder).arg("sreve").assert().code(2).stderr(contains("serve"));
+}
+
+/// The table stands in `environment.rs` only.
+#[test]
+fn help_lists_the_environment() {
+    let help = String::from_utf8(hauski(&folder()).arg("--help").output().unwrap().stdout).unwrap();
+    for (name, default, what) in DEFAULTS {
+        let line = help.lines().find(|line| line.starts_with(&format!("  {name} ")));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in\n{help}"));
+        assert!(line.contains(default) && line.ends_with(what), "{line}");
+    }
+    assert!(!include_str!("../src/args.rs").contains(DEFAULTS[1].1));
 }
 
 /// A closed pipe (`hauski models ls | head`) is no error worth a panic.

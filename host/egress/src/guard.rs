@@ -211,7 +211,7 @@ fn check(shared: &Shared, grant: &Grant, host: &Host, address: SocketAddr) -> Re
 fn warn(caller: &Caller, ask: &Ask<'_>, destination: &str, denied: &Denied, entry: Option<String>) {
     tracing::warn!(
         adapter = %caller.id(),
-        request = %ask.request_id,
+        request_id = %ask.request_id,
         destination,
         reason = denied.code(),
         detail = %denied,

@@ -23,6 +23,14 @@ pub struct Audit {
     pub locality: &'static str,
 }
 
+impl Audit {
+    /// The digest's first 12 hexadecimal digits with their `sha256:`, for people and response headers.
+    #[must_use]
+    pub fn short_digest(&self) -> &str {
+        self.digest.get(..19).unwrap_or(&self.digest)
+    }
+}
+
 /// What an adapter says of itself; none of it grants anything.
 #[derive(Clone, Debug, Serialize)]
 pub struct Description {

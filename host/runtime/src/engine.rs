@@ -1,6 +1,7 @@
 //! The engine: how components are compiled, where their memory lies, and what ticks while they run.
 
 use hauski_policy::Limits;
+use std::io;
 use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -10,10 +11,13 @@ pub(crate) const SLOTS: u32 = 1_000;
 pub(crate) const TABLES_PER_SLOT: u32 = 8;
 /// Elements of one table; adapters made from Python and JavaScript have the largest.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
+/// Core instances of one component; those made from Python have about 20.
+const CORE_INSTANCES: u32 = 64;
 /// Between two epochs. A guest that computes gives way to its neighbours this often.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
-/// Makes the engine and starts its clock. The clock ends with the last handle to the engine.
+/// Makes the engine and starts its clock, without which no limit on computing would hold. The clock ends with the last handle
+/// to the engine.
 pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Engine> {
     let pooled = Engine::new(base().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits))));
     let engine = match pooled {
@@ -26,7 +30,7 @@ pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Engine> {
             Engine::new(base().allocation_strategy(InstanceAllocationStrategy::OnDemand))?
         }
     };
-    tick(engine.weak());
+    tick(engine.weak())?;
     Ok(engine)
 }
 
@@ -46,11 +50,12 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let largest = limits.adapters().map(|adapter| adapter.memory_bytes).max().unwrap_or_default();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(SLOTS)
-        .total_core_instances(SLOTS * 16)
+        // Only counted: no place is set aside for them.
+        .total_core_instances(SLOTS * CORE_INSTANCES)
         .total_memories(SLOTS)
         .total_tables(SLOTS * TABLES_PER_SLOT)
         .total_stacks(SLOTS)
-        .max_core_instances_per_component(64)
+        .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(8)
         .max_tables_per_component(64)
         .table_elements(TABLE_ELEMENTS)
@@ -64,7 +69,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     pool
 }
 
-fn tick(engine: EngineWeak) {
+fn tick(engine: EngineWeak) -> io::Result<()> {
     let clock = move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
@@ -72,7 +77,5 @@ fn tick(engine: EngineWeak) {
             std::thread::sleep(TICK);
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("hauski-epochs".into()).spawn(clock) {
-        tracing::error!(%error, "no thread for the engine's clock: time limits on computing will not hold");
-    }
+    std::thread::Builder::new().name("hauski-epochs".into()).spawn(clock).map(drop)
 }

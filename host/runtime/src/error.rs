@@ -14,11 +14,8 @@ pub enum CallError {
     #[error("adapter does not serve {0}")]
     NotServed(&'static str),
     /// No instance became free in time.
-    #[error("all {instances} instances of the adapter are busy (limit `instances`)")]
-    Busy {
-        /// The adapter's limit.
-        instances: usize,
-    },
+    #[error("{0}")]
+    Busy(Full),
     /// The request took longer than its total limit.
     #[error("the request took longer than {} ms (limit `total_ms`)", .0.as_millis())]
     TotalTimeout(Duration),
@@ -28,9 +25,26 @@ pub enum CallError {
     /// The adapter wanted more memory than its limit, and ended on that.
     #[error("the adapter needed more than {} MiB of memory (limit `memory_mib`)", .0 >> 20)]
     OutOfMemory(usize),
+    /// The adapter handed over more in one call than the largest request and the largest answer need.
+    #[error("the adapter handed over more than {} MiB at once (limits `request_mib`, `response_mib`)", .0 >> 20)]
+    HandedOverTooMuch(usize),
     /// The adapter trapped: panicked, broke the contract's rules, or exhausted another of the sandbox's bounds.
     #[error("the adapter trapped: {0}")]
     Trapped(String),
+}
+
+/// What there is none left of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The adapter's own instances.
+    #[error("all {instances} instances of the adapter are busy (limit `instances`)")]
+    Adapter {
+        /// The adapter's limit.
+        instances: usize,
+    },
+    /// The place that all adapters share.
+    #[error("the instances of all adapters together take all the place there is")]
+    Pool,
 }
 
 /// An adapter's error in one line.

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod folder;
 mod imports;
+mod instance;
 mod load;
 mod log;
 mod memory;
@@ -25,7 +26,7 @@ mod wasi_http;
 
 pub use adapter::Adapter;
 pub use audit::{Audit, ConfigKey, Description, GrantLine};
-pub use error::{AdapterError, CallError, RateLimit, UpstreamFailure};
+pub use error::{AdapterError, CallError, Full, RateLimit, UpstreamFailure};
 pub use folder::{Adapters, FolderError, Refused};
 pub use imports::{Import, ImportState};
 pub use load::LoadError;
@@ -41,8 +42,8 @@ use wasmtime::Engine;
 pub struct Runtime {
     engine: Engine,
     pool: slots::Pool,
-    /// Bytes that a guest may hand over in one call: the largest request and what belongs to it.
-    hostcall_bytes: usize,
+    /// The largest request of a client, in bytes.
+    request_bytes: usize,
 }
 
 /// The engine can't be made on this machine.
@@ -57,7 +58,7 @@ impl Runtime {
     /// If this machine has no place for it.
     pub fn new(limits: &Limits) -> Result<Self, EngineError> {
         let engine = engine::build(limits).map_err(|error| EngineError(format!("{error:#}")))?;
-        Ok(Self { engine, pool: slots::Pool::new(), hostcall_bytes: limits.server.request_bytes + (1 << 20) })
+        Ok(Self { engine, pool: slots::Pool::new(), request_bytes: limits.server.request_bytes })
     }
 
     /// Loads each `.wasm` file of `folder`. A file that can't be loaded is listed with its reason and hinders no other.
@@ -65,8 +66,7 @@ impl Runtime {
     /// # Errors
     /// If the folder itself can't be read.
     pub async fn load(&self, folder: &Path, grants: &[Arc<Grant>], limits: &Limits) -> Result<Adapters, FolderError> {
-        let loader =
-            load::Loader { engine: &self.engine, pool: &self.pool, grants, hostcall_bytes: self.hostcall_bytes };
+        let loader = load::Loader { engine: &self.engine, pool: &self.pool, grants, request_bytes: self.request_bytes };
         folder::load(&loader, folder, limits).await
     }
 }

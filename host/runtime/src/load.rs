@@ -2,20 +2,24 @@
 //!
 //! Each step that can fail names what is wrong and what to do. One file's failure hinders no other.
 
-use crate::adapter::{self, Adapter, Exports};
+use crate::adapter::{Adapter, Exports};
 use crate::audit::{Audit, Description, GrantLine, plain};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::error::CallError;
 use crate::imports::{self, Import, ImportState};
+use crate::instance::Template;
 use crate::slots::{Pool, Slots};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
 use hauski_policy::{AdapterId, AdapterLimits, Digest, Grant, GrantSet};
 use sha2::Digest as _;
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
+
+/// How long an adapter may take to say what it is; all files wait for it.
+const DESCRIBE: Duration = Duration::from_secs(5);
 
 /// Why a file is no adapter.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +73,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) pool: &'a Pool,
     pub(crate) grants: &'a [Arc<Grant>],
-    pub(crate) hostcall_bytes: usize,
+    /// The largest request of a client, in bytes.
+    pub(crate) request_bytes: usize,
 }
 
 impl Loader<'_> {
@@ -91,7 +96,10 @@ impl Loader<'_> {
         let exports = exports(&component, &pre)?;
         let slots = Slots::new(self.pool.clone(), &component, limits.instances);
         let caller = Caller::new(id.clone(), digest, grants.clone(), limits);
-        let description = self.describe(&pre, &exports, &caller, &limits, &slots).await.map_err(LoadError::Describe)?;
+        let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
+        let hostcall_bytes = self.request_bytes.max(response_bytes).saturating_add(1 << 20);
+        let template = Template { pre, caller, limits, slots, hostcall_bytes };
+        let description = describe(&template, &exports).await.map_err(LoadError::Describe)?;
         let audit = Audit {
             id: id.to_string(),
             digest: digest.to_string(),
@@ -101,28 +109,23 @@ impl Loader<'_> {
             grants: grants.iter().map(|grant| GrantLine::from(&**grant)).collect(),
             locality: grants.locality().as_str(),
         };
-        Ok(Adapter { audit, caller, limits, exports, pre, slots, hostcall_bytes: self.hostcall_bytes })
+        Ok(Adapter { audit, exports, template })
     }
+}
 
-    /// Asks the component what it is, in an instance that can reach nothing.
-    async fn describe(
-        &self,
-        pre: &InstancePre<State>,
-        exports: &Exports,
-        caller: &Caller,
-        limits: &AdapterLimits,
-        slots: &Slots,
-    ) -> Result<Description, CallError> {
-        let call = Call { request_id: "describe".into(), settings: Arc::new(BTreeMap::new()), door: None };
-        let slot = slots.acquire(limits.total).await?;
-        let mut fresh =
-            adapter::instantiate(self.engine, pre, call, caller.clone(), limits, self.hostcall_bytes, slot).await?;
-        let about = fresh.load(|store, instance| exports.about.load(store, instance))?;
-        let said = fresh.run(async |store| about.call_describe(store).await.map(Ok)).await?;
-        let chat = exports.chat.as_ref().map(|_| "chat");
-        let embeddings = exports.embeddings.as_ref().map(|_| "embeddings");
-        Ok(Description::new(said, chat.into_iter().chain(embeddings).collect()))
-    }
+/// Asks the component what it is, in an instance that can reach nothing and has little time.
+async fn describe(template: &Template, exports: &Exports) -> Result<Description, CallError> {
+    let full = &template.limits;
+    let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
+    let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.clone());
+    let template = Template { pre, caller, limits, slots, hostcall_bytes: 1 << 20 };
+    let call = Call { request_id: "describe".into(), settings: Arc::default(), door: None };
+    let mut fresh = template.instantiate(call).await?;
+    let about = fresh.load(|store, instance| exports.about.load(store, instance))?;
+    let said = fresh.run(async |store| about.call_describe(store).await.map(Ok)).await?;
+    let chat = exports.chat.as_ref().map(|_| "chat");
+    let embeddings = exports.embeddings.as_ref().map(|_| "embeddings");
+    Ok(Description::new(said, chat.into_iter().chain(embeddings).collect()))
 }
 
 /// Tells components from other files by their first eight bytes.

@@ -29,6 +29,8 @@ impl ResourceLimiter for MemoryLimit {
             return Ok(false);
         }
         self.used = after;
+        // Whoever was refused and gets something now has coped.
+        self.hit = false;
         Ok(true)
     }
 
@@ -49,5 +51,6 @@ mod tests {
         assert!(!limit.memory_growing(0, 21, None).unwrap());
         assert_eq!(limit.hit(), Some(100));
         assert!(limit.memory_growing(0, 20, None).unwrap());
+        assert_eq!(limit.hit(), None);
     }
 }

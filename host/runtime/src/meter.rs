@@ -1,42 +1,91 @@
-//! Time on the processor: how long a request's instance has really computed, waiting not counted.
+//! Time on the processor: how long a request's instance has really computed. Waiting does not count, nor does being preempted.
 //!
-//! The clock runs while the instance's future is polled. The epoch callback asks it in between, so that a guest that never
-//! comes back is found out as well.
+//! The time of each poll of the instance's future is added up. The thread's processor time, which leaves out preemption, costs a
+//! system call; it is asked only once the engine's clock has moved while the guest computed. Until then the time on the
+//! wall stands in for it, and can't be more than a tick.
 
+use crate::engine::TICK;
+use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The time that one request has computed.
+/// The time that one request has computed. All numbers are nanoseconds.
 pub(crate) struct Meter {
     start: Instant,
-    /// Nanoseconds of finished polls.
+    /// Of finished polls.
     used: AtomicU64,
-    /// When the running poll began, in nanoseconds since `start`; `IDLE` between polls.
-    since: AtomicU64,
+    /// When the running poll began, since `start`; `NONE` between polls.
+    begin: AtomicU64,
+    /// The thread's processor time at the first tick of the running poll; `NONE` before it.
+    base: AtomicU64,
+    /// Of the running poll, until `base`.
+    before: AtomicU64,
 }
 
-const IDLE: u64 = u64::MAX;
+const NONE: u64 = u64::MAX;
 
 impl Meter {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { start: Instant::now(), used: AtomicU64::new(0), since: AtomicU64::new(IDLE) })
+        let number = AtomicU64::new;
+        Arc::new(Self {
+            start: Instant::now(),
+            used: number(0),
+            begin: number(NONE),
+            base: number(NONE),
+            before: number(0),
+        })
     }
 
     /// The time computed so far, the running poll included.
     pub(crate) fn used(&self) -> Duration {
-        let running = match self.since.load(Relaxed) {
-            IDLE => 0,
-            since => self.now().saturating_sub(since),
-        };
-        Duration::from_nanos(self.used.load(Relaxed) + running)
+        Duration::from_nanos(self.used.load(Relaxed)) + self.running()
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(IDLE - 1)
+    /// The time computed in the running poll. To be asked on the thread that polls.
+    pub(crate) fn running(&self) -> Duration {
+        match (self.begin.load(Relaxed), self.base.load(Relaxed)) {
+            (NONE, _) => Duration::ZERO,
+            (_, NONE) => self.wall(),
+            (_, base) => Duration::from_nanos(self.before.load(Relaxed) + processor_time().saturating_sub(base)),
+        }
     }
+
+    /// To be called when the engine's clock has moved: from here on the processor's time counts.
+    pub(crate) fn tick(&self) {
+        if self.base.load(Relaxed) == NONE {
+            self.before.store(nanos(self.wall()), Relaxed);
+            self.base.store(processor_time(), Relaxed);
+        }
+    }
+
+    /// The running poll by the time on the wall, a tick at the most: a guest that had computed longer would have met one.
+    fn wall(&self) -> Duration {
+        let since = Duration::from_nanos(self.begin.load(Relaxed));
+        self.start.elapsed().saturating_sub(since).min(TICK)
+    }
+
+    fn begin(&self) {
+        self.base.store(NONE, Relaxed);
+        self.begin.store(nanos(self.start.elapsed()), Relaxed);
+    }
+
+    fn end(&self) {
+        self.used.fetch_add(nanos(self.running()), Relaxed);
+        self.begin.store(NONE, Relaxed);
+    }
+}
+
+/// The processor time of this thread.
+fn processor_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(NONE - 1)
 }
 
 /// A future whose polls are counted by a [`Meter`].
@@ -49,11 +98,9 @@ impl<F: Future + Unpin> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let begin = self.meter.now();
-        self.meter.since.store(begin, Relaxed);
+        self.meter.begin();
         let poll = Pin::new(&mut self.future).poll(cx);
-        self.meter.since.store(IDLE, Relaxed);
-        self.meter.used.fetch_add(self.meter.now().saturating_sub(begin), Relaxed);
+        self.meter.end();
         poll
     }
 }
@@ -62,19 +109,49 @@ impl<F: Future + Unpin> Future for Metered<F> {
 mod tests {
     use super::*;
 
+    fn compute(meter: &Meter, span: Duration) {
+        let until = meter.running() + span;
+        while meter.running() < until {
+            std::hint::spin_loop();
+        }
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn computing_counts_and_waiting_does_not() {
         let meter = Meter::new();
         let work = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let begin = Instant::now();
-            while begin.elapsed() < Duration::from_millis(20) {
-                std::hint::spin_loop();
-            }
-            meter.used()
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            meter.tick();
+            // Blocks the thread without computing, as being preempted does.
+            std::thread::sleep(Duration::from_millis(100));
+            let idle = meter.used();
+            compute(&meter, Duration::from_millis(20));
+            (idle, meter.used())
         };
-        let inside = Metered { future: Box::pin(work), meter: meter.clone() }.await;
-        assert!(inside >= Duration::from_millis(20), "{inside:?}");
-        assert!(meter.used() >= inside && meter.used() < Duration::from_millis(150), "{:?}", meter.used());
+        let (idle, busy) = Metered { future: Box::pin(work), meter: meter.clone() }.await;
+        assert!(idle < Duration::from_millis(50), "{idle:?}");
+        assert!(busy >= idle + Duration::from_millis(20), "{idle:?} {busy:?}");
+        assert!(meter.used() >= busy && meter.used() < busy + Duration::from_millis(50), "{:?}", meter.used());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn short_polls_add_up() {
+        let meter = Meter::new();
+        let work = async {
+            for _ in 0..30 {
+                compute(&meter, Duration::from_millis(1));
+                tokio::task::yield_now().await;
+            }
+        };
+        Metered { future: Box::pin(work), meter: meter.clone() }.await;
+        assert!(meter.used() >= Duration::from_millis(30), "{:?}", meter.used());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_poll_without_a_tick_counts_a_tick_at_the_most() {
+        let meter = Meter::new();
+        let work = async { std::thread::sleep(Duration::from_millis(50)) };
+        Metered { future: Box::pin(work), meter: meter.clone() }.await;
+        assert!(meter.used() <= TICK, "{:?}", meter.used());
     }
 }

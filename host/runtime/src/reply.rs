@@ -1,8 +1,8 @@
 //! An answer that arrives in pieces.
 
-use crate::adapter::Fresh;
 use crate::bindings::exports::hauski::adapter::chat;
 use crate::error::CallError;
+use crate::instance::Fresh;
 use wasmtime::component::ResourceAny;
 
 /// A streaming answer and the instance that gives it. Dropping it ends the request to the provider.

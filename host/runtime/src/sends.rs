@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(sends.begin().err(), Some(TooMany::Held));
         drop(held);
         for _ in HELD..ALL as usize {
-            sends.clone().begin().unwrap();
+            drop(sends.clone().begin().unwrap());
         }
         assert_eq!(sends.begin().err(), Some(TooMany::All));
     }

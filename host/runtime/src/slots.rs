@@ -3,11 +3,15 @@
 //! An exhausted pool is an error of the engine; with the semaphores in front it is a wait instead.
 
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
-use crate::error::CallError;
+use crate::error::{CallError, Full};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Component;
+
+/// How long a request waits for an instance. A client that is told to come back soon is better off than one that waits for long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The pool's slots, shared by all adapters.
 #[derive(Clone)]
@@ -19,7 +23,8 @@ impl Pool {
     }
 }
 
-/// The slots of one adapter.
+/// The slots of one adapter. A clone shares them.
+#[derive(Clone)]
 pub(crate) struct Slots {
     pool: Pool,
     own: Arc<Semaphore>,
@@ -42,20 +47,15 @@ impl Slots {
         Self { pool, own: Arc::new(Semaphore::new(instances)), instances, weight: weight.clamp(1, SLOTS) }
     }
 
-    /// Waits for a slot, at the longest for `patience`.
-    pub(crate) async fn acquire(&self, patience: Duration) -> Result<Slot, CallError> {
-        let busy = || CallError::Busy { instances: self.instances };
-        if let (Ok(own), Ok(pool)) =
-            (self.own.clone().try_acquire_owned(), self.pool.0.clone().try_acquire_many_owned(self.weight))
-        {
-            return Ok(Slot { _own: own, _pool: pool });
-        }
-        let wait = async {
-            let own = self.own.clone().acquire_owned().await.ok()?;
-            let pool = self.pool.0.clone().acquire_many_owned(self.weight).await.ok()?;
-            Some(Slot { _own: own, _pool: pool })
-        };
-        tokio::time::timeout(patience, wait).await.ok().flatten().ok_or_else(busy)
+    /// Waits for a slot, at the longest until `deadline`, and no longer than [`PATIENCE`].
+    pub(crate) async fn acquire(&self, deadline: Instant) -> Result<Slot, CallError> {
+        let until = deadline.min(Instant::now() + PATIENCE);
+        let own = self.own.clone().acquire_owned();
+        let own = timeout_at(until, own).await.ok().and_then(Result::ok);
+        let own = own.ok_or(CallError::Busy(Full::Adapter { instances: self.instances }))?;
+        let pool = self.pool.0.clone().acquire_many_owned(self.weight);
+        let pool = timeout_at(until, pool).await.ok().and_then(Result::ok).ok_or(CallError::Busy(Full::Pool))?;
+        Ok(Slot { _own: own, _pool: pool })
     }
 
     /// Instances that exist at this moment.

@@ -7,14 +7,13 @@ use crate::wasi_http::Hooks;
 use hauski_egress::{Caller, Door};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Resources that a guest may hold at once: answers, streams, header maps.
-const RESOURCES: usize = 4_096;
+/// Resources that a guest may hold at once: answers, streams, header maps, bodies. Each can cost the host 128 KiB.
+const RESOURCES: usize = 512;
 /// Random bytes that a guest may ask for in one call.
 const RANDOM_BYTES: u64 = 64 << 10;
 /// Bytes of one header map of `wasi:http`.
@@ -47,8 +46,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(call: Call, caller: Caller, total: Duration, memory_bytes: usize) -> Self {
-        let deadline = Instant::now() + total;
+    pub(crate) fn new(call: Call, caller: Caller, deadline: Instant, memory_bytes: usize) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();

@@ -45,6 +45,11 @@ impl WasiHttpHooks for Hooks {
         false
     }
 
+    /// What a guest writes into a body lies in the host's memory until it is sent: up to two such pieces a body.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        64 << 10
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

@@ -5,7 +5,7 @@ use crate::metrics::Metrics;
 use hauski_egress::Door;
 use hauski_policy::{Limits, Model, Models, Routing};
 use hauski_runtime::{Adapter, Adapters};
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -37,8 +37,8 @@ pub struct Gateway {
     pub expose_config: bool,
     /// When the gateway started.
     pub started: SystemTime,
-    /// The models that can be asked, by public name.
-    pub(crate) served: BTreeMap<Box<str>, Served>,
+    /// What serves each model.
+    pub(crate) serving: Serving,
 }
 
 /// A model with all that a request for it needs.
@@ -53,49 +53,75 @@ pub(crate) struct Served {
     pub(crate) route: HeaderValue,
 }
 
+/// Why a model can't be asked.
+pub(crate) enum Unserved {
+    /// It names no adapter: it is listed for people and other tools.
+    NoAdapter,
+    /// Its adapter can't serve it, for this reason.
+    Unavailable(String),
+}
+
 impl Served {
-    /// Finds each model its adapter. Models without one are left out: [`Gateway::route`] says why when they are asked for.
-    pub(crate) fn all(models: &Models, adapters: &Adapters) -> BTreeMap<Box<str>, Self> {
-        let served = |model: &Model| {
-            let adapter = adapters.get(model.adapter.as_ref()?)?.clone();
-            let (audit, settings) = (adapter.audit(), Arc::new(model.config.clone()));
-            let digest = audit.digest.get(..19).unwrap_or_default();
-            let route = format!("adapter=\"{}\", digest=\"{digest}\", locality={}", audit.id, audit.locality);
-            let route = HeaderValue::try_from(route).ok()?;
-            Some((model.id.clone(), Self { upstream: model.upstream_name().into(), adapter, settings, route }))
-        };
-        models.iter().filter_map(served).collect()
+    /// Finds the model its adapter.
+    fn of(model: &Model, adapters: &Adapters) -> Result<Self, Unserved> {
+        let id = model.adapter.as_ref().ok_or(Unserved::NoAdapter)?;
+        let adapter = adapters.get(id).ok_or_else(|| Unserved::Unavailable(adapters.why_missing(id)))?;
+        let audit = adapter.audit();
+        if !audit.description.serves.contains(&"chat") {
+            let reason = format!("the adapter `{id}` serves {}, not chat", audit.description.serves.join(", "));
+            return Err(Unserved::Unavailable(reason));
+        }
+        let missing =
+            audit.description.config.iter().find(|key| key.required && !model.config.contains_key(&*key.name));
+        if let Some(key) = missing {
+            let reason = format!("its `config` in models.yml lacks `{}`: {}", key.name, key.summary);
+            return Err(Unserved::Unavailable(reason));
+        }
+        let route = format!("adapter=\"{id}\", digest=\"{}\", locality={}", audit.short_digest(), audit.locality);
+        let route = HeaderValue::try_from(route).map_err(|error| Unserved::Unavailable(error.to_string()))?;
+        let settings = Arc::new(model.config.clone());
+        Ok(Self { upstream: model.upstream_name().into(), adapter: adapter.clone(), settings, route })
     }
+}
+
+/// What serves each model, or why nothing does, by public name.
+pub(crate) type Serving = BTreeMap<Box<str>, Result<Served, Unserved>>;
+
+/// Finds each model its adapter.
+pub(crate) fn serving(models: &Models, adapters: &Adapters) -> Serving {
+    models.iter().map(|model| (model.id.clone(), Served::of(model, adapters))).collect()
 }
 
 impl Gateway {
     /// The public names of the models that can be asked, in the order of `models.yml`.
     pub fn models_served(&self) -> impl Iterator<Item = &str> {
-        self.models.iter().map(|model| &*model.id).filter(|id| self.served.contains_key(*id))
+        self.models.iter().map(|model| &*model.id).filter(|id| matches!(self.serving.get(*id), Some(Ok(_))))
+    }
+
+    /// The models whose adapter can't serve them, each with the reason, in the order of `models.yml`.
+    pub fn models_unavailable(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.models.iter().filter_map(|model| match self.serving.get(&model.id) {
+            Some(Err(Unserved::Unavailable(reason))) => Some((&*model.id, &**reason)),
+            Some(Ok(_) | Err(Unserved::NoAdapter)) | None => None,
+        })
     }
 
     /// What answers for the model with this public name.
     pub(crate) fn route(&self, name: &str) -> Result<&Served, ApiError> {
-        self.served.get(name).ok_or_else(|| self.why_not(name))
-    }
-
-    /// Why nothing answers for `name`.
-    fn why_not(&self, name: &str) -> ApiError {
-        let shown: String = name.chars().take(128).collect();
-        let Some(model) = self.models.get(name) else {
-            return ApiError::model_not_found(format!(
-                "there is no model `{shown}`; `GET /v1/models` lists those that can be asked"
-            ));
-        };
-        let Some(adapter) = &model.adapter else {
-            return ApiError::model_not_found(format!(
-                "the model `{shown}` names no adapter in models.yml, so it can't be asked"
-            ));
-        };
-        let message = format!(
-            "the adapter `{adapter}` of the model `{shown}` can't serve: {}",
-            self.adapters.why_missing(adapter)
-        );
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_error", "adapter_unavailable", message)
+        let shown = || name.chars().take(128).collect::<String>();
+        match self.serving.get(name) {
+            Some(Ok(served)) => Ok(served),
+            Some(Err(Unserved::Unavailable(reason))) => {
+                Err(ApiError::unavailable(format!("the model `{}` can't be asked: {reason}", shown())))
+            }
+            Some(Err(Unserved::NoAdapter)) => Err(ApiError::model_not_found(format!(
+                "the model `{}` names no adapter in models.yml, so it can't be asked",
+                shown()
+            ))),
+            None => Err(ApiError::model_not_found(format!(
+                "there is no model `{}`; `GET /v1/models` lists those that can be asked",
+                shown()
+            ))),
+        }
     }
 }

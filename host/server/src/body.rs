@@ -4,7 +4,6 @@ use crate::error::ApiError;
 use axum::extract::Request;
 use bytes::Bytes;
 use hauski_policy::ServerLimits;
-use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -24,12 +23,12 @@ pub(crate) async fn read(request: Request, limits: &ServerLimits) -> Result<Byte
                 "the body took longer than {} s (limit `server.request_seconds`)",
                 limits.request_time.as_secs()
             );
-            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", "body_timeout", message))
+            Err(ApiError::too_slow(message))
         }
     }
 }
 
 fn too_large(limits: &ServerLimits) -> ApiError {
     let message = format!("the body is larger than {} MiB (limit `server.request_mib`)", limits.request_bytes >> 20);
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", "request_too_large", message)
+    ApiError::too_large(message)
 }

@@ -1,6 +1,10 @@
-//! What the environment says, read once at start. The names and defaults stand here and nowhere else; README lists them.
+//! What the environment says, read once at start. The names and defaults stand here and nowhere else; `--help` is made from
+//! them, and README lists them.
+//!
+//! A value that can't be used is an error, never the default: whoever set it did not mean the default.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,39 +20,42 @@ pub const MODELS: &str = "HAUSKI_MODELS";
 pub const ADAPTERS: &str = "HAUSKI_ADAPTERS";
 /// Whether `/config/…` and `/adapters` answer.
 pub const EXPOSE_CONFIG: &str = "HAUSKI_EXPOSE_CONFIG";
+/// What is logged. The log is the program's, so this is not among the gateway's [`Settings`].
+pub const LOG: &str = "HAUSKI_LOG";
 
 /// The default of each variable, with what it is for; in the order in which help lists them.
-pub const DEFAULTS: [(&str, &str, &str); 6] = [
+pub const DEFAULTS: [(&str, &str, &str); 7] = [
     (BIND, "127.0.0.1:8080", "address and port to listen on"),
     (ROUTING, "policies/routing.yaml", "what adapters may reach, and how models are routed"),
     (LIMITS, "policies/limits.yaml", "budgets and limits"),
     (MODELS, "policies/models.yml", "the models and their adapters"),
     (ADAPTERS, "target/adapters", "the folder with the adapters' `.wasm` files"),
-    (EXPOSE_CONFIG, "false", "`true`: /config/… and /adapters answer, on loopback only"),
+    (EXPOSE_CONFIG, "false", "`true`: /config/… and /adapters answer on loopback"),
+    (LOG, "info", "what is logged, as `level` or `crate=level,…`"),
 ];
 
 /// Where variables come from: the process, or a map in tests.
 pub trait Environment {
-    /// The variable's value, if it is set and UTF-8.
-    fn var(&self, name: &str) -> Option<String>;
+    /// The variable's value, if it is set; whether it is UTF-8 is for the reader to judge.
+    fn var(&self, name: &str) -> Option<OsString>;
 }
 
 /// The environment of this process.
 pub struct Process;
 
 impl Environment for Process {
-    fn var(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+    fn var(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
     }
 }
 
 impl Environment for BTreeMap<String, String> {
-    fn var(&self, name: &str) -> Option<String> {
-        self.get(name).cloned()
+    fn var(&self, name: &str) -> Option<OsString> {
+        self.get(name).map(OsString::from)
     }
 }
 
-/// The settings of one process.
+/// The settings of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// [`BIND`].
@@ -67,10 +74,11 @@ pub struct Settings {
 
 /// A variable whose value can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}=`{value}`: write {expected} instead, or unset it for the default `{default}`")]
+#[error("{name}=`{value}`{note}: write {expected} instead, or unset it for the default `{default}`")]
 pub struct SettingError {
     name: &'static str,
     value: String,
+    note: &'static str,
     expected: &'static str,
     default: &'static str,
 }
@@ -81,47 +89,64 @@ impl Settings {
     /// # Errors
     /// All variables that can't be used, at once.
     pub fn read(env: &dyn Environment) -> Result<Self, Vec<SettingError>> {
-        let mut errors = Vec::new();
-        let bind = value(env, BIND).parse().map_err(|_| errors.push(wrong(env, BIND, "an IP address and a port")));
-        let expose_config = match value(env, EXPOSE_CONFIG).as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => {
-                errors.push(wrong(env, EXPOSE_CONFIG, "`true` or `false`"));
-                None
-            }
-        };
-        let path = |name| PathBuf::from(value(env, name));
+        let bind = parse(env, BIND, "an IP address and a port", |value| value.parse().ok());
+        let expose_config = parse(env, EXPOSE_CONFIG, "`true` or `false`", |value| value.parse().ok());
         match (bind, expose_config) {
-            (Ok(bind), Some(expose_config)) => Ok(Self {
+            (Ok(bind), Ok(expose_config)) => Ok(Self {
                 bind,
-                routing: path(ROUTING),
-                limits: path(LIMITS),
-                models: path(MODELS),
-                adapters: path(ADAPTERS),
+                routing: path(env, ROUTING),
+                limits: path(env, LIMITS),
+                models: path(env, MODELS),
+                adapters: path(env, ADAPTERS),
                 expose_config,
             }),
-            _ => Err(errors),
+            (bind, expose_config) => Err(bind.err().into_iter().chain(expose_config.err()).collect()),
         }
     }
 }
 
+/// The path that the variable `name` or its default says. Paths need not be UTF-8, so any value is one.
+#[must_use]
+pub fn path(env: &dyn Environment, name: &'static str) -> PathBuf {
+    value(env, name).into()
+}
+
+/// What `filter` makes of what [`LOG`] says.
+///
+/// # Errors
+/// If it is not UTF-8, or `filter` can't read it.
+pub fn log<T>(env: &dyn Environment, filter: fn(&str) -> Option<T>) -> Result<T, SettingError> {
+    parse(env, LOG, "`level` or `crate=level,…`", filter)
+}
+
 /// The variable's value, or its default. An empty value counts as unset.
-fn value(env: &dyn Environment, name: &str) -> String {
-    env.var(name).filter(|value| !value.is_empty()).unwrap_or_else(|| default(name).to_owned())
+fn value(env: &dyn Environment, name: &str) -> OsString {
+    env.var(name).filter(|value| !value.is_empty()).unwrap_or_else(|| default(name).into())
 }
 
 fn default(name: &str) -> &'static str {
     DEFAULTS.iter().find(|(own, ..)| *own == name).map_or("", |(_, default, _)| default)
 }
 
-fn wrong(env: &dyn Environment, name: &'static str, expected: &'static str) -> SettingError {
-    SettingError { name, value: value(env, name).escape_debug().to_string(), expected, default: default(name) }
+/// What `parse` makes of the variable's text; `expected` is what it takes.
+fn parse<T>(
+    env: &dyn Environment,
+    name: &'static str,
+    expected: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, SettingError> {
+    let wrong = |value, note| SettingError { name, value, note, expected, default: default(name) };
+    let value = value(env, name);
+    let Some(text) = value.to_str() else {
+        return Err(wrong(value.as_encoded_bytes().escape_ascii().to_string(), ", which is not UTF-8"));
+    };
+    parse(text).ok_or_else(|| wrong(text.escape_debug().to_string(), ""))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt;
 
     fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -140,6 +165,34 @@ mod tests {
         let settings = Settings::read(&env(&[(BIND, "[::1]:0"), (EXPOSE_CONFIG, "true"), (ADAPTERS, "/a")])).unwrap();
         assert_eq!((settings.bind.to_string().as_str(), settings.expose_config), ("[::1]:0", true));
         assert_eq!(settings.adapters, PathBuf::from("/a"));
+    }
+
+    /// An environment in which every variable is the one byte 0xff.
+    struct NotUtf8;
+
+    impl Environment for NotUtf8 {
+        fn var(&self, _: &str) -> Option<OsString> {
+            Some(OsString::from_vec(vec![0xff]))
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_an_error_and_not_unset() {
+        let errors = Settings::read(&NotUtf8).unwrap_err();
+        let texts: Vec<_> = errors.iter().chain(&log(&NotUtf8, |_| Some(())).err()).map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                r"HAUSKI_BIND=`\xff`, which is not UTF-8: write an IP address and a port instead, or unset it for the default `127.0.0.1:8080`",
+                r"HAUSKI_EXPOSE_CONFIG=`\xff`, which is not UTF-8: write `true` or `false` instead, or unset it for the default `false`",
+                r"HAUSKI_LOG=`\xff`, which is not UTF-8: write `level` or `crate=level,…` instead, or unset it for the default `info`",
+            ]
+        );
+    }
+
+    #[test]
+    fn paths_need_not_be_utf_8() {
+        assert_eq!(path(&NotUtf8, MODELS).into_os_string(), OsString::from_vec(vec![0xff]));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The one table from errors to HTTP answers in OpenAI's form.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use hauski_runtime::{AdapterError, CallError};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 /// An answer that says what went wrong: status, and a body of the form `{"error": {"message", "type", "param", "code"}}`.
@@ -22,8 +23,10 @@ pub(crate) struct Details {
     pub(crate) param: Option<&'static str>,
     pub(crate) message: String,
     retry_after: Option<HeaderValue>,
-    /// The provider's own error body, handed through.
-    body: Option<Value>,
+    /// The provider's own error body, handed through byte for byte.
+    body: Option<Box<RawValue>>,
+    /// Whether the message holds others' words, which may quote a prompt: they are for the client, not for the log.
+    quotes: bool,
 }
 
 impl Deref for ApiError {
@@ -35,9 +38,18 @@ impl Deref for ApiError {
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+    fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Box::new(Details { status, kind, code, param: None, message, retry_after: None, body: None }))
+        Self(Box::new(Details {
+            status,
+            kind,
+            code,
+            param: None,
+            message,
+            retry_after: None,
+            body: None,
+            quotes: false,
+        }))
     }
 
     /// The client's request can't be understood. `param` is the field that is wrong.
@@ -54,23 +66,67 @@ impl ApiError {
         error
     }
 
+    /// The model's adapter can't serve.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "adapter_unavailable", message)
+    }
+
+    /// The body is over the limit.
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID, "request_too_large", message)
+    }
+
+    /// The body did not come in time.
+    pub(crate) fn too_slow(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, INVALID, "body_timeout", message)
+    }
+
+    /// Who asks may not.
+    pub(crate) fn foreign(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, INVALID, "foreign_origin", message)
+    }
+
+    /// There is nothing at this path.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, INVALID, "not_found", message)
+    }
+
+    /// What is at this path does not answer to this method.
+    pub(crate) fn method_not_allowed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed", message)
+    }
+
+    /// What the adapter answered is not what the contract says.
+    pub(crate) fn broke_contract(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, GATEWAY, "adapter_broke_contract", message)
+    }
+
+    /// The metrics could not be written down.
+    pub(crate) fn metrics(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, GATEWAY, "metrics_failed", message)
+    }
+
     fn with_retry_after(mut self, value: Option<HeaderValue>) -> Self {
         self.0.retry_after = value;
         self
     }
 
-    fn with_body(mut self, body: Option<Value>) -> Self {
+    fn with_body(mut self, body: Option<Box<RawValue>>) -> Self {
         self.0.body = body;
         self
     }
 
     /// The body: the provider's own, if there is one.
-    pub(crate) fn body(&self) -> Value {
-        self.body.clone().unwrap_or_else(|| {
-            json!({ "error": {
-                "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
-            } })
+    pub(crate) fn body(&self) -> String {
+        self.body.as_ref().map(|own| own.get().to_owned()).unwrap_or_else(|| {
+            let error = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": self.code });
+            json!({ "error": error }).to_string()
         })
+    }
+
+    /// What the log may say: code and, if they are the gateway's own words, the message.
+    pub(crate) fn cause(&self) -> Cause {
+        Cause { code: self.code, message: (!self.quotes).then(|| self.message.clone()) }
     }
 }
 
@@ -80,21 +136,21 @@ const GATEWAY: &str = "gateway_error";
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body())).into_response();
-        let details = *self.0;
-        if let Some(value) = details.retry_after {
+        let json = HeaderValue::from_static("application/json");
+        let mut response = (self.status, [(header::CONTENT_TYPE, json)], self.body()).into_response();
+        response.extensions_mut().insert(self.cause());
+        if let Some(value) = self.0.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, value);
         }
-        response.extensions_mut().insert(Cause { code: details.code, message: details.message });
         response
     }
 }
 
-/// Why a request failed, for the request's log line.
+/// Why a request failed, for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause {
     pub(crate) code: &'static str,
-    pub(crate) message: String,
+    pub(crate) message: Option<String>,
 }
 
 impl From<CallError> for ApiError {
@@ -102,13 +158,18 @@ impl From<CallError> for ApiError {
         let message = error.to_string();
         let new = |status, kind, code| Self::new(status, kind, code, message.clone());
         match error {
-            CallError::Adapter(error) => from_adapter(error, message),
+            CallError::Adapter(error) => {
+                let mut error = from_adapter(error, message);
+                error.0.quotes = true;
+                error
+            }
             CallError::NotServed(_) => Self::invalid("not_served", Some("model"), message),
-            CallError::Busy { .. } => new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "adapter_busy")
+            CallError::Busy(_) => new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "adapter_busy")
                 .with_retry_after(Some(HeaderValue::from_static("1"))),
             CallError::TotalTimeout(_) => new(StatusCode::GATEWAY_TIMEOUT, GATEWAY, "total_timeout"),
             CallError::ComputedTooLong(_) => new(StatusCode::BAD_GATEWAY, GATEWAY, "adapter_cpu_limit"),
             CallError::OutOfMemory(_) => new(StatusCode::BAD_GATEWAY, GATEWAY, "adapter_memory_limit"),
+            CallError::HandedOverTooMuch(_) => new(StatusCode::BAD_GATEWAY, GATEWAY, "adapter_handover_limit"),
             CallError::Trapped(_) => new(StatusCode::BAD_GATEWAY, GATEWAY, "adapter_trapped"),
         }
     }
@@ -142,16 +203,18 @@ fn from_adapter(error: AdapterError, message: String) -> ApiError {
 }
 
 /// A provider's error body, if it is an object with an `error` member.
-fn own_body(body: Option<String>) -> Option<Value> {
-    let value: Value = serde_json::from_str(&body?).ok()?;
-    value.get("error")?;
-    Some(value)
+fn own_body(body: Option<String>) -> Option<Box<RawValue>> {
+    let members: BTreeMap<&str, &RawValue> = serde_json::from_str(body.as_deref()?).ok()?;
+    if !members.contains_key("error") {
+        return None;
+    }
+    RawValue::from_string(body?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hauski_runtime::{RateLimit, UpstreamFailure};
+    use hauski_runtime::{Full, RateLimit, UpstreamFailure};
     use std::time::Duration;
 
     #[track_caller]
@@ -180,19 +243,21 @@ mod tests {
         check(CallError::Adapter(AdapterError::Denied), 502, "egress_denied");
         check(CallError::Adapter(AdapterError::Internal(text())), 502, "adapter_failed");
         check(CallError::NotServed("chat"), 400, "not_served");
-        check(CallError::Busy { instances: 1 }, 429, "adapter_busy");
+        check(CallError::Busy(Full::Pool), 429, "adapter_busy");
         check(CallError::TotalTimeout(Duration::from_secs(1)), 504, "total_timeout");
         check(CallError::ComputedTooLong(Duration::from_secs(1)), 502, "adapter_cpu_limit");
         check(CallError::OutOfMemory(1 << 20), 502, "adapter_memory_limit");
+        check(CallError::HandedOverTooMuch(1 << 20), 502, "adapter_handover_limit");
         check(CallError::Trapped(text()), 502, "adapter_trapped");
     }
 
     #[test]
     fn a_providers_error_body_is_handed_through() {
-        let body = r#"{"error":{"message":"too fast","extra":[1]}}"#;
+        let body = r#"{"error":{"message":"too fast","extra":[1e400]}}"#;
         let limit = RateLimit { message: "too fast".into(), retry_after: Some("7".into()), body: Some(body.into()) };
         let error = ApiError::from(CallError::Adapter(AdapterError::RateLimited(limit)));
-        assert_eq!(error.body().to_string(), body);
+        assert_eq!(error.body(), body);
+        assert!(error.cause().message.is_none(), "others' words are not for the log");
         let response = error.into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "7");
     }

@@ -12,6 +12,7 @@ mod handlers;
 mod metrics;
 mod observe;
 mod origin;
+mod patience;
 mod router;
 mod serve;
 pub mod setup;

@@ -1,7 +1,7 @@
 //! Request id, metrics and log line of each request: in one place, outside all handlers.
 //!
 //! The line is written when the answer's last byte is handed over or the client has left. It names route, status and cause;
-//! never a body, a query or a header's value.
+//! never a body, a query, or words that are not the gateway's own.
 
 use crate::app::App;
 use crate::error::Cause;
@@ -10,8 +10,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, Method};
-use http_body::{Frame, SizeHint};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,10 +35,10 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         path: path.unwrap_or_else(|| "unmatched".into()),
         id: id.clone(),
         started,
-        status: 499,
+        status: LEFT,
         cause: None,
         bytes: 0,
-        complete: false,
+        end: End::Left,
     };
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
@@ -47,7 +47,28 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    if body_is_empty(&response, record.method) {
+        record.end = End::Complete;
+    }
     response.map(|body| Body::new(Observed { body, record }))
+}
+
+/// Whether nothing will be asked of the body: the server sends none for HEAD.
+fn body_is_empty(response: &Response, method: &str) -> bool {
+    method == "HEAD" || response.body().is_end_stream()
+}
+
+/// The status that is counted where the client left before the answer's end; nginx' word for it.
+const LEFT: u16 = 499;
+
+/// How an answer ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Complete,
+    /// It broke off: the adapter or the provider failed.
+    BrokeOff,
+    /// The client left, or does not read.
+    Left,
 }
 
 /// The method as a label: unknown ones are `other`, so that clients can't make up labels.
@@ -84,24 +105,30 @@ struct Record {
     status: u16,
     cause: Option<Cause>,
     bytes: u64,
-    complete: bool,
+    end: End,
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         let took = self.started.elapsed();
-        let status = if self.complete { self.status } else { 499 };
-        let label = http::StatusCode::from_u16(status).map_or("499".into(), |status| status.as_str().to_owned());
-        self.metrics.finished(self.method, &self.path, &label, took);
-        let (id, method, path, bytes) = (&*self.id, self.method, &*self.path, self.bytes);
+        let status = match self.end {
+            End::Complete => self.status,
+            End::BrokeOff => StatusCode::BAD_GATEWAY.as_u16(),
+            End::Left => LEFT,
+        };
+        self.metrics.finished(self.method, &self.path, &status.to_string(), took);
+        let (request_id, method, path, bytes) = (&*self.id, self.method, &*self.path, self.bytes);
         let ms = took.as_secs_f64() * 1e3;
-        match &self.cause {
-            Some(cause) if status >= 500 => {
-                tracing::warn!(id, method, path, status, ms, bytes, code = cause.code, cause = %cause.message, "request failed");
+        match (&self.cause, self.end) {
+            (Some(Cause { code, message }), _) if status >= 500 => {
+                tracing::warn!(request_id, method, path, status, ms, bytes, code, cause = message, "request failed");
             }
-            Some(cause) => tracing::info!(id, method, path, status, ms, bytes, code = cause.code, "request refused"),
-            None if !self.complete => tracing::info!(id, method, path, status, ms, bytes, "answer not completed"),
-            None => tracing::info!(id, method, path, status, ms, bytes, "request"),
+            (Some(Cause { code, .. }), _) => {
+                tracing::info!(request_id, method, path, status, ms, bytes, code, "request refused");
+            }
+            (None, End::BrokeOff) => tracing::warn!(request_id, method, path, status, ms, bytes, "answer broke off"),
+            (None, End::Left) => tracing::info!(request_id, method, path, status, ms, bytes, "client left"),
+            (None, End::Complete) => tracing::info!(request_id, method, path, status, ms, bytes, "request"),
         }
     }
 }
@@ -121,10 +148,13 @@ impl http_body::Body for Observed {
         match &poll {
             Poll::Ready(Some(Ok(frame))) => {
                 self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.record.complete = self.body.is_end_stream();
+                if self.body.is_end_stream() {
+                    self.record.end = End::Complete;
+                }
             }
-            Poll::Ready(None) => self.record.complete = true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            Poll::Ready(Some(Err(_))) => self.record.end = End::BrokeOff,
+            Poll::Ready(None) if self.record.end == End::Left => self.record.end = End::Complete,
+            Poll::Ready(None) | Poll::Pending => {}
         }
         poll
     }

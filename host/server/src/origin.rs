@@ -1,13 +1,14 @@
 //! Who may call: a web page on a foreign origin may not, nor one that a DNS name was rebound for (the `Host` and `Origin` fields).
 //!
-//! A name can be made to point anywhere, an IP literal can't; so `Host` has to be an IP literal or `localhost`.
+//! A name can be made to point anywhere, an IP literal can't; so `Host` has to be an IP literal or `localhost`. An `Origin` has to
+//! be this machine's, or the very host and port that the request is for.
 
 use crate::error::ApiError;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
-use std::net::{IpAddr, Ipv6Addr};
+use http::{HeaderMap, header};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Refuses requests whose `Host` or `Origin` is foreign, before any handler.
 pub(crate) async fn check(request: Request, next: Next) -> Response {
@@ -25,8 +26,8 @@ fn judge(headers: &HeaderMap, target_host: Option<&str>) -> Result<(), ApiError>
     }
     for origin in headers.get_all(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();
-        let near = ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme).is_some_and(is_near));
-        if !near {
+        let authority = ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
+        if !authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host) || is_here(authority)) {
             return Err(foreign("a foreign `Origin` field: web pages of other origins may not use this gateway"));
         }
     }
@@ -34,19 +35,33 @@ fn judge(headers: &HeaderMap, target_host: Option<&str>) -> Result<(), ApiError>
 }
 
 fn foreign(what: &str) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "invalid_request_error", "foreign_origin", format!("the request has {what}"))
+    ApiError::foreign(format!("the request has {what}"))
 }
 
 /// Whether `host[:port]` is `localhost` or an IP literal.
 fn is_near(authority: &str) -> bool {
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((v6, rest)) => {
-            let port = if rest.is_empty() { Some("0") } else { rest.strip_prefix(':') };
-            return v6.parse::<Ipv6Addr>().is_ok() && port.is_some_and(is_port);
+    parse(authority).is_some()
+}
+
+/// Whether `host[:port]` is this machine.
+fn is_here(authority: &str) -> bool {
+    parse(authority).is_some_and(|address| address.is_loopback())
+}
+
+/// The address of `localhost[:port]` or `literal[:port]`.
+fn parse(authority: &str) -> Option<IpAddr> {
+    let (address, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            (IpAddr::V6(address.parse().ok()?), port)
         }
-        None => authority.split_once(':').unwrap_or((authority, "0")),
+        None => {
+            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            let here = host.eq_ignore_ascii_case("localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            (here.or_else(|| host.parse::<Ipv4Addr>().ok().map(IpAddr::V4))?, port)
+        }
     };
-    (host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()) && is_port(port)
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(address)
 }
 
 fn is_port(text: &str) -> bool {
@@ -108,5 +123,7 @@ mod tests {
             check(&["localhost"], &[origin], false);
         }
         check(&["localhost"], &["http://localhost", "https://evil.test"], false);
+        check(&["192.168.1.7:8080"], &["http://192.168.1.7:8080"], true);
+        check(&["192.168.1.7:8080"], &["http://192.168.1.7:8081"], false);
     }
 }

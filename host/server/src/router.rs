@@ -7,7 +7,7 @@ use crate::{observe, origin};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use http::{Method, StatusCode, Uri};
+use http::{Method, Uri};
 
 /// The routes of one worker. What shows the configuration is not there unless it is asked for and the bind is loopback.
 pub(crate) fn router(app: App) -> Router {
@@ -34,10 +34,10 @@ pub(crate) fn router(app: App) -> Router {
 
 fn not_found(uri: &Uri) -> ApiError {
     let message = format!("there is nothing at `{}`", uri.path());
-    ApiError::new(StatusCode::NOT_FOUND, "invalid_request_error", "not_found", message)
+    ApiError::not_found(message)
 }
 
 fn not_allowed(method: &Method, uri: &Uri) -> ApiError {
     let message = format!("`{}` does not answer to {method}", uri.path());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_allowed", message)
+    ApiError::method_not_allowed(message)
 }

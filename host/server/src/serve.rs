@@ -4,6 +4,7 @@
 //! its last. The first worker accepts and hands connections round, so that they are spread evenly.
 
 use crate::app::{App, Gateway};
+use crate::patience::Patient;
 use crate::router::router;
 use axum::Router;
 use hauski_egress::Door;
@@ -66,7 +67,11 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let worker = Worker { gateway: gateway.clone(), stopped: stopped.clone() };
         let accept = accept.take();
-        let run = move || runtime.block_on(worker.run(accept, connections));
+        let run = move || {
+            runtime.block_on(worker.run(accept, connections));
+            // A look-up of the system's can't be cancelled; nobody waits for it.
+            runtime.shutdown_background();
+        };
         threads.push(thread::Builder::new().name(format!("hauski-worker-{number}")).spawn(run)?);
     }
     Ok(Running { address, stop, workers: threads })
@@ -103,25 +108,31 @@ struct Worker {
 
 impl Worker {
     /// Serves the connections it is handed until the stop, then waits for them to end.
-    async fn run(mut self, accept: Option<(TcpListener, Vec<Queue>)>, mut connections: Connections) {
+    async fn run(self, accept: Option<(TcpListener, Vec<Queue>)>, mut connections: Connections) {
         let door = Arc::new(Door::new(self.gateway.egress.clone()));
         let router = router(App { gateway: self.gateway.clone(), door });
         let mut tasks = JoinSet::new();
         if let Some((listener, queues)) = accept {
             tasks.spawn(accept_until(listener, queues, self.gateway.clone(), self.stopped.clone()));
         }
+        let serve = |(stream, permit): Accepted| {
+            let serve = connection(stream, router.clone(), self.gateway.clone(), self.stopped.clone());
+            async move {
+                serve.await;
+                drop(permit);
+            }
+        };
+        let mut stopped = self.stopped.clone();
         loop {
             tokio::select! {
-                Some((stream, permit)) = connections.recv() => {
-                    let serve = connection(stream, router.clone(), self.gateway.clone(), self.stopped.clone());
-                    tasks.spawn(async move {
-                        serve.await;
-                        drop(permit);
-                    });
-                }
+                Some(accepted) = connections.recv() => drop(tasks.spawn(serve(accepted))),
                 Some(_) = tasks.join_next() => {}
-                _ = self.stopped.changed() => break,
+                _ = stopped.changed() => break,
             }
+        }
+        // Those that were accepted before the stop are served.
+        while let Ok(accepted) = connections.try_recv() {
+            tasks.spawn(serve(accepted));
         }
         let drained = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(self.gateway.limits.server.shutdown, drained).await.is_err() {
@@ -181,10 +192,12 @@ async fn next(listener: &tokio::net::TcpListener) -> TcpStream {
 async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
     let open = Open::new(&gateway);
+    let patience = gateway.limits.server.request_time;
+    let stream = TokioIo::new(Patient::new(stream, patience));
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(gateway.limits.server.request_time)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .header_read_timeout(patience)
+        .serve_connection(stream, TowerToHyperService::new(router));
     let mut http = std::pin::pin!(http);
     let served = tokio::select! {
         served = http.as_mut() => served,

@@ -2,8 +2,8 @@
 //!
 //! `hauski check` is this without the socket. All that is wrong is told at once.
 
-use crate::app::{Gateway, Served};
-use crate::environment::{Environment, Settings};
+use crate::app::{self, Gateway};
+use crate::environment::{Environment, LIMITS, MODELS, ROUTING, Settings};
 use crate::metrics::Metrics;
 use crate::watch::Watch;
 use hauski_egress::{CertificateDer, MissingSecret, Parts, Resolve, Secrets, Shared, SystemResolver};
@@ -70,40 +70,39 @@ impl<'a> World<'a> {
     }
 }
 
-/// The policies, read and valid, with what they warn of.
-pub struct Policies {
-    /// `routing.yaml`.
-    pub routing: Routing,
-    /// `limits.yaml`.
-    pub limits: Limits,
-    /// `models.yml`.
-    pub models: Models,
-    /// Warnings of all three.
-    pub warnings: Vec<Diagnostics>,
-}
-
-/// Reads the three policy files.
+/// Makes the gateway.
 ///
 /// # Errors
-/// All that is wrong with any of them.
-pub fn policies(settings: &Settings) -> Result<Policies, Vec<Problem>> {
-    use crate::environment::{LIMITS, MODELS, ROUTING};
+/// All that is wrong with the policies, the secrets and the adapters folder. What depends on a file that is wrong is not looked
+/// at: secrets need the grants, and the folder needs grants and limits.
+pub async fn prepare(settings: &Settings, world: World<'_>) -> Result<(Gateway, Vec<Diagnostics>), Vec<Problem>> {
     let mut problems = Vec::new();
     let routing = read(&settings.routing, ROUTING, Routing::parse, &mut problems);
     let limits = read(&settings.limits, LIMITS, Limits::parse, &mut problems);
     let models = read(&settings.models, MODELS, Models::parse, &mut problems);
-    match (routing, limits, models) {
-        (Some(routing), Some(limits), Some(models)) => Ok(Policies {
-            routing: routing.value,
-            limits: limits.value,
-            models: models.value,
-            warnings: [routing.warnings, limits.warnings, models.warnings]
-                .into_iter()
-                .filter(|w| !w.is_empty())
-                .collect(),
-        }),
-        _ => Err(problems),
-    }
+    let secrets = routing.as_ref().and_then(|routing| secrets(settings, &routing.value, world.env, &mut problems));
+    let adapters = match (&routing, &limits) {
+        (Some(routing), Some(limits)) => load(&settings.adapters, &routing.value, &limits.value).await,
+        _ => return Err(problems),
+    };
+    let adapters = adapters.map_err(|problem| problems.push(problem)).ok();
+    let (Some(routing), Some(limits), Some(models), Some(secrets), Some(adapters)) =
+        (routing, limits, models, secrets, adapters)
+    else {
+        return Err(problems);
+    };
+    let warnings = [routing.warnings, limits.warnings, models.warnings];
+    let warnings = warnings.into_iter().filter(|warnings| !warnings.is_empty()).collect();
+    let (routing, limits, models) = (routing.value, limits.value, models.value);
+    let metrics = Arc::new(Metrics::new().map_err(|error| vec![error.into()])?);
+    let observer = Arc::new(Watch::new(metrics.clone(), &routing));
+    let parts = Parts { resolver: world.resolver, observer, secrets, extra_roots: world.extra_roots };
+    let egress = Arc::new(Shared::new(parts).map_err(|error| vec![error.into()])?);
+    let serving = app::serving(&models, &adapters);
+    let expose_config = settings.expose_config && settings.bind.ip().is_loopback();
+    let started = SystemTime::now();
+    let gateway = Gateway { routing, limits, models, adapters, metrics, egress, expose_config, started, serving };
+    Ok((gateway, warnings))
 }
 
 type Parse<T> = fn(&str, &[u8]) -> Result<Parsed<T>, Diagnostics>;
@@ -117,37 +116,24 @@ pub fn read<T>(path: &Path, variable: &'static str, parse: Parse<T>, problems: &
     parsed.map_err(|problem| problems.push(problem)).ok()
 }
 
-/// Makes the gateway.
-///
-/// # Errors
-/// All that is wrong with the policies, the secrets and the adapters folder.
-pub async fn prepare(settings: &Settings, world: World<'_>) -> Result<(Gateway, Vec<Diagnostics>), Vec<Problem>> {
-    let policies = policies(settings)?;
-    let Policies { routing, limits, models, warnings } = policies;
-    let mut problems = Vec::new();
-    let metrics = Arc::new(Metrics::new().map_err(|error| vec![error.into()])?);
-    let env = |name: &str| world.env.var(name);
-    let secrets = Secrets::load(&routing.grants, &env, &|path| std::fs::read(path)).map_err(|missing| {
-        let file = settings.routing.to_string_lossy().into_owned();
-        problems.extend(missing.into_iter().map(|missing| Problem::Secret { file: file.clone(), missing }));
-    });
-    let adapters = load(settings, &routing, &limits).await.map_err(|problem| problems.push(problem));
-    let (Ok(secrets), Ok(adapters)) = (secrets, adapters) else { return Err(problems) };
-    let observer = Arc::new(Watch::new(metrics.clone(), &routing));
-    let parts = Parts { resolver: world.resolver, observer, secrets, extra_roots: world.extra_roots };
-    let egress = Shared::new(parts).map_err(|error| vec![error.into()])?;
-    let served = Served::all(&models, &adapters);
-    let expose_config = settings.expose_config && settings.bind.ip().is_loopback();
-    let started = SystemTime::now();
-    let egress = Arc::new(egress);
-    let gateway = Gateway { routing, limits, models, adapters, metrics, egress, expose_config, started, served };
-    Ok((gateway, warnings))
+/// Fetches the secrets of all grants. A variable that is not UTF-8 is a missing secret.
+fn secrets(
+    settings: &Settings,
+    routing: &Routing,
+    env: &dyn Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<Secrets> {
+    let env = |name: &str| env.var(name)?.into_string().ok();
+    let fetched = Secrets::load(&routing.grants, &env, &|path| std::fs::read(path));
+    let file = || settings.routing.to_string_lossy().into_owned();
+    let missing = |missing| Problem::Secret { file: file(), missing };
+    fetched.map_err(|all| problems.extend(all.into_iter().map(missing))).ok()
 }
 
 /// Loads the adapters folder.
 ///
 /// # Errors
 /// If the folder can't be read or the sandbox can't be started; a single file's failure is noted in the result.
-pub async fn load(settings: &Settings, routing: &Routing, limits: &Limits) -> Result<Adapters, Problem> {
-    Ok(Runtime::new(limits)?.load(&settings.adapters, &routing.grants, limits).await?)
+pub async fn load(folder: &Path, routing: &Routing, limits: &Limits) -> Result<Adapters, Problem> {
+    Ok(Runtime::new(limits)?.load(folder, &routing.grants, limits).await?)
 }

@@ -48,7 +48,8 @@ async fn step(rest: Option<Rest>, id: RequestId) -> Option<(Result<Bytes, Aborte
         Ok(Some(events)) => (Ok(events), Some(Rest::More(reply))),
         Ok(None) => (Ok(Bytes::from_static(b"data: [DONE]\n\n")), None),
         Err(error) => {
-            tracing::warn!(id = &*id.0, code = error.code, cause = error.message, "answer broke off");
+            let cause = error.cause();
+            tracing::warn!(request_id = &*id.0, code = cause.code, cause = cause.message, "answer broke off");
             (Ok(Bytes::from(format!("data: {}\n\n", error.body()))), Some(Rest::Abort))
         }
     })
@@ -72,10 +73,9 @@ pub(crate) fn events(chunks: &[String]) -> Result<Bytes, ApiError> {
 
 /// Checks that what an adapter gives out is JSON.
 pub(crate) fn check_json(text: &str) -> Result<(), ApiError> {
-    serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| {
-        let message = format!("the adapter's answer is no JSON: {error}");
-        ApiError::new(http::StatusCode::BAD_GATEWAY, "gateway_error", "adapter_broke_contract", message)
-    })
+    serde_json::from_str::<IgnoredAny>(text)
+        .map(drop)
+        .map_err(|error| ApiError::broke_contract(format!("the adapter's answer is no JSON: {error}")))
 }
 
 /// The body ends here without its end.

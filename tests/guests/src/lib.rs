@@ -20,12 +20,17 @@ macro_rules! for_each_guest {
         $each!(sleeps);
         $each!(traps);
         $each!(describe_traps);
+        $each!(describe_sleeps);
         $each!(floods_log);
         $each!(floods_handles);
+        $each!(floods_bodies);
         $each!(counts);
         $each!(streams_forever);
         $each!(ends_badly);
         $each!(speaks_nonsense);
+        $each!(long_answer);
+        $each!(quotes_prompt);
+        $each!(embeds_only);
         $each!(probe);
         $each!(probe_wasi_http);
         $each!(imports_sockets);

@@ -115,6 +115,25 @@ async fn a_providers_errors_keep_their_meaning() {
 }
 
 #[tokio::test]
+async fn a_providers_errors_keep_their_numbers() {
+    let body = r#"{"error":{"message":"m","n":1e400,"big":123456789012345678901234567890}}"#;
+    for (status, expected) in
+        [("400 Bad Request", 400), ("429 Too Many Requests", 429), ("500 Internal Server Error", 502)]
+    {
+        for stream in [false, true] {
+            let upstream = Upstream::start(move |conversation| {
+                conversation.request()?;
+                conversation.answer(status, "content-type: application/json\r\nconnection: close\r\n", body)
+            });
+            let request = format!(r#"{{"model":"m","stream":{stream},"messages":[]}}"#);
+            let got = gateway(&upstream).await.client().post(PATH, request).await;
+            assert_eq!((got.status.as_u16(), got.text.as_str()), (expected, body), "{status} {stream}");
+            assert_eq!(got.headers["content-type"], "application/json");
+        }
+    }
+}
+
+#[tokio::test]
 async fn answers_that_are_none() {
     for (head, body) in [
         ("200 OK\r\ncontent-type: text/html", "<html>hello</html>"),

@@ -1,6 +1,7 @@
 //! What adapters can reach, tried by a component over both ways out: `upstream` and `wasi:http`.
 
 use hauski_egress::{Resolve, Resolving};
+use hauski_server::StartError;
 use hauski_tests::{Log, TestHost, Upstream};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -35,11 +36,6 @@ async fn send(host: &TestHost, way: &str, order: Value) -> Value {
     serde_json::from_str(&answer.content()).unwrap_or_else(|error| panic!("{error}: {}", answer.text))
 }
 
-async fn metric(host: &TestHost, start: &str) -> Vec<String> {
-    let text = host.client().get("/metrics").await.text;
-    text.lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
-}
-
 fn probes() -> hauski_tests::Builder {
     TestHost::builder().guest("probe").guest("probe_wasi_http")
 }
@@ -65,7 +61,7 @@ async fn a_granted_host_is_reached() {
             "egress_requests_total{{adapter=\"{way}\",destination=\"http://{}\",result=\"complete\"}} 1",
             upstream.address()
         );
-        assert_eq!(metric(&host, &format!("egress_requests_total{{adapter=\"{way}\"")).await, [done]);
+        assert_eq!(host.client().metrics(&format!("egress_requests_total{{adapter=\"{way}\"")).await, [done]);
     }
 }
 
@@ -84,7 +80,7 @@ async fn an_unlisted_host_is_denied_without_a_packet() {
             let seen = send(&host, way, json!({ "url": url })).await;
             assert_eq!(seen["err"], "denied", "{way} {url}: {seen}");
         }
-        let denied = metric(&host, &format!("egress_denied_total{{adapter=\"{way}\"")).await;
+        let denied = host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\"")).await;
         for reason in ["host-not-granted", "scheme-not-granted", "port-not-granted"] {
             assert!(
                 denied
@@ -138,8 +134,9 @@ async fn what_the_client_is_not_told_is_in_the_log() {
     let url = upstream.url("/gone");
     let host = probes().grant(&upstream.url("/")).start().await;
     drop(upstream);
-    for way in WAYS {
+    for (way, told) in [("probe", "unreachable"), ("probe-wasi-http", "ConnectionRefused")] {
         let seen = send(&host, way, json!({ "url": url })).await;
+        assert_eq!(seen["err"], told, "{way}: {seen}");
         assert!(!seen.to_string().contains("os error"), "{seen}");
         let log = Log::lines_with(&format!("adapter=\"{way}\""));
         assert!(log.iter().any(|line| line.contains(&url) && line.contains("code=\"connect\"")), "{log:?}");
@@ -212,13 +209,40 @@ async fn addresses_are_judged_after_resolving() {
 
 #[tokio::test]
 async fn the_gateway_itself_can_not_be_reached() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let own = format!("http://127.0.0.1:{port}/");
-    let host = probes().grant(&own).bind(([127, 0, 0, 1], port).into()).start().await;
+    let host = on_a_port_of_its_own(|port| {
+        let grant = |host| {
+            format!("{{ url: \"http://{host}:{port}/\", network: loopback, adapters: [probe, probe-wasi-http] }}")
+        };
+        probes().grant(&grant("127.0.0.1")).grant(&grant("own.test")).resolver(names(&["127.0.0.1"]))
+    })
+    .await;
+    let port = host.address().port();
     for way in WAYS {
-        assert_eq!(send(&host, way, json!({ "url": format!("{own}health") })).await["err"], "denied");
+        for name in ["127.0.0.1", "own.test"] {
+            let own = format!("http://{name}:{port}");
+            assert_eq!(send(&host, way, json!({ "url": format!("{own}/health") })).await["err"], "denied");
+            let line =
+                format!("egress_denied_total{{adapter=\"{way}\",destination=\"{own}\",reason=\"own-address\"}} 1");
+            let denied =
+                host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\",destination=\"{own}\"")).await;
+            assert_eq!(denied, [line]);
+        }
+        let all = host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\"")).await;
+        assert_eq!(all.len(), 2, "{all:?}");
     }
-    assert!(!metric(&host, "egress_denied_total").await.iter().any(|line| !line.contains("own-address")));
+}
+
+/// A gateway whose policy names its own port: one that was free a moment ago, and if it is not any more, another.
+async fn on_a_port_of_its_own(builder: impl Fn(u16) -> hauski_tests::Builder) -> TestHost {
+    for _ in 0..20 {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        match builder(port).bind(([127, 0, 0, 1], port).into()).try_start().await {
+            Ok(host) => return host,
+            Err(StartError::Bind { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("each port was taken again");
 }
 
 #[tokio::test]
@@ -229,12 +253,13 @@ async fn redirects_are_handed_back() {
         conversation.request()?;
         conversation.answer("307 Temporary Redirect", &format!("location: {location}\r\nconnection: close\r\n"), "")
     });
-    let host = probes().grant(&upstream.url("/")).start().await;
+    // Even where the policy would allow the next hop.
+    let host = probes().grant(&upstream.url("/")).grant(&elsewhere.url("/")).start().await;
     for way in WAYS {
         let seen = send(&host, way, json!({ "url": upstream.url("/") })).await;
         assert_eq!(seen["ok"]["status"], 307, "{way}: {seen}");
     }
-    assert_eq!(elsewhere.connections(), 0);
+    assert_eq!((upstream.connections(), elsewhere.connections()), (2, 0));
 }
 
 #[tokio::test]
@@ -278,15 +303,23 @@ async fn fields_of_the_connection_are_the_hosts() {
         assert!(seen.get("ok").is_none(), "{way}: {seen}");
     }
     assert_eq!(upstream.requests(), Vec::<String>::new());
+    for way in WAYS {
+        let seen = send(&host, way, json!({ "url": upstream.url("/"), "headers": [["x-a", "x"]] })).await;
+        assert_eq!(seen["ok"]["status"], 200, "others pass: {way}: {seen}");
+    }
 }
 
 #[tokio::test]
 async fn connections_are_kept_and_not_shared() {
     let upstream = Upstream::json("{}");
-    let host = probes().grant(&upstream.url("/")).start().await;
+    // One worker, so that both ways go by one door.
+    let host = probes().grant(&upstream.url("/")).workers(1).start().await;
     let order = json!({ "url": upstream.url("/"), "repeat": 5 });
     send(&host, "probe", order.clone()).await;
     assert_eq!((upstream.connections(), upstream.requests().len()), (1, 5));
+    send(&host, "probe", order.clone()).await;
+    assert_eq!((upstream.connections(), upstream.requests().len()), (1, 10), "the next request finds it");
     send(&host, "probe-wasi-http", order).await;
+    assert_eq!(upstream.requests().len(), 15);
     assert!(upstream.connections() > 1, "another adapter has connections of its own");
 }

@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use hauski_tests::{Builder, TestHost};
 use http::{Method, Request, StatusCode};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(5);
 
 fn echo() -> Builder {
     TestHost::builder().adapter("echo").model("{ id: echo, adapter: echo }").model("{ id: lost, adapter: nowhere }")
@@ -29,6 +32,42 @@ async fn only_models_that_can_be_asked_are_listed() {
     assert_eq!((model["id"].as_str(), model["object"].as_str()), (Some("echo"), Some("model")));
     assert!(model["created"].is_u64() && model["owned_by"].is_string());
     assert_eq!(model["hauski"]["locality"], "local");
+}
+
+#[tokio::test]
+async fn models_that_can_not_be_served_say_why() {
+    let host = echo()
+        .adapter("openai-compatible")
+        .guest("embeds_only")
+        .model("{ id: nowhere-to-go, adapter: openai-compatible }")
+        .model("{ id: complete, adapter: openai-compatible, config: { base_url: \"http://127.0.0.1:9/v1\" } }")
+        .start()
+        .await;
+    let list = host.client().get("/v1/models").await.json();
+    let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["echo", "complete"]);
+    assert_eq!(host.client().get("/ready").await.json()["models"], 2);
+    for (model, why) in [("nowhere-to-go", "`base_url`"), ("embeds-only", "chat"), ("lost", "`nowhere.wasm`")] {
+        let answer = host.client().chat(model, "x").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "adapter_unavailable"), "{}", answer.text);
+        let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains(why) && message.contains(&format!("`{model}`")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn heads_and_broken_streams_are_counted_as_what_they_are() {
+    let host = echo().guest("ends_badly").start().await;
+    let request = Request::builder().method(Method::HEAD).uri("/health").body(Bytes::new()).unwrap();
+    let head = host.client().send(request).await;
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    host.client().until_metric("http_requests_total{method=\"HEAD\",path=\"/health\",status=\"200\"} 1", SOON).await;
+    let broken = host.client().stream("ends-badly", "x").await;
+    assert_eq!((broken.status, broken.complete), (StatusCode::OK, false), "{}", broken.text);
+    let counted = "http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"502\"} 1";
+    host.client().until_metric(counted, SOON).await;
+    let left = host.client().metrics("http_requests_total").await;
+    assert!(!left.iter().any(|line| line.contains("status=\"499\"")), "{left:?}");
 }
 
 #[tokio::test]
@@ -93,9 +132,15 @@ async fn foreign_pages_may_not_call() {
         let request = Request::builder().method(Method::GET).uri("/health").header(name, value).body(Bytes::new());
         host.client().send(request.unwrap()).await
     };
-    for (name, value) in
-        [("host", "evil.test"), ("host", "127.0.0.1.evil.test:80"), ("origin", "https://evil.test"), ("origin", "null")]
-    {
+    for (name, value) in [
+        ("host", "evil.test"),
+        ("host", "127.0.0.1.evil.test:80"),
+        ("origin", "https://evil.test"),
+        ("origin", "null"),
+        ("origin", "http://203.0.113.5"),
+        ("origin", "http://192.168.1.1:3000"),
+        ("origin", "http://[2001:db8::1]"),
+    ] {
         let answer = send(name, value).await;
         assert_eq!(
             (answer.status, answer.code().as_str()),
@@ -105,5 +150,13 @@ async fn foreign_pages_may_not_call() {
     }
     for (name, value) in [("host", "localhost:1"), ("host", "[::1]"), ("origin", "http://localhost:3000")] {
         assert_eq!(send(name, value).await.status, StatusCode::OK, "{name}: {value}");
+    } // A page that the request's own host and port has served, and no other one of that host.
+    for (origin, status) in [
+        ("http://192.168.1.1:3000", StatusCode::OK),
+        ("http://192.168.1.1:3001", StatusCode::FORBIDDEN),
+        ("http://192.168.1.2:3000", StatusCode::FORBIDDEN),
+    ] {
+        let request = Request::builder().uri("/health").header("host", "192.168.1.1:3000").header("origin", origin);
+        assert_eq!(host.client().send(request.body(Bytes::new()).unwrap()).await.status, status, "{origin}");
     }
 }

@@ -2,6 +2,7 @@
 
 use hauski_tests::{Builder, Log, TestHost, Upstream};
 use http::StatusCode;
+use std::time::{Duration, Instant};
 
 /// A guest without a test does not compile.
 macro_rules! has_a_test {
@@ -36,8 +37,31 @@ async fn fails_alone(host: &TestHost, model: &str, status: u16, code: &str) {
 
 #[tokio::test]
 async fn spins() {
-    let host = beside_echo("spins").limit("cpu_ms", 200).start().await;
+    let host = beside_echo("spins").override_limits("spins: { cpu_ms: 200 }").start().await;
     fails_alone(&host, "spins", 502, "adapter_cpu_limit").await;
+}
+
+/// One core for both: a guest that computes gives way, and does not take much of its neighbours' time.
+#[tokio::test]
+async fn others_are_quick_beside_one_that_spins() {
+    let host = beside_echo("spins").override_limits("spins: { cpu_ms: 1500 }").workers(1).start().await;
+    let client = host.client();
+    let spins = tokio::spawn(async move { client.chat("spins", "x").await });
+    client.until_metric("adapter_instances{adapter=\"spins\"} 1", Duration::from_secs(10)).await;
+    let mut took = Vec::new();
+    while !spins.is_finished() {
+        let begin = Instant::now();
+        echo_answers(&host).await;
+        took.push(begin.elapsed());
+    }
+    assert_eq!(spins.await.unwrap().code(), "adapter_cpu_limit");
+    took.sort();
+    let median = took[took.len() / 2];
+    assert!(
+        took.len() >= 10 && median < Duration::from_millis(100),
+        "{} answers, median {median:?}: {took:?}",
+        took.len()
+    );
 }
 
 #[tokio::test]
@@ -48,7 +72,7 @@ async fn allocates() {
 
 #[tokio::test]
 async fn sleeps() {
-    let host = beside_echo("sleeps").limit("total_ms", 300).start().await;
+    let host = beside_echo("sleeps").override_limits("sleeps: { total_ms: 300 }").start().await;
     fails_alone(&host, "sleeps", 504, "total_timeout").await;
 }
 
@@ -71,13 +95,22 @@ async fn describe_traps() {
     echo_answers(&host).await;
 }
 
+/// Loading does not wait for it for long.
+#[tokio::test]
+async fn describe_sleeps() {
+    let begin = Instant::now();
+    refused("describe_sleeps", &["its `about.describe` failed", "took longer than 5000 ms"]).await;
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+}
+
 #[tokio::test]
 async fn floods_log() {
-    let host = beside_echo("floods_log").limit("cpu_ms", 20_000).start().await;
+    let host = beside_echo("floods_log").override_limits("floods-log: { cpu_ms: 20000 }").start().await;
     let (answer, ()) = tokio::join!(host.client().chat("floods-log", "x"), echo_answers(&host));
     assert_eq!(answer.content(), "flooded");
     let id = answer.headers["x-request-id"].to_str().unwrap();
-    let lines = Log::lines_with(&format!("request_id=\"{id}\""));
+    let mut lines = Log::lines_with(&format!("request_id=\"{id}\""));
+    lines.retain(|line| line.contains("adapter=\"floods-log\""));
     assert_eq!(lines.len(), 33, "32 lines, and one that says that the rest is dropped");
     assert!(lines[32].contains("wrote more than 32 lines"));
 }
@@ -89,7 +122,55 @@ async fn floods_handles() {
     let url = upstream.url("/");
     let (answer, ()) = tokio::join!(host.client().chat("floods-handles", &url), echo_answers(&host));
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (502, "adapter_failed"), "{}", answer.text);
-    assert!(upstream.connections() <= 32, "{}", upstream.connections());
+    assert_eq!(upstream.connections(), 32);
+}
+
+/// In a process of its own, because it is about the process' memory.
+#[tokio::test]
+async fn floods_bodies() {
+    if !alone("guests::floods_bodies") {
+        return;
+    }
+    for what in ["bodies", "fields"] {
+        let host = beside_echo("floods_bodies").start().await;
+        echo_answers(&host).await;
+        let before = status_mib("VmRSS");
+        for stream in [false, true] {
+            let bad = async {
+                let client = host.client();
+                if stream {
+                    client.stream("floods-bodies", what).await
+                } else {
+                    client.chat("floods-bodies", what).await
+                }
+            };
+            let (answer, ()) = tokio::join!(bad, echo_answers(&host));
+            assert_eq!(answer.status.as_u16(), 502, "{what}: {}", answer.text);
+            assert!(["adapter_trapped", "adapter_failed"].contains(&&*answer.code()), "{what}: {}", answer.text);
+        }
+        let most = status_mib("VmHWM");
+        assert!(most < before + 150, "{what}: {before} MiB before, {most} MiB at the most");
+        host.client().until_metric("adapter_instances{adapter=\"floods-bodies\"} 0", Duration::from_secs(5)).await;
+    }
+}
+
+/// A line of `/proc/self/status`, in MiB.
+fn status_mib(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// Whether this process runs the one test only; if not, one that does has been started, and has passed.
+fn alone(test: &str) -> bool {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("--exact") && arguments.next().as_deref() == Some(test) {
+        return true;
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap()).args(["--exact", test]).output().unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    false
 }
 
 #[tokio::test]
@@ -102,7 +183,7 @@ async fn counts() {
 
 #[tokio::test]
 async fn streams_forever() {
-    let host = beside_echo("streams_forever").limit("cpu_ms", 300).start().await;
+    let host = beside_echo("streams_forever").override_limits("streams-forever: { cpu_ms: 300 }").start().await;
     let (answer, ()) = tokio::join!(host.client().stream("streams-forever", "x"), echo_answers(&host));
     assert_eq!(answer.status, StatusCode::OK);
     let events = answer.events();
@@ -127,6 +208,72 @@ async fn speaks_nonsense() {
     let late = host.client().stream("speaks-nonsense", "late").await;
     assert_eq!((late.status, late.complete, late.events().len()), (StatusCode::OK, false, 2), "{}", late.text);
     assert!(late.events()[1].contains("adapter_broke_contract") && !late.text.contains("[DONE]"));
+}
+
+/// Longer than a request may be, and than an answer may be.
+#[tokio::test]
+async fn long_answer() {
+    let host = beside_echo("long_answer").override_limits("long-answer: { memory_mib: 64 }").start().await;
+    for (mib, fits) in [(3, true), (8, false)] {
+        let whole = host.client().chat("long-answer", &mib.to_string()).await;
+        let stream = host.client().stream("long-answer", &mib.to_string()).await;
+        if fits {
+            assert_eq!((whole.status, whole.content().len()), (StatusCode::OK, mib << 20), "{}", whole.code());
+            assert_eq!((stream.status, stream.events().len()), (StatusCode::OK, 4), "{}", stream.code());
+            assert!(stream.complete && stream.events()[1].len() > mib << 20, "{}", stream.events()[1].len());
+        } else {
+            let error = whole.json()["error"].clone();
+            assert_eq!((whole.status.as_u16(), &error["code"]), (502, &"adapter_handover_limit".into()), "{error}");
+            assert!(error["message"].as_str().unwrap().contains("(limits `request_mib`, `response_mib`)"), "{error}");
+            // Its first chunk is a short one.
+            assert_eq!((stream.status, stream.complete), (StatusCode::OK, false));
+            assert!(stream.events()[1].contains("adapter_handover_limit"), "{}", stream.text);
+        }
+        echo_answers(&host).await;
+    }
+}
+
+#[tokio::test]
+async fn quotes_prompt() {
+    let host = beside_echo("quotes_prompt").start().await;
+    let prompt = "prompt-that-is-quoted-8154";
+    for (stream, ask) in [(false, prompt.to_owned()), (true, prompt.to_owned()), (true, format!("{prompt} later"))] {
+        let client = host.client();
+        let answer =
+            if stream { client.stream("quotes-prompt", &ask).await } else { client.chat("quotes-prompt", &ask).await };
+        if ask.contains("later") {
+            assert_eq!((answer.status, answer.complete), (StatusCode::OK, false));
+            assert!(answer.events()[1].contains("\"adapter_failed\""), "{:.200}", answer.events()[1]);
+        } else {
+            assert_eq!(
+                (answer.status.as_u16(), answer.code().as_str()),
+                (502, "adapter_failed"),
+                "{:.200}",
+                answer.text
+            );
+        }
+        let id = answer.headers["x-request-id"].to_str().unwrap();
+        let counted = format!("status={}", answer.status.as_u16().max(502));
+        let begin = Instant::now();
+        while !Log::lines_with(id).iter().any(|line| line.contains(&counted)) {
+            assert!(begin.elapsed() < Duration::from_secs(5), "the log has a line of it: {:?}", Log::lines_with(id));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for part in [prompt, "quoted-red", "quoted-filler"] {
+            assert_eq!(Log::lines_with(part).len(), 0, "{part}: {:.400}", Log::lines_with(part)[0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn embeds_only() {
+    let host = beside_echo("embeds_only").expose_config().start().await;
+    let listing = host.client().get("/adapters").await.json();
+    let all = listing["adapters"].as_array().unwrap();
+    let serves = &all.iter().find(|one| one["id"] == "embeds-only").unwrap()["description"]["serves"];
+    assert_eq!(serves, &serde_json::json!(["embeddings"]));
+    assert_eq!(host.client().chat("embeds-only", "x").await.code(), "adapter_unavailable");
+    echo_answers(&host).await;
 }
 
 #[tokio::test]

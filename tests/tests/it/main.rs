@@ -4,9 +4,11 @@
 
 mod adapter;
 mod chat;
+mod contract;
 mod egress;
 mod endpoints;
 mod guests;
+mod leaving;
 mod loading;
 mod stopping;
 mod tidy;

@@ -3,14 +3,22 @@
 use super::{block_on, print_json};
 use crate::failure::Failure;
 use crate::table;
+use hauski_policy::{Limits, Routing};
 use hauski_runtime::{Adapters, Audit};
-use hauski_server::{Settings, setup};
+use hauski_server::environment::{self, ADAPTERS, LIMITS, ROUTING};
+use hauski_server::{Process, setup};
 use serde_json::json;
 
-/// Lists the adapters. Loads them as `serve` would, in instances that can reach nothing.
-pub(crate) fn ls(settings: &Settings, json: bool) -> Result<(), Failure> {
-    let policies = setup::policies(settings).map_err(Failure::Configuration)?;
-    let load = setup::load(settings, &policies.routing, &policies.limits);
+/// Lists the adapters. Loads them as `serve` would, in instances that can reach nothing. Needs the grants, the limits and the
+/// folder; what the models and the other variables say is not looked at.
+pub(crate) fn ls(json: bool) -> Result<(), Failure> {
+    let path = |name| environment::path(&Process, name);
+    let mut problems = Vec::new();
+    let routing = setup::read(&path(ROUTING), ROUTING, Routing::parse, &mut problems);
+    let limits = setup::read(&path(LIMITS), LIMITS, Limits::parse, &mut problems);
+    let (Some(routing), Some(limits)) = (routing, limits) else { return Err(Failure::Configuration(problems)) };
+    let folder = path(ADAPTERS);
+    let load = setup::load(&folder, &routing.value, &limits.value);
     let adapters = block_on(load)?.map_err(|problem| Failure::Configuration(vec![problem]))?;
     if json {
         let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit()).collect();
@@ -34,7 +42,7 @@ fn row(audit: &Audit) -> Vec<String> {
     vec![
         audit.id.clone(),
         audit.description.version.clone(),
-        audit.digest.get(..19).unwrap_or_default().to_owned(),
+        audit.short_digest().to_owned(),
         audit.description.serves.join(", "),
         audit.locality.to_owned(),
         if reach.is_empty() { "nothing".to_owned() } else { reach.join(" ") },

@@ -1,26 +1,26 @@
 //! `hauski check`: everything that `serve` does before it binds.
 
-use super::{block_on, print_json};
-use crate::failure::{Failure, code, colour};
-use hauski_server::setup::{self, Problem, World};
-use hauski_server::{Gateway, Process, Settings};
+use super::{block_on, print_json, settings};
+use crate::failure::{Failure, colour, diagnostics_to_json};
+use hauski_policy::Diagnostics;
+use hauski_server::setup::{self, World};
+use hauski_server::{Gateway, Process};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{self, Write};
 
 /// Checks the configuration. Warnings and adapters that can't be loaded are shown and are no failure.
-pub(crate) fn run(settings: &Settings, as_json: bool) -> Result<(), Failure> {
-    let prepared = block_on(setup::prepare(settings, World::real(&Process)))?;
-    match prepared {
+pub(crate) fn run(as_json: bool) -> Result<(), Failure> {
+    match prepare() {
         Ok((gateway, warnings)) if as_json => {
-            let warnings: Vec<Value> = warnings.iter().flat_map(|w| items(&Problem::Policy(w.clone()))).collect();
+            let warnings: Vec<Value> = warnings.iter().flat_map(diagnostics_to_json).collect();
             print_json(
                 &json!({ "ok": true, "problems": [], "warnings": warnings, "refused": gateway.adapters.refused() }),
             )
         }
         Ok((gateway, warnings)) => {
-            let mut out = std::io::stdout().lock();
+            let mut out = io::stdout().lock();
             for warning in &warnings {
-                writeln!(out, "{}", warning.render(colour()))?;
+                writeln!(out, "{}", warning.render(colour(&out)))?;
             }
             for line in notes(&gateway) {
                 writeln!(out, "warning: {line}")?;
@@ -28,25 +28,17 @@ pub(crate) fn run(settings: &Settings, as_json: bool) -> Result<(), Failure> {
             writeln!(out, "ok: {}", summary(&gateway))?;
             Ok(())
         }
-        Err(problems) if as_json => {
-            let problems: Vec<Value> = problems.iter().flat_map(items).collect();
-            print_json(&json!({ "ok": false, "problems": problems }))?;
-            Err(Failure::Reported)
+        Err(failure) if as_json => {
+            print_json(&json!({ "ok": false, "problems": failure.to_json() }))?;
+            Err(Failure::Reported(Box::new(failure)))
         }
-        Err(problems) => Err(Failure::Configuration(problems)),
+        Err(failure) => Err(failure),
     }
 }
 
-/// The problem as JSON: a diagnostic each, or code and message.
-fn items(problem: &Problem) -> Vec<Value> {
-    match problem {
-        Problem::Policy(diagnostics) => match serde_json::to_value(diagnostics) {
-            Ok(Value::Array(items)) => items,
-            Ok(other) => vec![other],
-            Err(error) => vec![json!({ "code": "invalid-policy", "message": error.to_string() })],
-        },
-        other => vec![json!({ "code": code(other), "message": other.to_string() })],
-    }
+fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {
+    let (settings, _) = settings()?;
+    block_on(setup::prepare(&settings, World::real(&Process)))?.map_err(Failure::Configuration)
 }
 
 /// What a gateway consists of, in a line.
@@ -63,10 +55,7 @@ pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
     let refused = gateway.adapters.refused().iter();
     let mut notes: Vec<_> =
         refused.map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason)).collect();
-    for model in gateway.models.iter() {
-        if let Some(adapter) = model.adapter.as_ref().filter(|id| gateway.adapters.get(id).is_none()) {
-            notes.push(format!("the model `{}` can't be asked: {}", model.id, gateway.adapters.why_missing(adapter)));
-        }
-    }
+    let unavailable = gateway.models_unavailable();
+    notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
     notes
 }

@@ -7,17 +7,30 @@ mod serve;
 
 use crate::args::{Adapters, Args, Command, Models};
 use crate::failure::Failure;
+use crate::log;
+use hauski_server::environment::{self, SettingError};
 use hauski_server::{Process, Settings};
 use std::io::Write;
+use tracing_subscriber::EnvFilter;
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let settings = Settings::read(&Process).map_err(Failure::Settings)?;
     match &args.command {
-        Command::Serve => serve::run(&settings),
-        Command::Check { json } => check::run(&settings, *json),
-        Command::Models(Models::Ls { json }) => models::ls(&settings, *json),
-        Command::Adapters(Adapters::Ls { json }) => adapters::ls(&settings, *json),
+        Command::Serve => serve::run(),
+        Command::Check { json } => check::run(*json),
+        Command::Models(Models::Ls { json }) => models::ls(*json),
+        Command::Adapters(Adapters::Ls { json }) => adapters::ls(*json),
+    }
+}
+
+/// The gateway's settings and what is to be logged, or all variables that can't be used. The listings read only what they need.
+fn settings() -> Result<(Settings, EnvFilter), Failure> {
+    match (Settings::read(&Process), environment::log(&Process, log::filter)) {
+        (Ok(settings), Ok(filter)) => Ok((settings, filter)),
+        (settings, filter) => {
+            let errors = settings.err().into_iter().flatten().chain(filter.err());
+            Err(Failure::Settings(errors.collect::<Vec<SettingError>>()))
+        }
     }
 }
 

@@ -4,13 +4,13 @@ use super::print_json;
 use crate::failure::Failure;
 use crate::table;
 use hauski_policy::{Model, Models};
-use hauski_server::environment::MODELS;
-use hauski_server::{Settings, setup};
+use hauski_server::environment::{self, MODELS};
+use hauski_server::{Process, setup};
 
-/// Lists the models. Needs no other file, and starts nothing.
-pub(crate) fn ls(settings: &Settings, json: bool) -> Result<(), Failure> {
+/// Lists the models. Needs no other file and no other variable, and starts nothing.
+pub(crate) fn ls(json: bool) -> Result<(), Failure> {
     let mut problems = Vec::new();
-    let Some(models) = setup::read(&settings.models, MODELS, Models::parse, &mut problems) else {
+    let Some(models) = setup::read(&environment::path(&Process, MODELS), MODELS, Models::parse, &mut problems) else {
         return Err(Failure::Configuration(problems));
     };
     if json {

@@ -11,7 +11,7 @@ pub(crate) async fn models(State(app): State<App>) -> Json<Value> {
     let gateway = &app.gateway;
     let created = gateway.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let entry = |model: &hauski_policy::Model| {
-        let audit = gateway.served.get(&model.id)?.adapter.audit();
+        let audit = gateway.serving.get(&model.id)?.as_ref().ok()?.adapter.audit();
         Some(json!({
             "id": model.id, "object": "model", "created": created, "owned_by": audit.id,
             "hauski": { "adapter": audit.id, "digest": audit.digest, "locality": audit.locality },

@@ -1,0 +1,60 @@
+//! The log: lines on standard error, written by a thread of its own.
+//!
+//! Workers hand their lines over and go on: a terminal that is paused, or a log collector that hangs, must not hold up the
+//! requests of a whole core. Up to [`LINES`] wait; beyond that lines are dropped, and counted at the end.
+
+use crate::failure::colour;
+use hauski_policy::Diagnostics;
+use std::io;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The most lines that wait to be written: some megabytes.
+const LINES: usize = 16_384;
+
+/// The log while it is written; what waits is written when this is dropped, which takes a second at most.
+pub(crate) struct Log {
+    dropped: ErrorCounter,
+    _writer: WorkerGuard,
+}
+
+impl Log {
+    /// Starts the log of what `filter` lets through.
+    pub(crate) fn start(filter: EnvFilter) -> Self {
+        let (lines, writer) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(LINES)
+            .thread_name("hauski-log")
+            .finish(io::stderr());
+        let dropped = lines.error_counter();
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour(&io::stderr())).with_writer(lines).init();
+        Self { dropped, _writer: writer }
+    }
+}
+
+/// The filter that the text of [`LOG`](hauski_server::environment::LOG) describes, if it is one.
+pub(crate) fn filter(text: &str) -> Option<EnvFilter> {
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(text).ok()
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let lines = self.dropped.dropped_lines();
+        if lines > 0 {
+            tracing::warn!(lines, "nobody took the log quickly enough: lines were dropped");
+        }
+    }
+}
+
+/// Logs what a policy file warns of, a line each: what people read in a terminal takes many, and colours.
+pub(crate) fn warnings(diagnostics: &Diagnostics) {
+    for one in diagnostics {
+        let help = one.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
+        tracing::warn!("{}:{}:{} {}: {}{help}", one.file, one.line, one.column, one.code, one.message);
+    }
+    let more = diagnostics.warnings().saturating_sub(diagnostics.iter().count());
+    if more > 0 {
+        tracing::warn!("... and {more} more warnings in {}", diagnostics.file());
+    }
+}

@@ -1,0 +1,231 @@
+//! The binary as a process: terminals, signals, a log that nobody reads, limits of the system.
+
+#![expect(clippy::unwrap_used, reason = "these are tests: what fails here has failed")]
+
+mod common;
+
+use common::{ROUTING, command, folder, write};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const HAUSKI: &str = env!("CARGO_BIN_EXE_hauski");
+const LONG: Duration = Duration::from_secs(20);
+
+/// A policy that is warned of.
+fn wide(folder: &TempDir) {
+    write(folder, "routing.yaml", &ROUTING.replace("[]", "[https://api.matrix.example]"));
+}
+
+/// A new terminal: our end, and the one for a program.
+fn terminal() -> (File, File) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let theirs = File::options().read(true).write(true).open(std::ffi::OsStr::from_bytes(name.to_bytes())).unwrap();
+    (ours.into(), theirs)
+}
+
+/// What a terminal was shown. Its end is an error.
+fn shown(mut terminal: File) -> String {
+    let mut bytes = Vec::new();
+    let _ = terminal.read_to_end(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn each_stream_has_colours_if_it_is_a_terminal() {
+    let folder = folder();
+    wide(&folder);
+    let check = || {
+        let mut command = command(HAUSKI, &folder);
+        command.arg("check");
+        command
+    };
+    // Warnings go to standard output: a terminal for errors does not colour them.
+    let (ours, theirs) = terminal();
+    let output = check().stderr(theirs).output().unwrap();
+    assert_eq!(shown(ours), "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("wide-adapters") && !text.contains('\u{1b}'), "{text:?}");
+
+    for (no_color, coloured) in [("", true), ("1", false)] {
+        let (ours, theirs) = terminal();
+        check().env("NO_COLOR", no_color).stdout(theirs).output().unwrap();
+        let text = shown(ours);
+        assert!(text.contains("wide-adapters") && text.contains('\u{1b}') == coloured, "{text:?}");
+    }
+
+    write(&folder, "models.yml", "models: [{ path: x }]\n");
+    let (ours, theirs) = terminal();
+    check().stderr(theirs).output().unwrap();
+    let text = shown(ours);
+    assert!(text.contains("models.yml:1:") && text.contains('\u{1b}'), "{text:?}");
+}
+
+/// A gateway in a process of its own.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Served {
+    /// Starts `command` on any port and waits until it says where it listens.
+    fn start(mut command: Command) -> Self {
+        command.env("HAUSKI_BIND", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (_, rest) = line.split_once("http://").unwrap();
+        let (address, _) = rest.split_once(' ').unwrap();
+        Self { address: address.to_owned(), child }
+    }
+
+    fn serve(folder: &TempDir) -> Self {
+        let mut serve = command(HAUSKI, folder);
+        serve.arg("serve");
+        Self::start(serve)
+    }
+
+    /// Runs `limit` in a shell, which becomes the gateway then.
+    fn limited(folder: &TempDir, limit: &str) -> Self {
+        let mut shell = command("/bin/sh", folder);
+        shell.args(["-c", &format!("{limit} && exec \"$0\" serve"), HAUSKI]);
+        Self::start(shell)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test's client is not the gateway")]
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The end, which must come within `time`.
+    fn end(&mut self, time: Duration) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begin.elapsed() < time, "it did not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Stops it and returns its log.
+    fn log(mut self) -> String {
+        self.signal(Signal::TERM);
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert_eq!(self.end(LONG).code(), Some(0), "{log}");
+        log
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_log_has_one_line_for_each_warning() {
+    let folder = folder();
+    wide(&folder);
+    let log = Served::serve(&folder).log();
+    assert!(log.lines().all(|line| line.starts_with("20") && !line.contains('\u{1b}')), "{log}");
+    let line = log.lines().find(|line| line.contains("wide-adapters")).unwrap();
+    let at = line.find("routing.yaml:1:").unwrap();
+    assert!(line.contains(" WARN ") && line[at..].contains(" wide-adapters: "), "{line}");
+}
+
+#[test]
+fn a_second_signal_ends_the_drain() {
+    for (first, second) in [(Signal::TERM, Signal::INT), (Signal::INT, Signal::INT)] {
+        let folder = folder();
+        let mut served = Served::serve(&folder);
+        let mut client = served.connect();
+        // A body that does not come holds the end up.
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n";
+        write!(client, "{head}content-length: 100\r\n\r\n").unwrap();
+        // The handler has begun to wait for it.
+        assert!(client.read(&mut [0; 12]).unwrap() > 0);
+        served.signal(first);
+        let mut log = BufReader::new(served.child.stderr.take().unwrap());
+        let mut text = String::new();
+        while !text.contains("stopping") {
+            assert!(log.read_line(&mut text).unwrap() > 0, "{text}");
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(served.child.try_wait().unwrap().is_none(), "it did not wait for the answer");
+        served.signal(second);
+        assert_eq!(served.end(Duration::from_secs(5)).code(), Some(1));
+        log.read_to_string(&mut text).unwrap();
+        assert!(text.contains("ended by a second signal"), "{text}");
+    }
+}
+
+/// Each request is logged; a pipe takes 64 KiB.
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let folder = folder();
+    let mut served = Served::serve(&folder);
+    let client = served.connect();
+    let mut answers = BufReader::new(client.try_clone().unwrap());
+    for number in 0..2_000 {
+        write!(&client, "GET /nowhere HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").unwrap();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            answers.read_line(&mut line).unwrap_or_else(|error| panic!("request {number}: {error}"));
+            let line = line.trim().to_lowercase();
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        answers.read_exact(&mut vec![0; length]).unwrap();
+    }
+    drop((client, answers));
+    served.signal(Signal::TERM);
+    assert_eq!(served.end(LONG).code(), Some(0));
+}
+
+#[test]
+fn the_limit_on_open_files_is_raised() {
+    let folder = folder();
+    let served = Served::limited(&folder, "ulimit -Sn 256");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", served.child.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let columns: Vec<_> = line.split_whitespace().skip(3).collect();
+    assert_eq!(columns[0], columns[1], "{line}");
+    assert_ne!(columns[0], "256");
+}
+
+#[test]
+fn too_few_open_files_are_warned_of() {
+    let folder = folder();
+    let warning = "the limit on open files is too low for `server.connections`";
+    let log = Served::limited(&folder, "ulimit -n 512").log();
+    let line = log.lines().find(|line| line.contains(warning)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("files=512") && line.contains("connections=4096"), "{line}");
+    let limits = fs::read_to_string(folder.path().join("limits.yaml")).unwrap();
+    write(&folder, "limits.yaml", &limits.replace("connections: 4096", "connections: 256"));
+    let log = Served::limited(&folder, "ulimit -n 512").log();
+    assert!(!log.contains(warning), "{log}");
+}
