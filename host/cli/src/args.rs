@@ -24,6 +24,9 @@ pub(crate) enum Command {
         /// Print one JSON object instead of text
         #[arg(long)]
         json: bool,
+        /// Fail on warnings as well: wide grants, files that can't be loaded, models that can't be asked
+        #[arg(long)]
+        strict: bool,
     },
     /// What `models.yml` says
     #[command(subcommand)]

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Settings(Vec<SettingError>),
     /// Policies, secrets or adapters folder.
     Configuration(Vec<Problem>),
+    /// `check --strict` found so many warnings.
+    Strict(usize),
     /// The failure has been told already, in another form.
     Reported(Box<Failure>),
     /// A second signal came before the running answers had ended; the log says so.
@@ -37,6 +39,7 @@ impl Failure {
         match &self {
             Self::Settings(errors) => errors.iter().for_each(|error| eprintln!("error[{BAD_SETTING}]: {error}")),
             Self::Configuration(problems) => problems.iter().for_each(|problem| eprintln!("{}", show(problem))),
+            Self::Strict(flaws) => eprintln!("error[{STRICT}]: {}", strict(*flaws)),
             Self::Reported(_) | Self::Interrupted => {}
             Self::Start(error) => eprintln!("error: {error}"),
             Self::Other(error) => eprintln!("error: {error:#}"),
@@ -49,7 +52,7 @@ impl Failure {
         match self {
             Self::Reported(failure) => failure.code(),
             Self::Configuration(problems) if problems.iter().any(is_of_the_machine) => START,
-            Self::Settings(_) | Self::Configuration(_) => CONFIGURATION,
+            Self::Settings(_) | Self::Configuration(_) | Self::Strict(_) => CONFIGURATION,
             Self::Interrupted | Self::Start(_) | Self::Other(_) => START,
         }
     }
@@ -59,6 +62,7 @@ impl Failure {
         match self {
             Self::Settings(errors) => errors.iter().map(|error| item(BAD_SETTING, error)).collect(),
             Self::Configuration(problems) => problems.iter().flat_map(problem_to_json).collect(),
+            Self::Strict(flaws) => vec![item(STRICT, &strict(*flaws))],
             Self::Reported(failure) => failure.to_json(),
             Self::Interrupted => vec![item("interrupted", &"a second signal came before the end")],
             Self::Start(error) => vec![item("not-started", error)],
@@ -99,6 +103,14 @@ fn show(problem: &Problem) -> String {
     }
 }
 
+fn strict(flaws: usize) -> String {
+    let s = if flaws == 1 { "" } else { "s" };
+    format!(
+        "{flaws} warning{s}, and `--strict` allows none: narrow what is wide, and take away what can't be loaded or asked"
+    )
+}
+
+const STRICT: &str = "strict";
 const BAD_SETTING: &str = "bad-setting";
 const INVALID_POLICY: &str = "invalid-policy";
 

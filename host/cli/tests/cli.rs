@@ -125,6 +125,23 @@ fn check_says_what_serve_can_live_with() {
 }
 
 #[test]
+fn strict_allows_no_warning() {
+    let folder = folder();
+    hauski(&folder).args(["check", "--strict"]).assert().success();
+    write(&folder, "routing.yaml", &ROUTING.replace("[]", "[https://api.matrix.example]"));
+    let strict = || contains("error[strict]: 1 warning, and `--strict` allows none");
+    hauski(&folder).arg("check").assert().success();
+    hauski(&folder).args(["check", "--strict"]).assert().code(64).stdout(contains("wide-adapters")).stderr(strict());
+    write(&folder, "routing.yaml", ROUTING);
+    write(&folder, "models.yml", "models: [{ id: lost, adapter: nowhere }]\n");
+    hauski(&folder).args(["check", "--strict"]).assert().code(64).stderr(strict());
+    let output = hauski(&folder).args(["check", "--strict", "--json"]).output().unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((result["ok"].as_bool(), output.status.code()), (Some(false), Some(64)));
+    assert_eq!(result["problems"][0]["code"], "strict");
+}
+
+#[test]
 fn all_problems_of_all_files_come_at_once() {
     let folder = folder();
     write(&folder, "routing.yaml", &ROUTING.replace("deny", "allow").replace("prefer_local", "prefer_lokal"));

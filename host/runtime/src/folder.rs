@@ -4,7 +4,7 @@ use crate::adapter::Adapter;
 use crate::audit::plain;
 use crate::load::{LoadError, Loader};
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata, MetadataExt};
 use hauski_policy::{AdapterId, Limits};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -15,12 +15,23 @@ use std::sync::Arc;
 /// The largest file that is loaded, in bytes. Adapters made from Python have about 18 MB.
 pub(crate) const FILE_BYTES: u64 = 128 << 20;
 
-/// The adapters folder can't be read.
+/// The adapters folder can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the adapters folder `{}` can't be read: {source}; create it, or set `HAUSKI_ADAPTERS` to the folder with the `.wasm` files", path.display())]
-pub struct FolderError {
-    path: PathBuf,
-    source: io::Error,
+pub enum FolderError {
+    /// It can't be read.
+    #[error("the adapters folder `{}` can't be read: {source}; create it, or set `HAUSKI_ADAPTERS` to the folder with the `.wasm` files", path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Anyone on the machine could drop code into it.
+    #[error("everyone may write to the adapters folder `{}`: take that right away with `chmod o-w`", path.display())]
+    Writable {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 /// A file of the folder that serves nothing, and why.
@@ -70,8 +81,11 @@ impl Adapters {
 
 /// Loads each `.wasm` file of the folder.
 pub(crate) async fn load(loader: &Loader<'_>, path: &Path, limits: &Limits) -> Result<Adapters, FolderError> {
-    let fail = |source| FolderError { path: path.to_owned(), source };
+    let fail = |source| FolderError::Unreadable { path: path.to_owned(), source };
     let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(fail)?;
+    if is_writable_by_all(&dir.dir_metadata().map_err(fail)?) {
+        return Err(FolderError::Writable { path: path.to_owned() });
+    }
     let mut names: Vec<_> = dir
         .entries()
         .map_err(fail)?
@@ -108,8 +122,12 @@ async fn load_file(
 ) -> Result<(AdapterId, Adapter), LoadError> {
     let stem = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let id: AdapterId = stem.parse()?;
-    if !dir.symlink_metadata(name)?.is_file() {
+    let metadata = dir.symlink_metadata(name)?;
+    if !metadata.is_file() {
         return Err(LoadError::NotAFile);
+    }
+    if is_writable_by_all(&metadata) {
+        return Err(LoadError::Writable);
     }
     let mut bytes = Vec::new();
     dir.open(name)?.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
@@ -118,4 +136,9 @@ async fn load_file(
     }
     let adapter = loader.load(id.clone(), &bytes, *limits.adapter(&id)).await?;
     Ok((id, adapter))
+}
+
+/// Whether anyone on the machine may write to it.
+fn is_writable_by_all(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o002 != 0
 }

@@ -30,6 +30,9 @@ pub enum LoadError {
     /// A folder, link, device, ..
     #[error("it is not a regular file: put the component itself into the folder")]
     NotAFile,
+    /// Anyone on the machine could put other code in its place.
+    #[error("everyone may write to it: take that right away with `chmod o-w`")]
+    Writable,
     /// Code that was compiled elsewhere would run unchecked.
     #[error("compiled code is never loaded: put the `.wasm` component into the folder instead")]
     Precompiled,

@@ -3,7 +3,7 @@
 use hauski_server::setup::Problem;
 use hauski_tests::TestHost;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 #[tokio::test]
 async fn odd_files_are_listed_with_their_reason() {
@@ -18,10 +18,12 @@ async fn odd_files_are_listed_with_their_reason() {
         .file("a..b.wasm", b"")
         .file("esc\u{1b}[31m.wasm", b"")
         .file("elf.wasm", b"\x7fELF")
+        .file("open.wasm", b"")
         .file("ready.cwasm", b"\x7fELF")
         .file("README.md", b"# not an adapter")
         .file(".hidden", b"");
     fs::create_dir(builder.adapters().join("folder.wasm")).unwrap();
+    fs::set_permissions(builder.adapters().join("open.wasm"), fs::Permissions::from_mode(0o666)).unwrap();
     symlink("/etc/passwd", builder.adapters().join("out.wasm")).unwrap();
     symlink("echo.wasm", builder.adapters().join("link.wasm")).unwrap();
     let host = builder.expose_config().start().await;
@@ -42,6 +44,7 @@ async fn odd_files_are_listed_with_their_reason() {
         ("esc\\u{1b}[31m.wasm", "rename the file"),
         ("folder.wasm", "it is not a regular file"),
         ("link.wasm", "it is not a regular file"),
+        ("open.wasm", "take that right away with `chmod o-w`"),
         ("out.wasm", "it is not a regular file"),
         ("ready.cwasm", "compiled code is never loaded"),
         ("text.wasm", "it is not WebAssembly"),
@@ -90,6 +93,16 @@ async fn a_folder_that_is_not_there() {
     let problems = prepared.err().unwrap();
     assert!(matches!(problems[..], [Problem::Folder(_)]), "{problems:?}");
     assert!(problems[0].to_string().contains("create it, or set `HAUSKI_ADAPTERS`"), "{}", problems[0]);
+}
+
+#[tokio::test]
+async fn a_folder_that_everyone_may_write_to() {
+    let builder = TestHost::builder().adapter("echo");
+    fs::set_permissions(builder.adapters(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (prepared, _folder) = builder.prepare().await;
+    let problems = prepared.err().unwrap();
+    assert!(matches!(problems[..], [Problem::Folder(_)]), "{problems:?}");
+    assert!(problems[0].to_string().contains("chmod o-w"), "{}", problems[0]);
 }
 
 #[tokio::test]

@@ -8,32 +8,36 @@ use hauski_server::{Gateway, Process};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// Checks the configuration. Warnings and adapters that can't be loaded are shown and are no failure.
-pub(crate) fn run(as_json: bool) -> Result<(), Failure> {
-    match prepare() {
-        Ok((gateway, warnings)) if as_json => {
-            let warnings: Vec<Value> = warnings.iter().flat_map(diagnostics_to_json).collect();
-            print_json(
-                &json!({ "ok": true, "problems": [], "warnings": warnings, "refused": gateway.adapters.refused() }),
-            )
-        }
-        Ok((gateway, warnings)) => {
-            let mut out = io::stdout().lock();
-            for warning in &warnings {
-                writeln!(out, "{}", warning.render(colour(&out)))?;
-            }
-            for line in notes(&gateway) {
-                writeln!(out, "warning: {line}")?;
-            }
-            writeln!(out, "ok: {}", summary(&gateway))?;
-            Ok(())
-        }
+/// Checks the configuration. Warnings, and what can't be loaded or asked, are shown; they are a failure only if `strict`.
+pub(crate) fn run(as_json: bool, strict: bool) -> Result<(), Failure> {
+    let (gateway, warnings) = match prepare() {
+        Ok(prepared) => prepared,
         Err(failure) if as_json => {
             print_json(&json!({ "ok": false, "problems": failure.to_json() }))?;
-            Err(Failure::Reported(Box::new(failure)))
+            return Err(Failure::Reported(Box::new(failure)));
         }
-        Err(failure) => Err(failure),
+        Err(failure) => return Err(failure),
+    };
+    let notes = notes(&gateway);
+    let flaws = notes.len() + warnings.iter().map(Diagnostics::warnings).sum::<usize>();
+    let failure = (strict && flaws > 0).then_some(Failure::Strict(flaws));
+    if as_json {
+        let warnings: Vec<Value> = warnings.iter().flat_map(diagnostics_to_json).collect();
+        let problems = failure.as_ref().map(Failure::to_json).unwrap_or_default();
+        print_json(&json!({ "ok": failure.is_none(), "problems": problems, "warnings": warnings, "notes": notes }))?;
+        return failure.map_or(Ok(()), |failure| Err(Failure::Reported(Box::new(failure))));
     }
+    let mut out = io::stdout().lock();
+    for warning in &warnings {
+        writeln!(out, "{}", warning.render(colour(&out)))?;
+    }
+    for line in &notes {
+        writeln!(out, "warning: {line}")?;
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    Ok(writeln!(out, "ok: {}", summary(&gateway))?)
 }
 
 fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {

@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Serve => serve::run(),
-        Command::Check { json } => check::run(*json),
+        Command::Check { json, strict } => check::run(*json, *strict),
         Command::Models(Models::Ls { json }) => models::ls(*json),
         Command::Adapters(Adapters::Ls { json }) => adapters::ls(*json),
     }
