@@ -3,13 +3,15 @@
 use crate::account::Account;
 use crate::connection::Link;
 use crate::pool::Pool;
+use crate::redact::Redactor;
 use crate::timeouts::Clocks;
 use crate::upload::{Gauge, Upload};
 use crate::{
     Ask, Caller, Denied, EgressError, InvalidRequest, OutboundBody, Permit, Response, ResponseBody, Shared, dial,
     guard, headers, tls,
 };
-use hauski_policy::{Denial, Scheme};
+use bytes::Bytes;
+use hauski_policy::{Denial, Method, Scheme};
 use http::{HeaderMap, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -59,9 +61,12 @@ impl Door {
     pub async fn send(&self, permit: Permit, fields: HeaderMap, body: OutboundBody) -> Result<Response, EgressError> {
         let mut account = Account::open(Arc::clone(&self.shared), permit);
         match self.exchange(&mut account, fields, body).await {
-            Ok((response, link)) => {
-                let (head, incoming) = response.into_parts();
-                let body = ResponseBody::new(incoming, link, account, Arc::clone(&self.pool));
+            Ok((response, link, mut redactor)) => {
+                let (mut head, incoming) = response.into_parts();
+                if let Some(redactor) = &mut redactor {
+                    redactor.redact_fields(&mut head.headers);
+                }
+                let body = ResponseBody::new(incoming, link, account, Arc::clone(&self.pool), redactor);
                 Ok(Response { status: head.status, headers: head.headers, body })
             }
             Err(error) => Err(account.fail(error)),
@@ -73,8 +78,8 @@ impl Door {
         account: &mut Account,
         fields: HeaderMap,
         body: OutboundBody,
-    ) -> Result<(http::Response<Incoming>, Link), EgressError> {
-        let (mut request, gauge) = self.assemble(account.permit(), fields, body)?;
+    ) -> Result<(http::Response<Incoming>, Link, Option<Box<Redactor>>), EgressError> {
+        let Outgoing { mut request, gauge, redactor } = self.assemble(account.permit(), fields, body)?;
         account.follow(Arc::clone(&gauge));
         let mut open = self.pool.take(account.permit());
         loop {
@@ -89,7 +94,7 @@ impl Door {
                 Ok(response) => {
                     account.answered(response.status());
                     check_head(&response, account.permit())?;
-                    return Ok((response, link));
+                    return Ok((response, link, redactor));
                 }
                 // It was closed while it lay idle, and nothing was written: once more, over a new one.
                 Err(Failure::Unsent(unsent, _)) if account.reused => request = *unsent,
@@ -99,24 +104,22 @@ impl Door {
     }
 
     /// The request's fields and body. What depends on the connection is added when there is one.
-    fn assemble(
-        &self,
-        permit: &Permit,
-        fields: HeaderMap,
-        body: OutboundBody,
-    ) -> Result<(Request<Upload>, Arc<Gauge>), EgressError> {
+    fn assemble(&self, permit: &Permit, fields: HeaderMap, body: OutboundBody) -> Result<Outgoing, EgressError> {
         let secret = match &permit.grant().secret {
             None => None,
-            Some(template) => Some(self.shared.secrets().header(template).ok_or_else(|| {
-                EgressError::SecretMissing { header: template.header.clone(), line: permit.grant().line }
+            Some(template) => Some(self.shared.secrets().get(template).ok_or_else(|| EgressError::SecretMissing {
+                header: template.header.clone(),
+                line: permit.grant().line,
             })?),
         };
-        let head = headers::prepare(fields, secret)?;
-        let upload = Upload::new(body, head.content_length)?;
+        let redactor = secret.as_ref().map(|secret| Box::new(Redactor::new(Arc::clone(&secret.needles))));
+        let head = headers::prepare(fields, secret.map(|secret| (secret.name, secret.value)))?;
+        let upload =
+            Upload::new(unless_bodiless(permit.target().method(), head.content_length, body), head.content_length)?;
         let gauge = upload.gauge();
         let mut request = Request::new(upload);
         *request.headers_mut() = head.fields;
-        Ok((request, gauge))
+        Ok(Outgoing { request, gauge, redactor })
     }
 
     /// A new connection to one of the permit's addresses.
@@ -147,6 +150,23 @@ impl Door {
     }
 }
 
+/// `body`, unless it is a stream of unknown length for a method that has no use for one (RFC 9110, section 9.3.1). HTTP/1.1 would
+/// not send it, and would leave open whether it has ended.
+fn unless_bodiless(method: Method, content_length: Option<u64>, body: OutboundBody) -> OutboundBody {
+    match (method, content_length, body) {
+        (Method::Get | Method::Head, None, OutboundBody::Stream(_)) => OutboundBody::Whole(Bytes::new()),
+        (_, _, body) => body,
+    }
+}
+
+/// A request that is ready but for its connection.
+struct Outgoing {
+    request: Request<Upload>,
+    gauge: Arc<Gauge>,
+    /// Keeps the secret that is attached, if one is, out of the answer.
+    redactor: Option<Box<Redactor>>,
+}
+
 /// Whether a denial means that nothing of this origin is permitted any more, so that open connections to it are closed.
 fn withdraws(denied: &Denied) -> bool {
     match denied {
@@ -164,6 +184,9 @@ fn check_head(response: &http::Response<Incoming>, permit: &Permit) -> Result<()
     }
     if response.headers().len() > headers::MAX_FIELDS {
         return Err(EgressError::ResponseHead);
+    }
+    if permit.grant().secret.is_some() && !headers::is_plain(response.headers()) {
+        return Err(EgressError::Unreadable);
     }
     let limit = permit.caller().limits().response_bytes;
     if response.body().size_hint().lower() > limit { Err(EgressError::ResponseTooLarge { limit }) } else { Ok(()) }

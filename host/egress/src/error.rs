@@ -56,6 +56,9 @@ pub enum EgressError {
     /// The answer's head is too large or has too many fields.
     #[error("the answer's head is too large")]
     ResponseHead,
+    /// The answer is compressed, though the grant attaches a secret and so asked for `identity`.
+    #[error("the answer is encoded, so that an echo of the secret could not be found in it")]
+    Unreadable,
     /// The answer's body is larger than the adapter's limit.
     #[error("the answer is larger than {limit} bytes")]
     ResponseTooLarge {
@@ -84,6 +87,7 @@ impl EgressError {
             Self::Upload(_) => "upload",
             Self::SwitchingProtocols => "switching-protocols",
             Self::ResponseHead => "response-head",
+            Self::Unreadable => "unreadable",
             Self::ResponseTooLarge { .. } => "response-too-large",
         }
     }
@@ -107,6 +111,7 @@ impl EgressError {
             | Self::Upload(_)
             | Self::SwitchingProtocols
             | Self::ResponseHead
+            | Self::Unreadable
             | Self::ResponseTooLarge { .. } => false,
         }
     }

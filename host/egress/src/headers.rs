@@ -4,7 +4,9 @@
 //! such a field is refused, not dropped, so that an author sees what is wrong.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RANGE, TRANSFER_ENCODING,
+};
 
 /// Fields in one head, names repeated or not.
 pub const MAX_FIELDS: usize = 128;
@@ -18,6 +20,9 @@ pub enum InvalidRequest {
     /// A field that the door sets, or that says how the message travels.
     #[error("header `{0}` is set by the gateway and can't be set by an adapter")]
     Forbidden(HeaderName),
+    /// `range`, where the grant attaches a secret: of an echo that comes in parts, none would be recognised.
+    #[error("header `range` can't be sent where the gateway attaches a secret")]
+    Range,
     /// A name with characters that no field name has.
     #[error("a header's name has characters that are not allowed")]
     Name,
@@ -107,9 +112,24 @@ pub(crate) fn prepare(guest: HeaderMap, secret: Option<(HeaderName, HeaderValue)
     let mut fields = guest;
     fields.remove(CONTENT_LENGTH);
     if let Some((name, value)) = secret {
+        if fields.contains_key(RANGE) {
+            return Err(InvalidRequest::Range);
+        }
+        // Compression would hide an echo. Without this field, a provider could choose it by itself.
+        fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         fields.insert(name, value);
     }
     Ok(Head { fields, content_length })
+}
+
+/// Whether the body of an answer with these fields is what it says, byte for byte: neither compressed nor otherwise encoded.
+pub(crate) fn is_plain(fields: &HeaderMap) -> bool {
+    let all = |name, plain: &str| {
+        let mut codings = fields.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        codings
+            .all(|coding| coding.trim_ascii().is_empty() || coding.trim_ascii().eq_ignore_ascii_case(plain.as_bytes()))
+    };
+    all(CONTENT_ENCODING, "identity") && all(TRANSFER_ENCODING, "chunked")
 }
 
 fn parse_length(value: &HeaderValue) -> Result<u64, InvalidRequest> {
@@ -219,6 +239,36 @@ mod tests {
         let head = prepare(guest, Some((name.clone(), HeaderValue::from_static("ours")))).unwrap();
         let values: Vec<_> = head.fields.get_all(name).iter().collect();
         assert_eq!(values, ["ours"]);
-        assert_eq!(head.fields.len(), 2);
+        assert_eq!(head.fields.len(), 3);
+    }
+
+    #[test]
+    fn with_a_secret_nothing_may_hide_an_echo() {
+        let secret = || Some((HeaderName::from_static("authorization"), HeaderValue::from_static("ours")));
+        for guest in [&[][..], &[("Accept-Encoding", "gzip"), ("accept-encoding", "br")]] {
+            let head = prepare(map(guest).unwrap(), secret()).unwrap();
+            assert_eq!(head.fields.get_all(ACCEPT_ENCODING).iter().collect::<Vec<_>>(), ["identity"]);
+            let untouched = prepare(map(guest).unwrap(), None).unwrap();
+            assert_eq!(untouched.fields.len(), guest.len());
+        }
+        let range = [("Range", "bytes=0-3")];
+        assert_eq!(prepare(map(&range).unwrap(), secret()).map(drop), Err(InvalidRequest::Range));
+        assert_eq!(prepare(map(&range).unwrap(), None).map(drop), Ok(()));
+    }
+
+    #[test]
+    fn encoded_answers_are_told() {
+        for (fields, plain) in [
+            (&[][..], true),
+            (&[("content-encoding", "identity"), ("transfer-encoding", "chunked")], true),
+            (&[("content-encoding", "IDENTITY , identity,"), ("content-encoding", "")], true),
+            (&[("content-encoding", "gzip")], false),
+            (&[("content-encoding", "identity, br")], false),
+            (&[("content-encoding", "identity"), ("Content-Encoding", "zstd")], false),
+            (&[("transfer-encoding", "gzip, chunked")], false),
+            (&[("transfer-encoding", "deflate")], false),
+        ] {
+            assert_eq!(is_plain(&map(fields).unwrap()), plain, "{fields:?}");
+        }
     }
 }

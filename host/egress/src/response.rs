@@ -6,6 +6,7 @@
 use crate::account::Account;
 use crate::connection::Link;
 use crate::pool::Pool;
+use crate::redact::Redactor;
 use crate::{EgressError, End};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -41,6 +42,8 @@ pub struct ResponseBody {
     account: Account,
     /// Where the connection goes back to.
     pool: Arc<Pool>,
+    /// Where a secret was attached: keeps it out of what is handed on.
+    redactor: Option<Box<Redactor>>,
     /// Armed when somebody waits, and then set anew for each wait.
     timer: Option<Pin<Box<Sleep>>>,
     /// When the wait under way is over.
@@ -54,10 +57,16 @@ enum State {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(incoming: Incoming, link: Link, account: Account, pool: Arc<Pool>) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        link: Link,
+        account: Account,
+        pool: Arc<Pool>,
+        redactor: Option<Box<Redactor>>,
+    ) -> Self {
         let ended = incoming.is_end_stream();
         let state = State::Open { incoming, link };
-        let mut body = Self { state, account, pool, timer: None, wait: None };
+        let mut body = Self { state, account, pool, redactor, timer: None, wait: None };
         if ended {
             body.finish();
         }
@@ -103,7 +112,8 @@ impl ResponseBody {
                 Poll::Pending => return self.poll_timer(cx).map(|error| Some(Err(self.fail(error)))),
                 Poll::Ready(None) => {
                     self.finish();
-                    return Poll::Ready(None);
+                    let rest = self.redact(Bytes::new());
+                    return Poll::Ready((!rest.is_empty()).then_some(Ok(rest)));
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let error = self.account.upload_error().unwrap_or_else(|| EgressError::broken(error));
@@ -111,15 +121,19 @@ impl ResponseBody {
                 }
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(piece) = frame.into_data() else { continue };
-                    if !piece.is_empty() {
-                        return Poll::Ready(Some(self.accept(piece)));
+                    if piece.is_empty() {
+                        continue;
+                    }
+                    let accepted = self.accept(piece);
+                    if !accepted.as_ref().is_ok_and(Bytes::is_empty) {
+                        return Poll::Ready(Some(accepted));
                     }
                 }
             }
         }
     }
 
-    /// Counts a piece, and lets it pass where limit and time allow.
+    /// Counts a piece, and lets it pass where limit and time allow: without what is held back, which may be all of it.
     fn accept(&mut self, piece: Bytes) -> Result<Bytes, EgressError> {
         self.wait = None;
         let limit = self.account.permit().caller().limits().response_bytes;
@@ -133,7 +147,16 @@ impl ResponseBody {
         if matches!(&self.state, State::Open { incoming, .. } if incoming.is_end_stream()) {
             self.finish();
         }
-        Ok(piece)
+        Ok(self.redact(piece))
+    }
+
+    /// What can be handed on after `piece`; at the end, all.
+    fn redact(&mut self, piece: Bytes) -> Bytes {
+        let last = matches!(self.state, State::Ended);
+        match &mut self.redactor {
+            None => piece,
+            Some(redactor) => redactor.feed(piece, last),
+        }
     }
 
     /// Waits with the reader: ready with the error when it has waited for too long.
@@ -196,8 +219,16 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        let held = self.redactor.as_ref().map_or(0, |redactor| redactor.held());
         match &self.state {
-            State::Open { incoming, .. } => incoming.size_hint(),
+            State::Open { incoming, .. } => {
+                let (to_come, mut hint) = (incoming.size_hint(), SizeHint::new());
+                if let Some(upper) = to_come.upper() {
+                    hint.set_upper(upper.saturating_add(held));
+                }
+                hint.set_lower(to_come.lower().saturating_add(held));
+                hint
+            }
             State::Ended | State::Failed(_) => SizeHint::with_exact(0),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! In go the grants' templates; out comes the value for a grant, and only to the door. There is no way to print one.
 
+use crate::search::Needles;
 use bytes::Bytes;
 use hauski_policy::{Grant, SecretPart, SecretTemplate};
 use http::{HeaderName, HeaderValue};
@@ -10,6 +11,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// The shortest value that can be told from ordinary text in an answer.
+const SHORTEST: usize = 8;
 
 /// The values of all grants' secrets.
 #[derive(Default)]
@@ -20,8 +24,16 @@ pub struct Secrets {
 
 struct Entry {
     template: SecretTemplate,
-    name: HeaderName,
-    value: HeaderValue,
+    attached: Attached,
+}
+
+/// What is attached to a request, and what must not come back with its answer.
+#[derive(Clone)]
+pub(crate) struct Attached {
+    pub(crate) name: HeaderName,
+    /// Marked as sensitive.
+    pub(crate) value: HeaderValue,
+    pub(crate) needles: Arc<Needles>,
 }
 
 /// A secret that could not be loaded. Names the reference, never a value.
@@ -48,7 +60,10 @@ pub enum SecretProblem {
     /// There is nothing in it.
     #[error("is empty")]
     Empty,
-    /// The header's value would have characters that no header may have, or the header's name is none.
+    /// Blanking it out of answers would blank out ordinary text.
+    #[error("is shorter than {SHORTEST} characters: redacting it would blank out ordinary text")]
+    TooShort,
+    /// The header's value would have other characters than printable ASCII, or the header's name is none.
     #[error("does not make a valid header")]
     NotAHeader,
 }
@@ -79,10 +94,9 @@ impl Secrets {
         if missing.is_empty() { Ok(secrets) } else { Err(missing) }
     }
 
-    /// The header that `template` comes to, marked as sensitive; `None` where it was not loaded.
-    pub(crate) fn header(&self, template: &SecretTemplate) -> Option<(HeaderName, HeaderValue)> {
-        let entry = self.entries.iter().find(|entry| entry.template == *template)?;
-        Some((entry.name.clone(), entry.value.clone()))
+    /// What `template` comes to; `None` where it was not loaded.
+    pub(crate) fn get(&self, template: &SecretTemplate) -> Option<Attached> {
+        self.entries.iter().find(|entry| entry.template == *template).map(|entry| entry.attached.clone())
     }
 }
 
@@ -113,19 +127,26 @@ fn fetch(
     // Of its full size from the start: growing would leave copies behind.
     let mut value = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
     parts.iter().for_each(|part| value.extend_from_slice(part));
-    header(template, value).ok_or_else(|| {
-        let references = template.parts.iter().filter(|part| !matches!(part, SecretPart::Text(_))).map(reference);
+    let is_text = |part: &SecretPart| matches!(part, SecretPart::Text(_));
+    let values = template.parts.iter().zip(parts).filter(|(part, _)| !is_text(part)).map(|(_, value)| value);
+    let needles = Needles::new(values.chain([value.clone()]));
+    attach(template, value, needles).ok_or_else(|| {
+        let references = template.parts.iter().filter(|part| !is_text(part)).map(reference);
         let reference = references.collect::<Vec<_>>().join(" and ");
         vec![MissingSecret { line, reference, problem: SecretProblem::NotAHeader }]
     })
 }
 
 /// The value's bytes stay in one place, which is wiped when the last header that shares them is gone.
-fn header(template: &SecretTemplate, value: Zeroizing<Vec<u8>>) -> Option<Entry> {
+fn attach(template: &SecretTemplate, value: Zeroizing<Vec<u8>>, needles: Needles) -> Option<Entry> {
+    // Of anything else there are spellings that the redactor does not know.
+    if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
     let name = HeaderName::from_bytes(template.header.as_bytes()).ok()?;
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
     value.set_sensitive(true);
-    Some(Entry { template: template.clone(), name, value })
+    Some(Entry { template: template.clone(), attached: Attached { name, value, needles: Arc::new(needles) } })
 }
 
 fn fetch_part(
@@ -144,7 +165,11 @@ fn fetch_part(
             content
         }
     };
-    if bytes.is_empty() { Err(SecretProblem::Empty) } else { Ok(bytes) }
+    match bytes.len() {
+        0 => Err(SecretProblem::Empty),
+        1..SHORTEST => Err(SecretProblem::TooShort),
+        _ => Ok(bytes),
+    }
 }
 
 fn reference(part: &SecretPart) -> String {

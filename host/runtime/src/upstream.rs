@@ -98,6 +98,7 @@ fn mask(error: EgressError) -> Error {
         EgressError::Connect(_) => Error::Unreachable(text("no connection could be made")),
         EgressError::Tls(_) => Error::Unreachable(text("no trusted TLS connection could be made")),
         EgressError::Broken(_) => Error::Unreachable(text("the connection broke")),
+        EgressError::Unreadable => Error::Unreachable(text("the answer is encoded, which was not asked for")),
         EgressError::SwitchingProtocols | EgressError::ResponseHead => {
             Error::Unreachable(text("the answer's head is not acceptable"))
         }

@@ -113,6 +113,7 @@ fn translate(error: EgressError) -> Error {
         EgressError::IdleTimeout => Error::ConnectionReadTimeout,
         EgressError::SwitchingProtocols => Error::HttpUpgradeFailed,
         EgressError::ResponseHead => Error::HttpResponseHeaderSectionSize(None),
+        EgressError::Unreadable => Error::HttpResponseContentCoding(None),
         EgressError::ResponseTooLarge { limit } => Error::HttpResponseBodySize(Some(limit)),
     }
 }

@@ -321,5 +321,41 @@ async fn connections_are_kept_and_not_shared() {
     assert_eq!((upstream.connections(), upstream.requests().len()), (1, 10), "the next request finds it");
     send(&host, "probe-wasi-http", order).await;
     assert_eq!(upstream.requests().len(), 15);
-    assert!(upstream.connections() > 1, "another adapter has connections of its own");
+    assert_eq!(upstream.connections(), 2, "another adapter has a connection of its own, and keeps it");
+}
+
+/// F03: in heads, bodies and streams, split over writes.
+#[tokio::test]
+async fn an_echo_of_the_secret_is_redacted() {
+    let upstream = Upstream::start(|conversation| {
+        loop {
+            let request = conversation.request()?;
+            let key = request.lines().find_map(|line| line.strip_prefix("x-api-key: ")).unwrap_or_default();
+            let body = format!(r#"{{"bad":"{key}","again":"{}"}}"#, key.replace('/', r"\/"));
+            let head = format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {}\r\nx-echo: {key}\r\n\r\n", body.len());
+            conversation.write(head)?;
+            for piece in body.as_bytes().chunks(5) {
+                conversation.write(piece)?;
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+    });
+    let grant = format!(
+        "{{ url: \"{}\", adapters: [probe, probe-wasi-http], secret: {{ header: x-api-key, value: \"key ${{env:ECHOED}}\" }} }}",
+        upstream.url("/v1/")
+    );
+    let host = probes().grant(&grant).env("ECHOED", "3choed/0815").start().await;
+    let expected = format!(r#"{{"bad":"{}","again":"{}"}}"#, "*".repeat(15), "*".repeat(16));
+    for way in WAYS {
+        let order = json!({ "url": upstream.url("/v1/x") });
+        let seen = send(&host, way, order.clone()).await;
+        assert_eq!((&seen["ok"]["status"], &seen["ok"]["body"]), (&json!(401), &json!(expected)), "{way}: {seen}");
+        assert!(seen["ok"]["headers"].to_string().contains(&"*".repeat(15)), "{way}: {seen}");
+        assert!(!seen.to_string().contains("3choed"), "{way}: {seen}");
+        let answer = host.client().stream(way, &order.to_string()).await;
+        assert!(!answer.text.contains("3choed") && answer.text.contains('*'), "{way}: {}", answer.text);
+        assert!(upstream.requests().pop().unwrap().contains("x-api-key: key 3choed/0815\r\n"), "{way}");
+    }
+    assert_eq!(Log::lines_with("3choed"), Vec::<String>::new());
+    assert!(!host.client().get("/metrics").await.text.contains("3choed"));
 }

@@ -113,7 +113,7 @@ async fn a_secret_that_is_not_there() {
         )
     };
     let (prepared, _folder) =
-        TestHost::builder().grant(&entry("one")).grant(&entry("two")).env("two", "x").prepare().await;
+        TestHost::builder().grant(&entry("one")).grant(&entry("two")).env("two", "the-second-key").prepare().await;
     let problems = prepared.err().unwrap();
     assert!(matches!(problems[..], [Problem::Secret { .. }]), "{problems:?}");
     let text = problems[0].to_string();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod echoes;
+#[cfg(test)]
 mod permits;
 #[cfg(test)]
 mod pooling;

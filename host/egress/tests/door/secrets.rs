@@ -49,17 +49,21 @@ fn all_that_is_missing_is_named_at_once() {
         &entry(3, "${file:/run/secrets/gone}"),
         &entry(4, "${file:/run/secrets/blank}"),
         &entry(5, "x ${file:/run/secrets/binary}"),
-        &entry(6, "${file:/run/secrets/good}"),
+        &entry(6, "${env:SHORT}"),
+        &entry(7, "x ${file:/run/secrets/umlaut}"),
+        &entry(8, "${file:/run/secrets/good}"),
     ]);
     let env = |name: &str| match name {
         "KEY" => Some("sk-12345".to_owned()),
         "EMPTY" => Some(String::new()),
+        "SHORT" => Some("1234567".to_owned()),
         _ => None,
     };
     let read = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
         Some("blank") => Ok(b" \r\n".to_vec()),
-        Some("binary") => Ok(b"a\nb\n".to_vec()),
-        Some("good") => Ok(b"sk-file\n".to_vec()),
+        Some("binary") => Ok(b"sk-\n12345\n".to_vec()),
+        Some("umlaut") => Ok("sk-12345ä".into()),
+        Some("good") => Ok(b"sk-of-a-file\n".to_vec()),
         _ => Err(io::ErrorKind::NotFound.into()),
     };
     let missing = Secrets::load(&grants, &env, &read).unwrap_err();
@@ -72,10 +76,16 @@ fn all_that_is_missing_is_named_at_once() {
             (6, "`${file:/run/secrets/gone}`", SecretProblem::Unreadable(io::ErrorKind::NotFound)),
             (7, "`${file:/run/secrets/blank}`", SecretProblem::Empty),
             (8, "`${file:/run/secrets/binary}`", SecretProblem::NotAHeader),
+            (9, "`${env:SHORT}`", SecretProblem::TooShort),
+            (10, "`${file:/run/secrets/umlaut}`", SecretProblem::NotAHeader),
         ]
     );
     assert_eq!(missing[0].to_string(), "the entry in line 5 needs `${env:UNSET}`, which is not set");
-    assert!(Secrets::load(&grants[5..], &env, &read).is_ok());
+    assert_eq!(
+        missing[5].to_string(),
+        "the entry in line 9 needs `${env:SHORT}`, which is shorter than 8 characters: redacting it would blank out ordinary text"
+    );
+    assert!(Secrets::load(&grants[7..], &env, &read).is_ok());
 }
 
 #[tokio::test]
@@ -83,9 +93,9 @@ async fn a_file_is_trimmed_at_its_end() {
     let upstream = Upstream::answering(HELLO);
     let mut world = World::new(&[]);
     world.grants = grants(&[&entry(upstream.port(), "Bearer ${file:/run/secrets/key}")]);
-    let secrets = Secrets::load(&world.grants, &|_| None, &|_| Ok(b"sk-file \r\n".to_vec())).unwrap();
+    let secrets = Secrets::load(&world.grants, &|_| None, &|_| Ok(b"sk-of-a-file \r\n".to_vec())).unwrap();
     assert_eq!(format!("{secrets:?}"), "Secrets { loaded: 1, .. }");
     world.shared.set_secrets(secrets);
     world.get(&world.caller("a"), &format!("GET http://127.0.0.1:{}/v1/x", upstream.port())).await.unwrap();
-    assert!(upstream.requests()[0].contains("authorization: Bearer sk-file\r\n"));
+    assert!(upstream.requests()[0].contains("authorization: Bearer sk-of-a-file\r\n"));
 }
