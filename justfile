@@ -44,6 +44,14 @@ rust:
     cargo test
     cargo test {{ guests }}
 
+# How many tests each letter of the table of attacks has, and how many cases they try
+[group('check')]
+cases:
+    @for letter in a b c d e f; do \
+        names="$(grep -rhoE --include='*.rs' "^ *(async )?fn $letter[0-9]{2}_" host/*/src host/*/tests tests/tests | grep -oE '[a-f][0-9]{2}')"; \
+        printf '%s %4d tests of %3d cases\n' "${letter^}" "$(wc -l <<<"$names")" "$(sort -u <<<"$names" | wc -l)"; \
+    done
+
 # The official openai packages for Python and Node.js against the served release binary
 [group('check')]
 clients: build clients-python clients-node
@@ -64,6 +72,11 @@ clients-node:
 e2e: build
     scripts/venv.sh e2e tests/e2e/requirements.txt
     PYTHONPATH=tests/clients/python .venv/e2e/bin/pytest -v -p no:cacheprovider tests/e2e
+
+# The fuzzers of the policy's parsers and of the redactor, each for so many seconds; needs a nightly toolchain
+[group('check')]
+fuzz seconds="600":
+    scripts/fuzz.sh {{ seconds }}
 
 # All lints; a warning is a failure
 [group('check')]

@@ -31,9 +31,11 @@ pub struct Builder {
     resolver: Arc<dyn Resolve>,
     roots: Vec<CertificateDer<'static>>,
     expose_config: bool,
+    local_only: bool,
     bind: SocketAddr,
     workers: usize,
     request_seconds: u64,
+    ledger: bool,
 }
 
 /// Limits that are wide enough for tests and short enough to fail in them.
@@ -61,9 +63,11 @@ impl TestHost {
             resolver: Arc::new(SystemResolver::default()),
             roots: Vec::new(),
             expose_config: false,
+            local_only: false,
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 2,
             request_seconds: 5,
+            ledger: false,
         }
     }
 
@@ -83,6 +87,29 @@ impl TestHost {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Replaces the entries of `egress.allow`, as an editor that replaces the file does. They hold a moment later.
+    pub fn set_grants(&self, entries: &[&str]) {
+        let entries: String = entries.iter().map(|entry| format!("    - {entry}\n")).collect();
+        self.set_routing(&routing(&entries, ""));
+    }
+
+    /// Replaces `routing.yaml`.
+    ///
+    /// # Panics
+    /// If it can't be written.
+    #[expect(clippy::expect_used, reason = "a test without its files has failed")]
+    pub fn set_routing(&self, text: &str) {
+        let (new, path) = (self.folder().join("routing.new"), self.folder().join("routing.yaml"));
+        fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).expect("a new routing.yaml");
+    }
+
+    /// Reads the policy again, as SIGHUP does.
+    pub fn reload(&self) {
+        if let Some(running) = &self.running {
+            running.reload();
+        }
     }
 
     /// Stops it as a signal would: waits for running answers.
@@ -120,8 +147,7 @@ impl Builder {
     /// Puts a test guest into the folder under another name.
     #[must_use]
     pub fn guest_as(self, name: &str, id: &str) -> Self {
-        let built = Path::new(env!("HAUSKI_TEST_GUESTS")).join(format!("{name}.wasm"));
-        self.file(&format!("{id}.wasm"), &read(&built)).model(&format!("{{ id: {id}, adapter: {id} }}"))
+        self.file(&format!("{id}.wasm"), &guest(name)).model(&format!("{{ id: {id}, adapter: {id} }}"))
     }
 
     /// Puts any file into the adapters folder.
@@ -199,6 +225,13 @@ impl Builder {
         self
     }
 
+    /// Holds all requests to what is local.
+    #[must_use]
+    pub fn local_only(mut self) -> Self {
+        self.local_only = true;
+        self
+    }
+
     /// Listens on another address.
     #[must_use]
     pub fn bind(mut self, address: SocketAddr) -> Self {
@@ -217,6 +250,13 @@ impl Builder {
     #[must_use]
     pub fn request_seconds(mut self, seconds: u64) -> Self {
         self.request_seconds = seconds;
+        self
+    }
+
+    /// Keeps a ledger, at `ledger/egress.jsonl` in the folder.
+    #[must_use]
+    pub fn ledger(mut self) -> Self {
+        self.ledger = true;
         self
     }
 
@@ -247,14 +287,12 @@ impl Builder {
 
     /// Does what `hauski check` does.
     pub async fn prepare(self) -> (Result<(Gateway, Vec<Diagnostics>), Vec<Problem>>, TempDir) {
-        let allow = if self.grants.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.grants) };
         let models = if self.models.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.models) };
-        let routing = format!(
-            "egress:\n  default: deny\n  allow:{allow}routing:\n  prefer_local: true\n  cloud_fallback: {{ enabled: false }}\n"
-        );
+        let routing = routing(&self.grants, if self.local_only { "  local_only: true\n" } else { "" });
         let limits = format!(
             "latency: {{ llm_p95_ms: 400 }}\n\
              server: {{ request_mib: 1, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
+             ledger: {{ file_mib: 1, files: 4 }}\n\
              adapters:\n  defaults: {}\n  overrides: {{ {} }}\n",
             self.request_seconds, self.limits, self.overrides
         );
@@ -264,9 +302,11 @@ impl Builder {
             limits: self.write("limits.yaml", &limits),
             models: self.write("models.yml", &format!("models:{models}")),
             adapters: self.adapters(),
+            ledger: self.ledger.then(|| self.folder.path().join("ledger/egress.jsonl")),
             expose_config: self.expose_config,
         };
-        let world = World { env: &self.env, resolver: self.resolver.clone(), extra_roots: self.roots.clone() };
+        let world =
+            World { env: Arc::new(self.env.clone()), resolver: self.resolver.clone(), extra_roots: self.roots.clone() };
         (setup::prepare(&settings, world).await, self.folder)
     }
 
@@ -276,6 +316,20 @@ impl Builder {
         fs::write(&path, text).expect("a policy file of the test");
         path
     }
+}
+
+/// The text of a `routing.yaml` with these entries, a line each.
+fn routing(entries: &str, switch: &str) -> String {
+    let allow = if entries.is_empty() { " []\n".to_owned() } else { format!("\n{entries}") };
+    format!(
+        "egress:\n  default: deny\n  allow:{allow}{switch}routing:\n  prefer_local: true\n  cloud_fallback: {{ enabled: false }}\n"
+    )
+}
+
+/// The bytes of a test guest, for a gateway in a process of its own.
+#[must_use]
+pub fn guest(name: &str) -> Vec<u8> {
+    read(&Path::new(env!("HAUSKI_TEST_GUESTS")).join(format!("{name}.wasm")))
 }
 
 #[expect(clippy::panic, reason = "a test without its guest has failed")]

@@ -6,6 +6,6 @@ mod log;
 mod upstream;
 
 pub use client::{Answer, Client};
-pub use host::{Builder, TestHost};
+pub use host::{Builder, TestHost, guest};
 pub use log::Log;
 pub use upstream::{Conversation, Upstream};

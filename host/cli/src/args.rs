@@ -1,7 +1,11 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+use crate::since::Since;
 use clap::{Parser, Subcommand};
+use hauski_egress::ledger::Head;
+use hauski_policy::AdapterId;
 use hauski_server::environment::DEFAULTS;
+use std::path::PathBuf;
 
 /// A local-first model gateway that runs every provider adapter as a sandboxed WebAssembly component.
 #[derive(Debug, Parser)]
@@ -16,7 +20,7 @@ pub(crate) enum Command {
     /// Serve the OpenAI-compatible API until SIGINT or SIGTERM
     ///
     /// Reads the policies, loads each `.wasm` file of the adapters folder, binds, and prints a `curl` line to try.
-    Serve,
+    Serve(Serve),
     /// Check everything that `serve` would, without binding
     ///
     /// All problems of all files are shown at once, with file, line and column, and what to write instead.
@@ -34,6 +38,74 @@ pub(crate) enum Command {
     /// What the adapters folder holds
     #[command(subcommand)]
     Adapters(Adapters),
+    /// The record of all that adapters asked for
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// What the policy could say
+    #[command(subcommand)]
+    Policy(Policy),
+}
+
+/// How to serve.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Have Linux hold the whole process to the TCP ports of the policy, as a second layer below the checks of each request
+    ///
+    /// By Landlock's network rules (Linux 6.7 and newer): connections only to the ports of all grants, to port 53 for DNS if
+    /// a grant has a name for its host, and listening only on the port of `HAUSKI_BIND`. It restricts no addresses, no UDP, and
+    /// nothing where the kernel can't; one line of the log says what holds and what does not. A port that the policy
+    /// grants later needs a restart.
+    #[arg(long)]
+    pub(crate) os_egress_lock: bool,
+    /// Note what is denied, and print at the end what would have to be granted
+    ///
+    /// For a first run with a new adapter: all that no entry covers is denied as ever and recorded in the ledger; at the end,
+    /// entries for it are printed, as `hauski policy suggest` would for the time of this run. To be reviewed, not taken over blindly.
+    #[arg(long)]
+    pub(crate) dry_run_egress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Find records that were changed, taken away, put elsewhere or doubled
+    ///
+    /// Each record has the hash of the one before it. All files are read, the oldest first; a gateway may write meanwhile. The last
+    /// line of the output is the head: kept elsewhere and given by `--head` later, it shows whether the ledger was replaced as a
+    /// whole. Ends with 65 where anything is wrong.
+    Verify {
+        /// The ledger's newest file, where it is not that of `HAUSKI_LEDGER`
+        path: Option<PathBuf>,
+        /// A head that was printed before, which the ledger has to have
+        #[arg(long, value_name = "SEQ:HASH")]
+        head: Option<Head>,
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Write entries of `egress.allow` for what the ledger shows as denied, to be reviewed
+    ///
+    /// Each entry is for one adapter and one origin, with the methods and paths that were asked for. What the policy allows by now
+    /// is left out; what can't be granted is said in comments. No file is changed.
+    Suggest {
+        /// The ledger's newest file, where it is not that of `HAUSKI_LEDGER`
+        ledger: Option<PathBuf>,
+        /// Only what this adapter was denied
+        #[arg(long, value_name = "ID")]
+        adapter: Option<AdapterId>,
+        /// Only what was denied since: `2026-11-22`, `2026-11-22T10:00:00Z`, or so long ago: `24h`, `7d`
+        #[arg(long, value_name = "TIME")]
+        since: Option<Since>,
+        /// Bind each entry to the bytes of the adapter that asked
+        #[arg(long)]
+        pin: bool,
+        /// Print one JSON object instead of YAML
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,8 +142,11 @@ Exit codes:
   1   could not start, such as when the address is taken; or ended by a second signal
   2   the command line is wrong
   64  the configuration is wrong: environment, policies, secrets, adapters folder
+  65  the ledger is not what was written
 
 Examples:
   hauski check                        what would `serve` say?
   HAUSKI_BIND=127.0.0.1:9000 hauski serve
-  hauski adapters ls                  which adapter may reach what?";
+  hauski adapters ls                  which adapter may reach what?
+  hauski ledger verify                is the record of it untouched?
+  hauski policy suggest --since 24h   what would have to be granted?";

@@ -1,5 +1,6 @@
 //! What went wrong: for people, as JSON for programs, and the exit code for scripts.
 
+use hauski_egress::LedgerError;
 use hauski_policy::Diagnostics;
 use hauski_server::StartError;
 use hauski_server::environment::SettingError;
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 
 /// Bad configuration (`EX_USAGE` of sysexits.h).
 const CONFIGURATION: u8 = 64;
+/// The ledger is not what was written (`EX_DATAERR`).
+const CHANGED: u8 = 65;
 /// The start failed, or the end was not orderly.
 const START: u8 = 1;
 
@@ -22,6 +25,10 @@ pub(crate) enum Failure {
     Configuration(Vec<Problem>),
     /// `check --strict` found so many warnings.
     Strict(usize),
+    /// The ledger can't be read.
+    Ledger(LedgerError),
+    /// The ledger has so many problems, which have been told.
+    Changed(u64),
     /// The failure has been told already, in another form.
     Reported(Box<Failure>),
     /// A second signal came before the running answers had ended; the log says so.
@@ -40,6 +47,8 @@ impl Failure {
             Self::Settings(errors) => errors.iter().for_each(|error| eprintln!("error[{BAD_SETTING}]: {error}")),
             Self::Configuration(problems) => problems.iter().for_each(|problem| eprintln!("{}", show(problem))),
             Self::Strict(flaws) => eprintln!("error[{STRICT}]: {}", strict(*flaws)),
+            Self::Ledger(error) => eprintln!("error[{LEDGER}]: {error}"),
+            Self::Changed(problems) => eprintln!("error[{LEDGER_CHANGED}]: {}", changed(*problems)),
             Self::Reported(_) | Self::Interrupted => {}
             Self::Start(error) => eprintln!("error: {error}"),
             Self::Other(error) => eprintln!("error: {error:#}"),
@@ -53,7 +62,8 @@ impl Failure {
             Self::Reported(failure) => failure.code(),
             Self::Configuration(problems) if problems.iter().any(is_of_the_machine) => START,
             Self::Settings(_) | Self::Configuration(_) | Self::Strict(_) => CONFIGURATION,
-            Self::Interrupted | Self::Start(_) | Self::Other(_) => START,
+            Self::Changed(_) => CHANGED,
+            Self::Interrupted | Self::Start(_) | Self::Ledger(_) | Self::Other(_) => START,
         }
     }
 
@@ -63,6 +73,8 @@ impl Failure {
             Self::Settings(errors) => errors.iter().map(|error| item(BAD_SETTING, error)).collect(),
             Self::Configuration(problems) => problems.iter().flat_map(problem_to_json).collect(),
             Self::Strict(flaws) => vec![item(STRICT, &strict(*flaws))],
+            Self::Ledger(error) => vec![item(LEDGER, error)],
+            Self::Changed(problems) => vec![item(LEDGER_CHANGED, &changed(*problems))],
             Self::Reported(failure) => failure.to_json(),
             Self::Interrupted => vec![item("interrupted", &"a second signal came before the end")],
             Self::Start(error) => vec![item("not-started", error)],
@@ -110,6 +122,13 @@ fn strict(flaws: usize) -> String {
     )
 }
 
+fn changed(problems: u64) -> String {
+    let s = if problems == 1 { "" } else { "s" };
+    format!("{problems} problem{s}: the ledger is not what the gateway has written")
+}
+
+const LEDGER: &str = "ledger-unreadable";
+const LEDGER_CHANGED: &str = "ledger-changed";
 const STRICT: &str = "strict";
 const BAD_SETTING: &str = "bad-setting";
 const INVALID_POLICY: &str = "invalid-policy";
@@ -156,6 +175,8 @@ mod tests {
             (Failure::Settings(Vec::new()), CONFIGURATION),
             (Failure::Other(anyhow::anyhow!("no threads")), START),
             (Failure::Interrupted, START),
+            (Failure::Changed(1), CHANGED),
+            (Failure::Ledger(LedgerError::Absent("x".into())), START),
         ];
         for (failure, expected) in failures {
             assert_eq!(failure.code(), expected, "{failure:?}");

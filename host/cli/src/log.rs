@@ -4,7 +4,6 @@
 //! requests of a whole core. Up to [`LINES`] wait; beyond that lines are dropped, and counted at the end.
 
 use crate::failure::colour;
-use hauski_policy::Diagnostics;
 use std::io;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -44,17 +43,5 @@ impl Drop for Log {
         if lines > 0 {
             tracing::warn!(lines, "nobody took the log quickly enough: lines were dropped");
         }
-    }
-}
-
-/// Logs what a policy file warns of, a line each: what people read in a terminal takes many, and colours.
-pub(crate) fn warnings(diagnostics: &Diagnostics) {
-    for one in diagnostics {
-        let help = one.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
-        tracing::warn!("{}:{}:{} {}: {}{help}", one.file, one.line, one.column, one.code, one.message);
-    }
-    let more = diagnostics.warnings().saturating_sub(diagnostics.iter().count());
-    if more > 0 {
-        tracing::warn!("... and {more} more warnings in {}", diagnostics.file());
     }
 }

@@ -5,6 +5,8 @@ mod commands;
 mod descriptors;
 mod failure;
 mod log;
+mod os_lock;
+mod since;
 mod table;
 
 use clap::Parser;

@@ -178,6 +178,36 @@ fn a_second_signal_ends_the_drain() {
     }
 }
 
+#[test]
+fn a_hangup_reads_the_policy_again() {
+    let folder = folder();
+    let mut served = Served::serve(&folder);
+    let mut log = BufReader::new(served.child.stderr.take().unwrap());
+    let mut until = |part: &str| {
+        let mut text = String::new();
+        while !text.contains(part) {
+            assert!(log.read_line(&mut text).unwrap() > 0, "{text}");
+        }
+        text
+    };
+    served.signal(Signal::HUP);
+    until("the policy was reloaded generation=2 entries=0");
+    write(
+        &folder,
+        "routing.yaml",
+        &ROUTING.replace("[]", "[{ url: https://a.test/v1, adapters: [a], methods: [GET] }]"),
+    );
+    served.signal(Signal::HUP);
+    let text = until("the policy was reloaded generation=3 entries=1");
+    assert!(text.contains("granted entry=") && text.contains("https://a.test/v1"), "{text}");
+    write(&folder, "routing.yaml", "egress: {}\n");
+    served.signal(Signal::HUP);
+    let text = until("the last good one holds on");
+    assert!(text.contains("routing.yaml:1:") && text.contains("missing-key"), "{text}");
+    served.signal(Signal::TERM);
+    assert_eq!(served.end(LONG).code(), Some(0));
+}
+
 /// Each request is logged; a pipe takes 64 KiB.
 #[test]
 fn a_log_that_nobody_reads_holds_nobody_up() {
@@ -228,4 +258,54 @@ fn too_few_open_files_are_warned_of() {
     write(&folder, "limits.yaml", &limits.replace("connections: 4096", "connections: 256"));
     let log = Served::limited(&folder, "ulimit -n 512").log();
     assert!(!log.contains(warning), "{log}");
+}
+
+/// Whether each thread of the process is barred from new privileges, which a lock does to those that it holds.
+fn each_thread_is_locked(served: &Served) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{}/task", served.child.id())).unwrap();
+    let statuses = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+    let locked: Vec<_> = statuses.map(|status| status.contains("\nNoNewPrivs:\t1\n")).collect();
+    assert!(locked.len() >= 2, "a log and a worker at least");
+    assert!(locked.iter().all(|one| one == &locked[0]), "some threads are and some are not: {locked:?}");
+    locked[0]
+}
+
+#[test]
+fn the_lock_holds_each_thread_and_says_so() {
+    let folder = folder();
+    write(&folder, "routing.yaml", &ROUTING.replace("[]", "[https://api.matrix.example, \"http://127.0.0.1:11434\"]"));
+    let serve = |arguments: &[&str]| {
+        let mut serve = command(HAUSKI, &folder);
+        serve.args(arguments);
+        Served::start(serve)
+    };
+    let served = serve(&["serve"]);
+    assert!(!each_thread_is_locked(&served), "nobody asked for it");
+    assert!(!served.log().contains("os-egress-lock"));
+
+    let served = serve(&["serve", "--os-egress-lock"]);
+    served.connect();
+    assert!(each_thread_is_locked(&served));
+    let log = served.log();
+    let line = log.lines().find(|line| line.contains(" --os-egress-lock: ")).unwrap_or_else(|| panic!("{log}"));
+    if line.contains("the system enforces nothing") {
+        assert!(line.contains(" WARN "), "{line}");
+        return std::io::stderr().write_all(format!("SKIPPED, THIS KERNEL CAN'T LOCK: {line}\n").as_bytes()).unwrap();
+    }
+    let ports = "connect by TCP to the ports 53, 443, 11434 only and bind port 0 (a free one) only";
+    assert!(line.contains(" INFO ") && line.contains(ports) && line.contains("Not restricted: "), "{line}");
+}
+
+/// The lock reads the policy first of all; what is wrong with it is told as ever.
+#[test]
+fn a_lock_hides_no_problem() {
+    let folder = folder();
+    write(&folder, "routing.yaml", "egress: { default: allow }\n");
+    write(&folder, "models.yml", "models: [{ path: x }]\n");
+    let [with, without] = [&["serve", "--os-egress-lock"][..], &["serve"]].map(|arguments| {
+        let output = command(HAUSKI, &folder).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    });
+    assert_eq!(with, without);
+    assert!(with.0 == Some(64) && with.1.contains("routing.yaml:1:") && with.1.contains("models.yml:1:"), "{}", with.1);
 }

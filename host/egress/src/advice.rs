@@ -1,8 +1,8 @@
 //! What the operator reads of a denial: what was asked for, and the entry that would allow it.
 
 use crate::{Caller, Denied, Destination};
-use hauski_policy::{Host, Network, Target, address};
-use std::fmt::Write as _;
+use hauski_policy::{AddressClass, Denial, Host, Method, Network, Target, address};
+use std::fmt;
 
 /// Characters of a text that is no target which are shown.
 const SHOWN: usize = 200;
@@ -28,31 +28,60 @@ pub(crate) fn show(method: &str, to: &Destination<'_>) -> String {
 
 /// The entry of `egress.allow` that would allow `target`, on one line; `None` where no entry could.
 pub(crate) fn entry(caller: &Caller, target: &Target, denied: &Denied) -> Option<String> {
+    let class = match denied {
+        Denied::Grant(Denial::NotLocal) => return None,
+        Denied::Grant(_) => None,
+        Denied::AddressClass { class, .. } => Some(*class),
+        Denied::Target(_) | Denied::UrlTooLong | Denied::OwnAddress(_) => return None,
+    };
+    let network = network(target.host(), class).ok()?;
+    let (adapter, url) = (caller.id().to_string(), url(target, target.path()));
+    Some(Entry { url, adapter, methods: vec![target.method()], network }.to_string())
+}
+
+/// The URL of `target`'s origin with another path.
+pub(crate) fn url(target: &Target, path: &str) -> String {
+    format!("{}://{}{path}", target.scheme().as_str(), target.authority())
+}
+
+/// The `network` that an entry for `host` has to name, where it has to name one; or why there can be none. `class` is that of an
+/// address which no entry covered, though one covers the host.
+pub(crate) fn network(host: &Host, class: Option<AddressClass>) -> Result<Option<Network>, &'static str> {
     // A literal and `localhost` imply their network; of another name it is known once it is resolved.
-    let implied = match target.host() {
-        Host::Address(address) => Some(Network::of(address::classify(*address))?),
-        Host::Name(name) if address::is_metadata_name(name) => return None,
-        Host::Name(name) => is_localhost(name).then_some(Network::Loopback),
-    };
-    let network = match (denied, implied) {
-        (Denied::Grant(_), _) => None,
-        (Denied::AddressClass { class, .. }, None) => Some(Network::of(*class)?),
-        (Denied::AddressClass { .. }, Some(_)) => return None,
-        (Denied::Target(_) | Denied::UrlTooLong | Denied::OwnAddress(_), _) => return None,
-    };
-    let (scheme, authority, path) = (target.scheme().as_str(), target.authority(), target.path());
-    let mut entry = format!(
-        "- {{ url: \"{scheme}://{authority}{path}\", adapters: [\"{id}\"], methods: [{method}]",
-        // In quotes: YAML could take an id such as `1e5` for a number.
-        id = caller.id(),
-        method = target.method(),
-    );
-    if let Some(network) = network {
-        // Writing to a string can't fail.
-        let _ = write!(entry, ", network: {}", network.as_str());
+    match (host, class) {
+        (Host::Address(address), _) if Network::of(address::classify(*address)).is_none() => Err(UNGRANTABLE),
+        (Host::Name(name), _) if address::is_metadata_name(name) => Err("clouds offer their metadata under this name"),
+        (Host::Address(_), Some(_)) => Err(UNGRANTABLE),
+        (Host::Name(name), Some(_)) if is_localhost(name) => Err("the name means this machine, but led elsewhere"),
+        (Host::Name(_), Some(class)) => Network::of(class).map(Some).ok_or(UNGRANTABLE),
+        (_, None) => Ok(None),
     }
-    entry.push_str(" }");
-    Some(entry)
+}
+
+const UNGRANTABLE: &str = "addresses of this kind are of no public, private or loopback network";
+
+/// An entry of `egress.allow` for one adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Scheme, host, port and path, all parsed before: nothing in it needs an escape.
+    pub(crate) url: String,
+    /// The adapter's id, with `@` and its digest where the entry is bound to the bytes.
+    pub(crate) adapter: String,
+    pub(crate) methods: Vec<Method>,
+    pub(crate) network: Option<Network>,
+}
+
+/// On one line, as it is written into the file.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods = self.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
+        // In quotes: YAML could take an id such as `1e5` for a number.
+        write!(f, "- {{ url: \"{}\", adapters: [\"{}\"], methods: [{methods}]", self.url, self.adapter)?;
+        if let Some(network) = self.network {
+            write!(f, ", network: {}", network.as_str())?;
+        }
+        f.write_str(" }")
+    }
 }
 
 /// Whether `name` means this machine (RFC 6761, section 6.3).
@@ -63,10 +92,10 @@ pub(crate) fn is_localhost(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hauski_policy::{AdapterLimits, AddressClass, Denial, Digest, GrantSet, Routing};
+    use hauski_policy::{AdapterLimits, Digest, Routing};
     use std::time::Duration;
 
-    fn caller(grants: GrantSet) -> Caller {
+    fn caller() -> Caller {
         let span = Duration::from_secs(1);
         let limits = AdapterLimits {
             memory_bytes: 0,
@@ -78,7 +107,7 @@ mod tests {
             total: span,
             response_bytes: 0,
         };
-        Caller::new("1e5".parse().unwrap(), Digest::from_bytes([0; 32]), grants, limits)
+        Caller::new("1e5".parse().unwrap(), Digest::from_bytes([0; 32]), limits)
     }
 
     /// The advice, written into a policy, allows what was denied.
@@ -86,15 +115,14 @@ mod tests {
     fn check(request: &str, denied: Denied, network: Network) {
         let (method, url) = request.split_once(' ').unwrap();
         let target = Target::parse(method, url).unwrap();
-        let advice = entry(&caller(GrantSet::default()), &target, &denied).unwrap();
+        let advice = entry(&caller(), &target, &denied).unwrap();
         let file = format!(
             "egress:\n  default: deny\n  allow:\n    {advice}\nrouting: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n"
         );
         let routing =
             Routing::parse("routing.yaml", file.as_bytes()).unwrap_or_else(|e| panic!("{file}\n{}", e.render(false)));
-        let caller = caller(GrantSet::default());
-        let grants = GrantSet::of(&routing.value.grants, caller.id(), caller.digest());
-        let grant = grants.decide(&target, "2026-11-22".parse().unwrap()).unwrap();
+        let today = "2026-11-22".parse().unwrap();
+        let grant = routing.value.egress.decide(caller().holder(), &target, today, false).unwrap();
         assert_eq!(grant.network, network, "{advice}");
     }
 
@@ -119,12 +147,13 @@ mod tests {
             ("http://169.254.169.254/latest", host),
             ("http://metadata.google.internal/", host),
             ("http://0.0.0.0/", host),
+            ("https://a.test/", Denied::Grant(Denial::NotLocal)),
             ("http://rebound.test/", class(AddressClass::LinkLocal)),
             ("http://localhost/", class(AddressClass::Public)),
             ("http://127.0.0.1:8080/", Denied::OwnAddress("127.0.0.1:8080".parse().unwrap())),
         ] {
             let target = Target::parse("GET", url).unwrap();
-            assert_eq!(entry(&caller(GrantSet::default()), &target, &denied), None, "{url}");
+            assert_eq!(entry(&caller(), &target, &denied), None, "{url}");
         }
     }
 

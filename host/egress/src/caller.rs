@@ -1,6 +1,6 @@
-//! Who asks: a loaded adapter with the grants it holds and the limits it is under.
+//! Who asks: a loaded adapter and the limits it is under. What it may reach is the policy's to say, anew for each request.
 
-use hauski_policy::{AdapterId, AdapterLimits, Digest, GrantSet};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Holder};
 use std::sync::Arc;
 
 /// A loaded adapter, as the door knows it. The runtime makes one for each load; a clone is one reference count.
@@ -11,15 +11,14 @@ pub struct Caller(Arc<Inner>);
 struct Inner {
     id: AdapterId,
     digest: Digest,
-    grants: GrantSet,
     limits: AdapterLimits,
 }
 
 impl Caller {
-    /// The adapter `id` with these bytes, holding `grants`.
+    /// The adapter `id` with these bytes.
     #[must_use]
-    pub fn new(id: AdapterId, digest: Digest, grants: GrantSet, limits: AdapterLimits) -> Self {
-        Self(Arc::new(Inner { id, digest, grants, limits }))
+    pub fn new(id: AdapterId, digest: Digest, limits: AdapterLimits) -> Self {
+        Self(Arc::new(Inner { id, digest, limits }))
     }
 
     /// The adapter's id.
@@ -34,10 +33,10 @@ impl Caller {
         &self.0.digest
     }
 
-    /// The grants that the adapter holds.
+    /// The adapter as the policy knows it.
     #[must_use]
-    pub fn grants(&self) -> &GrantSet {
-        &self.0.grants
+    pub fn holder(&self) -> Holder<'_> {
+        Holder { id: &self.0.id, digest: &self.0.digest }
     }
 
     /// The limits that the adapter is under.

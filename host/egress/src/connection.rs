@@ -119,7 +119,7 @@ impl Link {
     ///
     /// # Errors
     /// If the target does not fit on the wire.
-    pub(crate) fn address(&self, request: &mut Request<Upload>, target: &Target) -> Result<(), http::Error> {
+    pub(crate) fn address<B>(&self, request: &mut Request<B>, target: &Target) -> Result<(), http::Error> {
         *request.method_mut() = target.method().as_str().parse()?;
         match self {
             Self::One(_) => {
@@ -130,6 +130,8 @@ impl Link {
             }
             Self::Many(_) => {
                 *request.version_mut() = Version::HTTP_2;
+                // Of a connection that was tried before.
+                request.headers_mut().remove(header::HOST);
                 *request.uri_mut() = Uri::builder()
                     .scheme(target.scheme().as_str())
                     .authority(target.authority())
@@ -156,6 +158,36 @@ impl Link {
     pub(crate) fn retire(&self) {
         if let Self::Many(many) = self {
             many.retired.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request whose connection was closed goes over another one, which may speak the other version. What the first one
+    /// needed does not stay.
+    #[tokio::test]
+    async fn d33_a_request_that_changes_its_connection() {
+        let link = async |h2| {
+            let (near, far) = tokio::io::duplex(1024);
+            (Link::begin(near, ([127, 0, 0, 1], 1).into(), h2).await.unwrap(), far)
+        };
+        let (one, _far) = link(false).await;
+        let (many, _far) = link(true).await;
+        let target = Target::parse("POST", "https://API.allowed.test:8443/v1/x?y").unwrap();
+        let mut request = Request::new(());
+        for (link, version, uri, host) in [
+            (&one, Version::HTTP_11, "/v1/x?y", Some("api.allowed.test:8443")),
+            (&many, Version::HTTP_2, "https://api.allowed.test:8443/v1/x?y", None),
+            (&one, Version::HTTP_11, "/v1/x?y", Some("api.allowed.test:8443")),
+        ] {
+            link.address(&mut request, &target).unwrap();
+            let got = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().unwrap());
+            assert_eq!(got.collect::<Vec<_>>(), host.into_iter().collect::<Vec<_>>());
+            assert_eq!((request.version(), request.uri().to_string().as_str()), (version, uri));
+            assert_eq!(request.method(), "POST");
         }
     }
 }

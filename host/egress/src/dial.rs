@@ -37,7 +37,8 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
 /// Whether `address` is one of this machine's: whether a socket can be bound to it. In doubt it is.
 pub(crate) fn is_of_this_machine(address: IpAddr) -> bool {
     let candidate = SocketAddr::new(address, 0);
-    let bound = socket2::Socket::new(socket2::Domain::for_address(candidate), socket2::Type::STREAM, None)
+    // A datagram's socket: binding a stream's may be locked (`os_lock`), which says nothing of the address.
+    let bound = socket2::Socket::new(socket2::Domain::for_address(candidate), socket2::Type::DGRAM, None)
         .and_then(|socket| socket.bind(&candidate.into()));
     !matches!(bound, Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable)
 }
@@ -50,5 +51,15 @@ mod tests {
     fn this_machine() {
         assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
         assert!(!is_of_this_machine("192.0.2.1".parse().unwrap()));
+    }
+
+    /// The lock is a thread's, so it ends with this one.
+    #[test]
+    fn a_lock_does_not_make_it_all_this_machine() {
+        let of_this_machine = std::thread::spawn(|| {
+            crate::os_lock::restrict(crate::os_lock::Ports::default()).unwrap();
+            ["127.0.0.1", "192.0.2.1"].map(|address| is_of_this_machine(address.parse().unwrap()))
+        });
+        assert_eq!(of_this_machine.join().unwrap(), [true, false]);
     }
 }

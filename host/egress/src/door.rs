@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::connection::Link;
+use crate::pass::Pass;
 use crate::pool::Pool;
 use crate::redact::Redactor;
 use crate::timeouts::Clocks;
@@ -32,7 +33,8 @@ impl Door {
     /// A door without open connections.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pool: Arc::default() }
+        let pool = shared.new_pool();
+        Self { shared, pool }
     }
 
     /// Judges what `caller` asks for. Nothing is sent, and where the text alone is denied, nothing is resolved.
@@ -59,7 +61,7 @@ impl Door {
     /// # Errors
     /// [`EgressError`]; a denial is not among them.
     pub async fn send(&self, permit: Permit, fields: HeaderMap, body: OutboundBody) -> Result<Response, EgressError> {
-        let mut account = Account::open(Arc::clone(&self.shared), permit);
+        let Permit(mut account) = permit;
         match self.exchange(&mut account, fields, body).await {
             Ok((response, link, mut redactor)) => {
                 let (mut head, incoming) = response.into_parts();
@@ -73,27 +75,37 @@ impl Door {
         }
     }
 
+    /// The names of the headers that the policy attaches for `caller`: it may not set them itself.
+    #[must_use]
+    pub fn attached_headers(&self, caller: &Caller) -> Vec<Box<str>> {
+        let policy = self.shared.policy();
+        let secrets = policy.egress.held_by(caller.holder()).filter_map(|grant| grant.secret.as_ref());
+        secrets.map(|secret| secret.header.clone()).collect()
+    }
+
     async fn exchange(
         &self,
         account: &mut Account,
         fields: HeaderMap,
         body: OutboundBody,
     ) -> Result<(http::Response<Incoming>, Link, Option<Box<Redactor>>), EgressError> {
-        let Outgoing { mut request, gauge, redactor } = self.assemble(account.permit(), fields, body)?;
+        let Outgoing { mut request, gauge, redactor } = assemble(account, fields, body)?;
         account.follow(Arc::clone(&gauge));
-        let mut open = self.pool.take(account.permit());
+        let mut open = self.pool.take(account.pass());
         loop {
             account.reused = open.is_some();
             let mut link = match open.take() {
                 Some(link) => link,
-                None => self.connect(account.permit()).await?,
+                None => self.connect(account).await?,
             };
-            let permit = account.permit();
-            link.address(&mut request, permit.target()).map_err(|_| InvalidRequest::Target)?;
-            match answer(&mut link, request, permit, &gauge).await {
+            account.check()?;
+            let pass = Arc::clone(account.pass());
+            link.address(&mut request, &pass.target).map_err(|_| InvalidRequest::Target)?;
+            match answer(&mut link, request, &pass, &gauge).await {
                 Ok(response) => {
                     account.answered(response.status());
-                    check_head(&response, account.permit())?;
+                    account.check()?;
+                    check_head(&response, &pass)?;
                     return Ok((response, link, redactor));
                 }
                 // It was closed while it lay idle, and nothing was written: once more, over a new one.
@@ -103,36 +115,18 @@ impl Door {
         }
     }
 
-    /// The request's fields and body. What depends on the connection is added when there is one.
-    fn assemble(&self, permit: &Permit, fields: HeaderMap, body: OutboundBody) -> Result<Outgoing, EgressError> {
-        let secret = match &permit.grant().secret {
-            None => None,
-            Some(template) => Some(self.shared.secrets().get(template).ok_or_else(|| EgressError::SecretMissing {
-                header: template.header.clone(),
-                line: permit.grant().line,
-            })?),
-        };
-        let redactor = secret.as_ref().map(|secret| Box::new(Redactor::new(Arc::clone(&secret.needles))));
-        let head = headers::prepare(fields, secret.map(|secret| (secret.name, secret.value)))?;
-        let upload =
-            Upload::new(unless_bodiless(permit.target().method(), head.content_length, body), head.content_length)?;
-        let gauge = upload.gauge();
-        let mut request = Request::new(upload);
-        *request.headers_mut() = head.fields;
-        Ok(Outgoing { request, gauge, redactor })
-    }
-
     /// A new connection to one of the permit's addresses.
-    async fn connect(&self, permit: &Permit) -> Result<Link, EgressError> {
-        let clocks = permit.clocks();
+    async fn connect(&self, account: &mut Account) -> Result<Link, EgressError> {
+        let pass = Arc::clone(account.pass());
+        let clocks = &pass.clocks;
         let until = clocks.until(clocks.connect);
         let established = async {
-            let (stream, peer) = dial::connect(permit.addresses(), until).await?;
-            match permit.target().scheme() {
+            let (stream, peer) = dial::connect(&pass.addresses, until).await?;
+            match pass.target.scheme() {
                 Scheme::Http => Link::begin(stream, peer, false).await,
                 Scheme::Https => {
-                    let connector = self.pool.tls(permit.caller(), &self.shared.tls);
-                    let stream = tls::handshake(&connector, permit.target().host(), stream).await?;
+                    let connector = self.pool.tls(&pass.caller, &self.shared.tls);
+                    let stream = tls::handshake(&connector, pass.target.host(), stream).await?;
                     let h2 = tls::chose_h2(&stream);
                     Link::begin(stream, peer, h2).await
                 }
@@ -143,11 +137,32 @@ impl Door {
             Ok(link) => link?,
             Err(_elapsed) => return Err(EgressError::ConnectTimeout),
         };
+        account.check()?;
         if let Link::Many(many) = &link {
-            self.pool.share(permit, many);
+            self.pool.share(&pass, many);
         }
         Ok(link)
     }
+}
+
+/// The request's fields and body. What depends on the connection is added when there is one.
+fn assemble(account: &Account, fields: HeaderMap, body: OutboundBody) -> Result<Outgoing, EgressError> {
+    let pass = account.pass();
+    let secret =
+        match &pass.grant.secret {
+            None => None,
+            Some(template) => Some(account.policy().secrets.get(template).ok_or_else(|| {
+                EgressError::SecretMissing { header: template.header.clone(), line: pass.grant.line }
+            })?),
+        };
+    let redactor = secret.as_ref().map(|secret| Box::new(Redactor::new(Arc::clone(&secret.needles))));
+    let head = headers::prepare(fields, secret.map(|secret| (secret.name, secret.value)))?;
+    let body = unless_bodiless(pass.target.method(), head.content_length, body);
+    let upload = Upload::new(body, head.content_length, account.standing())?;
+    let gauge = upload.gauge();
+    let mut request = Request::new(upload);
+    *request.headers_mut() = head.fields;
+    Ok(Outgoing { request, gauge, redactor })
 }
 
 /// `body`, unless it is a stream of unknown length for a method that has no use for one (RFC 9110, section 9.3.1). HTTP/1.1 would
@@ -173,22 +188,24 @@ fn withdraws(denied: &Denied) -> bool {
         Denied::Grant(Denial::Host | Denial::Scheme | Denial::Port | Denial::Expired)
         | Denied::AddressClass { .. }
         | Denied::OwnAddress(_) => true,
-        Denied::Grant(Denial::Path | Denial::Method) | Denied::Target(_) | Denied::UrlTooLong => false,
+        Denied::Grant(Denial::Path | Denial::Method | Denial::NotLocal) | Denied::Target(_) | Denied::UrlTooLong => {
+            false
+        }
     }
 }
 
 /// Judges the answer's head before anybody sees it.
-fn check_head(response: &http::Response<Incoming>, permit: &Permit) -> Result<(), EgressError> {
+fn check_head(response: &http::Response<Incoming>, pass: &Pass) -> Result<(), EgressError> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(EgressError::SwitchingProtocols);
     }
     if response.headers().len() > headers::MAX_FIELDS {
         return Err(EgressError::ResponseHead);
     }
-    if permit.grant().secret.is_some() && !headers::is_plain(response.headers()) {
+    if pass.grant.secret.is_some() && !headers::is_plain(response.headers()) {
         return Err(EgressError::Unreadable);
     }
-    let limit = permit.caller().limits().response_bytes;
+    let limit = pass.caller.limits().response_bytes;
     if response.body().size_hint().lower() > limit { Err(EgressError::ResponseTooLarge { limit }) } else { Ok(()) }
 }
 
@@ -212,13 +229,13 @@ impl Failure {
 async fn answer(
     link: &mut Link,
     request: Request<Upload>,
-    permit: &Permit,
+    pass: &Pass,
     gauge: &Gauge,
 ) -> Result<http::Response<Incoming>, Failure> {
     let timely = tokio::select! {
         biased;
         sent = link.send(request) => Ok(sent),
-        error = too_late(permit.clocks(), gauge) => Err(error),
+        error = too_late(&pass.clocks, gauge) => Err(error),
     };
     match timely {
         Ok(Ok(response)) => Ok(response),

@@ -1,5 +1,6 @@
 //! All that can end a request at the door, one variant a cause.
 
+use crate::ledger::LedgerUnavailable;
 use crate::{Denied, InvalidRequest, UploadError};
 use std::io;
 use std::sync::Arc;
@@ -12,6 +13,12 @@ pub enum EgressError {
     /// The guard denied it; nothing was sent. What an adapter is told must not tell the reasons apart.
     #[error("denied: {0}")]
     Denied(#[from] Denied),
+    /// There is no place for the decision's record, so that it was not taken; nothing was sent.
+    #[error("the request can't be recorded: {0}")]
+    Unrecorded(LedgerUnavailable),
+    /// The policy changed while the request was under way, and permits it no longer: nothing more is sent or handed on.
+    #[error("the grant was withdrawn while the request was under way")]
+    Withdrawn,
     /// The head or the body's declared length can't be sent as it is; nothing was sent.
     #[error(transparent)]
     InvalidRequest(#[from] InvalidRequest),
@@ -73,6 +80,8 @@ impl EgressError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Denied(denied) => denied.code(),
+            Self::Unrecorded(_) => "ledger-unavailable",
+            Self::Withdrawn => "grant-withdrawn",
             Self::InvalidRequest(_) => "invalid-request",
             Self::SecretMissing { .. } => "secret-missing",
             Self::Dns(DnsError::Timeout) => "dns-timeout",
@@ -102,6 +111,8 @@ impl EgressError {
             | Self::IdleTimeout
             | Self::TotalTimeout => true,
             Self::Denied(_)
+            | Self::Unrecorded(_)
+            | Self::Withdrawn
             | Self::InvalidRequest(_)
             | Self::SecretMissing { .. }
             | Self::Dns(_)

@@ -3,12 +3,14 @@
 //! In goes the text of what an adapter asks for. The text is judged first, without a DNS query; then its name is resolved
 //! once; then every address of it is judged. Out comes a permit for exactly these addresses, or the reason why not.
 
+use crate::account::Account;
+use crate::ledger::{LedgerUnavailable, Slip};
+use crate::pass::{Pass, Standing, today};
 use crate::resolve::MAX_ADDRESSES;
+use crate::shared::Policy;
 use crate::timeouts::Clocks;
 use crate::{Asked, Caller, Decision, Denied, DnsError, EgressError, Shared, Timeouts, Verdict, advice};
 use hauski_policy::{AddressClass, Grant, Host, Target, address};
-use jiff::civil::Date;
-use jiff::tz::Offset;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::timeout_at;
@@ -25,6 +27,8 @@ pub struct Ask<'a> {
     pub method: &'a str,
     /// Where to, as the guest wrote it.
     pub to: Destination<'a>,
+    /// Whether the request may go to what is local only, whatever else is granted.
+    pub local_only: bool,
     /// The time-outs that the guest and the runtime want.
     pub timeouts: Timeouts,
 }
@@ -49,57 +53,49 @@ impl Destination<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Url(url) => url.len(),
-            Self::Parts { scheme, authority, path_and_query } => scheme.len() + authority.len() + path_and_query.len(),
+            Self::Parts { scheme, authority, path_and_query } => {
+                scheme.len() + "://".len() + authority.len() + path_and_query.len()
+            }
         }
     }
 }
 
 /// The leave to send one request to the addresses that it names.
 ///
-/// Only the guard makes one, and [`crate::Door::send`] takes it: one permit, one request.
+/// Only the guard makes one, and [`crate::Door::send`] takes it: one permit, one request. One that is not used is accounted for
+/// as well.
 #[derive(Debug)]
-pub struct Permit {
-    caller: Caller,
-    request_id: Arc<str>,
-    target: Target,
-    grant: Arc<Grant>,
-    addresses: Vec<SocketAddr>,
-    clocks: Clocks,
-}
+pub struct Permit(pub(crate) Account);
 
 impl Permit {
     /// Who was permitted.
     #[must_use]
     pub fn caller(&self) -> &Caller {
-        &self.caller
+        &self.0.pass().caller
     }
 
     /// The inbound request's id.
     #[must_use]
     pub fn request_id(&self) -> &Arc<str> {
-        &self.request_id
+        &self.0.pass().request_id
     }
 
     /// What is permitted.
     #[must_use]
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.0.pass().target
     }
 
     /// The grant that permits it.
     #[must_use]
     pub fn grant(&self) -> &Arc<Grant> {
-        &self.grant
+        &self.0.pass().grant
     }
 
     /// The addresses that may be dialled: never empty, each in canonical form.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
-    pub(crate) fn clocks(&self) -> &Clocks {
-        &self.clocks
+        &self.0.pass().addresses
     }
 }
 
@@ -109,34 +105,55 @@ pub(crate) struct Refusal {
     pub(crate) target: Option<Target>,
 }
 
-/// Decides over one request, and tells the observer and the log.
-pub(crate) async fn judge(shared: &Shared, caller: &Caller, ask: &Ask<'_>) -> Result<Permit, Refusal> {
-    let tell = |asked: Asked<'_>, verdict: Verdict<'_>| {
-        shared.observer.decided(&Decision { caller, request_id: ask.request_id, asked, verdict });
+/// Decides over one request, and tells ledger, observer and log.
+pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) -> Result<Permit, Refusal> {
+    let slip = shared.ledger.reserve().map_err(|unavailable| unrecorded(shared, caller, ask, unavailable))?;
+    let decision = |asked, verdict| Decision { caller, request_id: ask.request_id, asked, verdict };
+    let target = match parse(ask) {
+        Ok(target) => target,
+        Err(denied) => {
+            let shown = advice::show(ask.method, &ask.to);
+            tell(shared, slip, &decision(Asked::Text(&shown), Verdict::Denied(&denied)));
+            warn(caller, ask, &shown, &denied, None);
+            return Err(Refusal { error: denied.into(), target: None });
+        }
     };
-    let target = parse(ask).map_err(|denied| {
-        let shown = advice::show(ask.method, &ask.to);
-        tell(Asked::Text(&shown), Verdict::Denied(&denied));
-        warn(caller, ask, &shown, &denied, None);
-        Refusal { error: denied.into(), target: None }
-    })?;
     let clocks = Clocks::start(&ask.timeouts, caller.limits());
-    match decide(shared, caller, &target, &clocks).await {
+    let policy = shared.policy();
+    let asked = Asking { caller, target: &target, local_only: ask.local_only, clocks: &clocks };
+    match decide(shared, &policy, &asked).await {
         Ok((grant, addresses)) => {
-            tell(Asked::Target(&target), Verdict::Allowed(&grant));
+            shared.observer.decided(&decision(Asked::Target(&target), Verdict::Allowed(&grant)));
             let (caller, request_id) = (caller.clone(), Arc::clone(ask.request_id));
-            Ok(Permit { caller, request_id, target, grant, addresses, clocks })
+            let pass = Pass { caller, request_id, target, local_only: ask.local_only, grant, addresses, clocks };
+            let standing = Standing::new(Arc::clone(shared), Arc::new(pass), policy.generation);
+            Ok(Permit(Account::open(standing, policy, slip)))
         }
         Err(error) => {
             if let EgressError::Denied(denied) = &error {
-                tell(Asked::Target(&target), Verdict::Denied(denied));
+                tell(shared, slip, &decision(Asked::Target(&target), Verdict::Denied(denied)));
                 warn(caller, ask, &target.to_string(), denied, advice::entry(caller, &target, denied));
             } else {
-                tell(Asked::Target(&target), Verdict::Unresolved(&error));
+                tell(shared, slip, &decision(Asked::Target(&target), Verdict::Unresolved(&error)));
             }
             Err(Refusal { error, target: Some(target) })
         }
     }
+}
+
+/// Tells of a request that is over with the decision.
+fn tell(shared: &Shared, slip: Slip, decision: &Decision<'_>) {
+    shared.observer.decided(decision);
+    slip.denied(decision);
+}
+
+/// What can't be recorded is not decided, and not sent.
+fn unrecorded(shared: &Shared, caller: &Caller, ask: &Ask<'_>, unavailable: LedgerUnavailable) -> Refusal {
+    let error = EgressError::Unrecorded(unavailable);
+    let (asked, verdict) = (advice::show(ask.method, &ask.to), Verdict::Unresolved(&error));
+    let asked = Asked::Text(&asked);
+    shared.observer.decided(&Decision { caller, request_id: ask.request_id, asked, verdict });
+    Refusal { error, target: None }
 }
 
 fn parse(ask: &Ask<'_>) -> Result<Target, Denied> {
@@ -152,24 +169,27 @@ fn parse(ask: &Ask<'_>) -> Result<Target, Denied> {
     Ok(target)
 }
 
-/// The grant that covers `target`, and the addresses that may be dialled for it.
+/// A request whose text is one.
+struct Asking<'a> {
+    caller: &'a Caller,
+    target: &'a Target,
+    local_only: bool,
+    clocks: &'a Clocks,
+}
+
+/// The grant that covers the request, and the addresses that may be dialled for it.
 async fn decide(
     shared: &Shared,
-    caller: &Caller,
-    target: &Target,
-    clocks: &Clocks,
+    policy: &Policy,
+    asked: &Asking<'_>,
 ) -> Result<(Arc<Grant>, Vec<SocketAddr>), EgressError> {
-    let grant = caller.grants().decide(target, today()).map_err(Denied::Grant)?;
+    let Asking { caller, target, local_only, clocks } = *asked;
+    let grant = policy.egress.decide(caller.holder(), target, today(), local_only).map_err(Denied::Grant)?;
     let addresses = resolve(shared, target, clocks).await?;
     for address in &addresses {
         check(shared, grant, target.host(), *address)?;
     }
     Ok((Arc::clone(grant), addresses))
-}
-
-/// The day in UTC, on which grants end.
-fn today() -> Date {
-    Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
 }
 
 /// All addresses of the host, in canonical form and in the resolver's order, each once.

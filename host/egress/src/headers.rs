@@ -17,8 +17,8 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// Why a request's head can't be sent as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    /// A field that the door sets, or that says how the message travels.
-    #[error("header `{0}` is set by the gateway and can't be set by an adapter")]
+    /// A field that the door sets, that says how the message travels, or that stands for another method, host or path.
+    #[error("header `{0}` says where or how the message goes and can't be set by an adapter")]
     Forbidden(HeaderName),
     /// `range`, where the grant attaches a secret: of an echo that comes in parts, none would be recognised.
     #[error("header `range` can't be sent where the gateway attaches a secret")]
@@ -47,6 +47,16 @@ pub enum InvalidRequest {
 #[must_use]
 pub fn is_forbidden(name: &HeaderName) -> bool {
     let name = name.as_str();
+    if !name.contains('_') {
+        return is_the_doors(name);
+    }
+    // Where fields become variables, as in CGI, `_` is `-`.
+    let name = name.replace('_', "-");
+    name == "content-length" || is_the_doors(&name)
+}
+
+/// `name` in lower case.
+fn is_the_doors(name: &str) -> bool {
     matches!(
         name,
         "host"
@@ -59,6 +69,17 @@ pub fn is_forbidden(name: &HeaderName) -> bool {
             | "http2-settings"
             | "forwarded"
             | "expect"
+            // What the grant says of method, host and path is not to be taken back.
+            | "x-http-method-override"
+            | "x-http-method"
+            | "x-method-override"
+            | "x-original-method"
+            | "x-original-url"
+            | "x-original-uri"
+            | "x-original-host"
+            | "x-rewrite-url"
+            | "x-rewrite-uri"
+            | "x-host"
     ) || name.starts_with("proxy-")
         || name.starts_with("x-forwarded")
 }
@@ -117,9 +138,17 @@ pub(crate) fn prepare(guest: HeaderMap, secret: Option<(HeaderName, HeaderValue)
         }
         // Compression would hide an echo. Without this field, a provider could choose it by itself.
         fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let others: Vec<_> = fields.keys().filter(|field| is_same_variable(field, &name)).cloned().collect();
+        others.iter().for_each(|field| drop(fields.remove(field)));
         fields.insert(name, value);
     }
     Ok(Head { fields, content_length })
+}
+
+/// Whether two names are one where `_` is `-`.
+fn is_same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    one.as_str().bytes().map(plain).eq(other.as_str().bytes().map(plain))
 }
 
 /// Whether the body of an answer with these fields is what it says, byte for byte: neither compressed nor otherwise encoded.

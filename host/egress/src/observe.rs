@@ -11,11 +11,11 @@ use std::time::Duration;
 
 /// Who is told. Called on the request's path: it must not block.
 pub trait Observer: Send + Sync + 'static {
-    /// A request was allowed, denied, or its name could not be resolved. Exactly one call for each finished
+    /// A request was allowed, denied, or failed before it could be sent. Exactly one call for each finished
     /// [`crate::Door::permit`].
     fn decided(&self, decision: &Decision<'_>);
 
-    /// A permitted request is over, whichever way. Exactly one call for each [`crate::Door::send`].
+    /// A permitted request is over, whichever way. Exactly one call for each [`crate::Permit`], used or not.
     fn finished(&self, exchange: &Exchange<'_>);
 }
 
@@ -57,7 +57,8 @@ pub enum Verdict<'a> {
     Allowed(&'a Grant),
     /// It is denied; nothing was sent.
     Denied(&'a Denied),
-    /// A grant covers it, but its name has no usable address, or it took too long; nothing was sent.
+    /// It failed before anything was sent, and was not denied: its name has no usable address, it took too long, or it could not be
+    /// recorded.
     Unresolved(&'a EgressError),
 }
 
@@ -93,7 +94,7 @@ pub struct Exchange<'a> {
 pub enum End<'a> {
     /// The answer was read to its end.
     Complete,
-    /// Who asked no longer wanted it.
+    /// Who asked no longer wanted it, or never sent it.
     Dropped,
     /// With this error.
     Failed(&'a EgressError),

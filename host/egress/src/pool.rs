@@ -2,10 +2,11 @@
 //!
 //! In goes a connection whose answer was read to its end; out it comes for a permit that names its peer's address.
 
-use crate::Permit;
 use crate::connection::{Link, MAX_STREAMS, Many, One};
+use crate::pass::Pass;
 use crate::{Caller, tls};
-use hauski_policy::{AdapterId, Digest, Host, Scheme, Target};
+use hauski_policy::{AdapterId, Digest, Egress, Holder, Host, Scheme, Target};
+use jiff::civil::Date;
 use rustls::ClientConfig;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,13 +56,13 @@ struct Origin {
 }
 
 impl Pool {
-    /// An open connection to one of the addresses that `permit` names.
-    pub(crate) fn take(&self, permit: &Permit) -> Option<Link> {
+    /// An open connection to one of the addresses that `pass` names.
+    pub(crate) fn take(&self, pass: &Pass) -> Option<Link> {
         let now = Instant::now();
         let mut shelves = self.lock();
-        let origin = shelves.shelf(permit.caller())?.origin(permit.target())?;
+        let origin = shelves.shelf(&pass.caller)?.origin(&pass.target)?;
         origin.prune(now);
-        let may_dial = |peer: SocketAddr| permit.addresses().contains(&peer);
+        let may_dial = |peer: SocketAddr| pass.addresses.contains(&peer);
         let usable = |many: &Arc<Many>| may_dial(many.peer) && Arc::strong_count(many) <= MAX_STREAMS as usize;
         if let Some((many, used)) = origin.shared.iter_mut().find(|(many, _)| usable(many)) {
             *used = now;
@@ -78,10 +79,10 @@ impl Pool {
     }
 
     /// Makes a new HTTP/2 connection known, so that requests at the same time can use it.
-    pub(crate) fn share(&self, permit: &Permit, many: &Arc<Many>) {
+    pub(crate) fn share(&self, pass: &Pass, many: &Arc<Many>) {
         let now = Instant::now();
         let mut shelves = self.lock();
-        let origin = shelves.shelf_or_new(permit.caller()).origin_or_new(permit.target());
+        let origin = shelves.shelf_or_new(&pass.caller).origin_or_new(&pass.target);
         origin.prune(now);
         // Of several that were opened at the same time one is kept.
         let known = |(other, _): &(Arc<Many>, Instant)| {
@@ -94,12 +95,12 @@ impl Pool {
 
     /// Takes back a connection whose answer was read to its end. One that can't take a request now, because it was closed or
     /// is still busy with the last one, is not kept.
-    pub(crate) fn give_back(&self, permit: &Permit, link: Link) {
+    pub(crate) fn give_back(&self, pass: &Pass, link: Link) {
         // Of a shared one the pool has its own reference.
         if let Link::One(one) = link
             && one.is_ready()
         {
-            self.keep(permit.caller(), permit.target(), one);
+            self.keep(&pass.caller, &pass.target, one);
         }
     }
 
@@ -118,6 +119,14 @@ impl Pool {
     pub(crate) fn close(&self, caller: &Caller, target: &Target) {
         if let Some(shelf) = self.lock().shelf(caller) {
             shelf.origins.retain(|origin| !origin.is(target));
+        }
+    }
+
+    /// Closes what is open to origins that `egress` no longer lets their adapter reach.
+    pub(crate) fn withdraw(&self, egress: &Egress, today: Date) {
+        for Shelf { id, digest, origins, .. } in &mut self.lock().shelves {
+            let holder = Holder { id, digest };
+            origins.retain(|origin| egress.reaches(holder, origin.scheme, &origin.host, origin.port, today));
         }
     }
 

@@ -1,10 +1,10 @@
 //! Blanks out what a provider echoes of a secret, before anybody can see it.
 //!
 //! In go an answer's header values and, as they come, the pieces of its body; out come the same bytes, with `*` in place of
-//! each byte of a secret. Only what may yet turn out to be a secret is held back: from where one has begun.
+//! each byte of a secret. Who reads them learns nothing else of it: where the pieces end depends on the text alone. Held back is
+//! what could be the beginning of any secret, whatever it says. That ends at a line's end, so that events come at once.
 
-use crate::search::{Needles, SPELLINGS, View};
-use crate::spelling::Char;
+use crate::search::{Needles, Search};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use std::ops::Range;
@@ -14,19 +14,23 @@ use zeroize::Zeroizing;
 /// Redacts one answer. Takes a time that grows with what it reads and no faster, however that is cut.
 pub(crate) struct Redactor {
     needles: Arc<Needles>,
-    views: [View; SPELLINGS.len()],
+    search: Search,
     /// How many bytes were read.
     at: u64,
-    /// The last of them, which were not handed on.
-    held: Zeroizing<Vec<u8>>,
-    /// Where secrets are, as far as it was not handed on.
-    found: Vec<Range<u64>>,
+    held: Held,
+}
+
+/// The last bytes that were read and not handed on, with `*` in place of secrets.
+#[derive(Default)]
+struct Held {
+    bytes: Zeroizing<Vec<u8>>,
+    /// What lies before was handed on.
+    from: usize,
 }
 
 impl Redactor {
     pub(crate) fn new(needles: Arc<Needles>) -> Self {
-        let views = SPELLINGS.map(|spellings| View::new(spellings, &needles));
-        Self { needles, views, at: 0, held: Zeroizing::default(), found: Vec::new() }
+        Self { search: Search::new(&needles), needles, at: 0, held: Held::default() }
     }
 
     /// Redacts the fields of a head. One whose name holds a secret, which no honest provider sends, is left out.
@@ -50,57 +54,59 @@ impl Redactor {
     /// Takes the next piece, and gives what can be handed on, which may be nothing. After the last one it holds nothing back.
     pub(crate) fn feed(&mut self, piece: Bytes, last: bool) -> Bytes {
         let base = self.at - self.held();
-        self.scan(&piece);
+        let mut found: Vec<Range<u64>> = Vec::new();
+        let note = &mut |range| note(&mut found, range);
+        self.search.read(&self.needles, &piece, self.at, note);
+        self.at += piece.len() as u64;
         if last {
-            let found = &mut |range| note(&mut self.found, range);
-            self.views.iter_mut().for_each(|view| view.end(&self.needles, found));
+            self.search.end(&self.needles, note);
         }
-        let until = self.until(base);
-        let split = usize::try_from(until - base).unwrap_or(usize::MAX);
-        if self.held.is_empty() && self.found.is_empty() {
-            self.held = Zeroizing::new(piece[split..].to_vec());
+        let place = |at: u64| usize::try_from(at.saturating_sub(base)).unwrap_or(usize::MAX);
+        let split = place(self.until());
+        if self.held.len() == 0 && found.is_empty() {
+            self.held.push(&piece[split..]);
             return piece.slice(..split);
         }
-        // Of its full size from the start: growing would leave copies behind.
-        let mut window = Zeroizing::new(Vec::with_capacity(self.held.len() + piece.len()));
-        window.extend_from_slice(&self.held);
-        window.extend_from_slice(&piece);
-        for range in &self.found {
-            let place = |at: u64| usize::try_from(at.saturating_sub(base)).unwrap_or(usize::MAX);
-            window[place(range.start)..place(range.end)].fill(b'*');
-        }
-        self.found.retain(|range| range.end > until);
-        self.held = Zeroizing::new(window[split..].to_vec());
-        Bytes::copy_from_slice(&window[..split])
+        self.held.push(&piece);
+        found.into_iter().for_each(|range| self.held.blank(place(range.start)..place(range.end)));
+        self.held.take(split)
     }
 
-    fn scan(&mut self, piece: &[u8]) {
-        let begin = self.at;
-        let mut next = 0;
-        while next < piece.len() {
-            if self.views.iter().all(|view| view.begun().is_none()) {
-                let begins = |byte: &u8| self.needles.begins[usize::from(*byte)];
-                let Some(skip) = piece[next..].iter().position(begins) else { break };
-                next += skip;
-            }
-            let start = begin + next as u64;
-            let char = Char { byte: piece[next], start, end: start + 1 };
-            let found = &mut |range| note(&mut self.found, range);
-            self.views.iter_mut().for_each(|view| view.read(&self.needles, char, found));
-            next += 1;
-        }
-        self.at = begin + piece.len() as u64;
+    /// Up to where all is known: what lies before has been redacted, or is no part of a secret. Neither secrets nor where they
+    /// were found must matter here: who wrote the text before could tell from it whether that was the beginning of one.
+    fn until(&self) -> u64 {
+        self.search.begun(&self.needles).unwrap_or(self.at)
+    }
+}
+
+impl Held {
+    fn len(&self) -> usize {
+        self.bytes.len() - self.from
     }
 
-    /// Up to where all is known: what lies before has been redacted, or is no part of a secret.
-    fn until(&self, base: u64) -> u64 {
-        let begun = self.views.iter().filter_map(View::begun).min();
-        let mut until = begun.unwrap_or(self.at).max(base);
-        // What a secret begins in that is blanked out already need not wait for it.
-        while let Some(range) = self.found.iter().find(|range| range.contains(&until)) {
-            until = range.end;
+    fn push(&mut self, piece: &[u8]) {
+        let len = self.len() + piece.len();
+        if self.bytes.capacity() - self.bytes.len() < piece.len() {
+            // Growing would leave copies behind. With room for as much again, what is held is seldom copied.
+            let mut bytes = Zeroizing::new(Vec::with_capacity(2 * len));
+            bytes.extend_from_slice(&self.bytes[self.from..]);
+            *self = Self { bytes, from: 0 };
         }
-        until
+        self.bytes.extend_from_slice(piece);
+    }
+
+    fn blank(&mut self, range: Range<usize>) {
+        self.bytes[self.from..][range].fill(b'*');
+    }
+
+    fn take(&mut self, len: usize) -> Bytes {
+        let taken = Bytes::copy_from_slice(&self.bytes[self.from..][..len]);
+        self.from += len;
+        if self.len() == 0 {
+            self.bytes.clear();
+            self.from = 0;
+        }
+        taken
     }
 }
 
@@ -117,72 +123,39 @@ fn note(found: &mut Vec<Range<u64>>, range: Range<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spelling::Spelling;
+    use crate::fuzzing::{self, naive, write};
+    use proptest::prelude::*;
 
     fn needles(secrets: &[&str]) -> Arc<Needles> {
         Arc::new(Needles::new(secrets.iter().map(|secret| Zeroizing::new(secret.as_bytes().to_vec()))))
     }
 
-    /// One character of `text` under `spelling`, with how long it is written.
-    fn first(text: &[u8], spelling: Spelling) -> (u8, usize) {
-        let hex = |digits: &[u8]| {
-            let digits = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            u8::from_str_radix(digits, 16).ok().filter(|byte| (0x20..0x80).contains(byte))
-        };
-        let means = match (spelling, text) {
-            (Spelling::Json, [b'\\', byte @ (b'/' | b'"' | b'\\'), ..]) => Some((*byte, 2)),
-            (Spelling::Json, [b'\\', b'u', b'0', b'0', high, low, ..]) => hex(&[*high, *low]).map(|byte| (byte, 6)),
-            (Spelling::Percent, [b'%', high, low, ..]) => hex(&[*high, *low]).map(|byte| (byte, 3)),
-            _ => None,
-        };
-        means.unwrap_or((text[0], 1))
+    fn bytes<'t>(texts: &[&'t str]) -> Vec<&'t [u8]> {
+        texts.iter().map(|text| text.as_bytes()).collect()
     }
 
-    /// The slow way: decodes the whole text, layer by layer, and looks at each place.
-    fn naive(secrets: &[&str], text: &[u8]) -> Vec<u8> {
-        let mut redacted = text.to_vec();
-        for spellings in SPELLINGS {
-            let mut decoded = text.to_vec();
-            let mut places: Vec<_> = (0..=text.len()).collect();
-            for spelling in spellings {
-                let (mut bytes, mut starts, mut at) = (Vec::new(), Vec::new(), 0);
-                while at < decoded.len() {
-                    let (byte, len) = first(&decoded[at..], *spelling);
-                    bytes.push(byte);
-                    starts.push(places[at]);
-                    at += len;
-                }
-                starts.push(text.len());
-                (decoded, places) = (bytes, starts);
-            }
-            for secret in secrets {
-                for at in 0..(decoded.len() + 1).saturating_sub(secret.len()) {
-                    if decoded[at..].starts_with(secret.as_bytes()) {
-                        redacted[places[at]..places[at + secret.len()]].fill(b'*');
-                    }
-                }
-            }
-        }
-        redacted
+    /// With a bound that is as low as these secrets allow, so that short texts reach it.
+    fn redact(secrets: &[&[u8]], pieces: &[&[u8]]) -> Vec<u8> {
+        let handed = fuzzing::redact(secrets, 1, pieces);
+        assert_eq!(handed.last().unwrap().1, 0);
+        handed.into_iter().flat_map(|(piece, _)| piece).collect()
     }
 
-    fn redact(needles: &Arc<Needles>, pieces: &[&[u8]]) -> Vec<u8> {
-        let mut redactor = Redactor::new(needles.clone());
-        let last = pieces.len() - 1;
-        let feed = |(n, piece): (usize, &&[u8])| redactor.feed(Bytes::copy_from_slice(piece), n == last);
-        let redacted = pieces.iter().enumerate().flat_map(feed).collect();
-        assert_eq!(redactor.held(), 0);
-        redacted
+    /// `text` cut at each of `at`, which are taken as parts of a thousand.
+    fn cut<'t>(text: &'t [u8], at: &[usize]) -> Vec<&'t [u8]> {
+        let mut at: Vec<_> = at.iter().map(|at| at * text.len() / 1000).collect();
+        at.sort_unstable();
+        let ends = at.iter().copied().chain([text.len()]);
+        std::iter::once(0).chain(at.iter().copied()).zip(ends).map(|(start, end)| &text[start..end]).collect()
     }
 
     #[track_caller]
     fn check(secrets: &[&str], text: &str, expected: &str) {
-        assert_eq!(String::from_utf8(naive(secrets, text.as_bytes())).unwrap(), expected, "the slow way");
-        let (needles, text) = (needles(secrets), text.as_bytes());
+        let (secrets, text) = (bytes(secrets), text.as_bytes());
+        assert_eq!(String::from_utf8(naive(&secrets, text)).unwrap(), expected, "the slow way");
         for first in 0..=text.len() {
             for second in first..=text.len() {
-                let pieces = [&text[..first], &text[first..second], &text[second..]];
-                let got = redact(&needles, &pieces);
+                let got = redact(&secrets, &[&text[..first], &text[first..second], &text[second..]]);
                 assert_eq!(String::from_utf8_lossy(&got), expected, "{first} {second}");
             }
         }
@@ -230,16 +203,16 @@ mod tests {
             (&["a/\\"], &["a", "/", "\\", "\\u002f"]),
             (&["%2", "\"%"], &["%", "2", "5", "\\", "\""]),
         ] {
-            let needles = needles(secrets);
+            let secrets = bytes(secrets);
             let mut texts = vec![String::new()];
             for _ in 0..5 {
                 texts = texts.iter().flat_map(|text| alphabet.iter().map(move |next| text.clone() + next)).collect();
                 for text in texts.iter().map(String::as_bytes) {
-                    let expected = naive(secrets, text);
+                    let expected = naive(&secrets, text);
                     for first in 0..=text.len() {
                         for second in first..=text.len() {
                             let pieces = [&text[..first], &text[first..second], &text[second..]];
-                            assert_eq!(redact(&needles, &pieces), expected, "{text:?} {first} {second}");
+                            assert_eq!(redact(&secrets, &pieces), expected, "{text:?} {first} {second}");
                         }
                     }
                 }
@@ -247,91 +220,109 @@ mod tests {
         }
     }
 
-    #[test]
-    fn long_texts_in_random_cuts() {
-        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
-        let mut random = |below: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            usize::try_from(seed % below as u64).unwrap()
-        };
-        let secrets = ["Bearer aab/aab\\aa", "aab/aab\\aa"];
-        let parts =
-            ["aab", "/", "\\", "\\/", "\\\\", "aa", "Bearer ", "%2f", "%5C", "\\u002F", "x", "aab/aab\\aa", "\n"];
-        let needles = needles(&secrets);
-        for _ in 0..300 {
-            let text: String = (0..200).map(|_| parts[random(parts.len())]).collect();
-            let (mut pieces, mut rest) = (Vec::new(), text.as_bytes());
-            while !rest.is_empty() {
-                let (piece, others) = rest.split_at(rest.len().min(random(40)));
-                pieces.push(piece);
-                rest = others;
-            }
-            pieces.push(rest);
-            assert_eq!(redact(&needles, &pieces), naive(&secrets, text.as_bytes()), "{text}");
+    /// A secret, and texts around it of which it is hard to be told apart.
+    fn texts(secret: &'static str) -> impl Strategy<Value = Vec<u8>> {
+        let choices = prop::collection::vec(any::<u8>(), 1..8);
+        let echo = (1..=secret.len(), 0..4_usize, choices)
+            .prop_map(|(len, spellings, choices)| write(&secret.as_bytes()[..len], spellings, &choices));
+        let parts = ["aab", "/", "\\", "\\/", "\\\\", "aa", "%", "%2f", "%5C", "\\u002F", "\\u00", "x", "\n", "é"];
+        let other = prop::sample::select(parts.to_vec()).prop_map(|part| part.as_bytes().to_vec());
+        prop::collection::vec(prop_oneof![echo, other], 0..40).prop_map(|parts| parts.concat())
+    }
+
+    const KEY: &str = "aab/aab\\aa%\"";
+
+    proptest! {
+        #[test]
+        fn it_does_as_the_slow_way(text in texts(KEY), at in prop::collection::vec(0..=1000_usize, 0..30)) {
+            let secrets = [KEY.as_bytes(), b"aab/aab"];
+            let redacted = redact(&secrets, &cut(&text, &at));
+            prop_assert_eq!(&redacted, &naive(&secrets, &text));
+            prop_assert!(!redacted.windows(KEY.len()).any(|part| part == KEY.as_bytes()));
+        }
+
+        #[test]
+        fn no_spelling_survives(
+            (before, after) in (texts("abcd"), texts("efgh")),
+            secret in "[ -)+-~]{8,40}",
+            (spellings, choices) in (0..4_usize, prop::collection::vec(any::<u8>(), 1..40)),
+            at in prop::collection::vec(0..=1000_usize, 0..30),
+        ) {
+            let written = write(secret.as_bytes(), spellings, &choices);
+            let text = [&before[..], b"\n", &written, b"\n", &after].concat();
+            let redacted = redact(&[secret.as_bytes()], &cut(&text, &at));
+            let echo = &redacted[before.len()..][..written.len() + 2];
+            prop_assert_eq!(echo, [b"\n", &*vec![b'*'; written.len()], b"\n"].concat());
+        }
+
+        /// Whoever does not know a secret sees pieces of the same sizes, whichever it is.
+        #[test]
+        fn where_pieces_end_tells_nothing(
+            text in texts(KEY),
+            other in "[ -~]{9,16}",
+            at in prop::collection::vec(0..=1000_usize, 0..30),
+        ) {
+            let sizes = |secret: &str| -> Vec<_> {
+                let handed = fuzzing::redact(&[secret.as_bytes()], 1, &cut(&text, &at));
+                handed.into_iter().map(|(piece, held)| (piece.len(), held)).collect()
+            };
+            prop_assert_eq!(sizes(KEY), sizes(&other));
         }
     }
 
-    /// Each byte comes as soon as it is known not to begin a secret, and not before.
+    /// What is held back after each piece, with a secret of up to 256 characters.
     #[test]
-    fn nothing_is_held_back_without_need() {
-        let secrets = ["aabaac", "baab"];
-        let needles = needles(&secrets);
-        for n in 0..3_usize.pow(9) {
-            let text: Vec<u8> = (0..9).map(|digit| b"abc"[n / 3_usize.pow(digit) % 3]).collect();
-            let mut redactor = Redactor::new(needles.clone());
-            for (at, byte) in text.iter().enumerate() {
-                redactor.feed(Bytes::copy_from_slice(&[*byte]), false);
-                let read = &text[..=at];
-                let begins = |from: &usize| secrets.iter().any(|s| s.as_bytes().starts_with(&read[*from..]));
-                let mut from = (0..read.len())
-                    .find(|from| !secrets.iter().any(|s| s.as_bytes() == &read[*from..]) && begins(from))
-                    .unwrap_or(read.len());
-                let redacted = naive(&secrets, read);
-                while redacted.get(from) == Some(&b'*') {
-                    from += 1;
-                }
-                assert_eq!(redactor.held(), (read.len() - from) as u64, "{}", String::from_utf8_lossy(read));
+    fn what_is_held_back_depends_on_the_text_alone() {
+        let long = "a".repeat(300);
+        let unit = "\\u0061".repeat(300);
+        for (piece, held) in [
+            ("data: {}\n\n", 0),
+            ("data: {}\r\n\r\n", 0),
+            ("naïve", 2),
+            ("a\u{1}bc", 2),
+            ("sk-1", 4),
+            ("sk-2", 4),
+            ("xyz\\u00", 7),
+            (&long, 255),
+            // As many characters, each in six bytes.
+            (&unit, 255 * 6),
+            (&format!("{unit}{}", &long[..100]), 155 * 6 + 100),
+            (&format!("{unit}{long}"), 255),
+            // What may become a character has as many before it.
+            (&format!("{long}\\u006"), 255 + 5),
+            (&format!("{long}\\\\u006"), 255 + 6),
+            (&format!("{long}%6"), 255 + 2),
+        ] {
+            for secrets in [&["sk-12345"][..], &["0123456789", "a secret of another length"], &[&long[..256]]] {
+                let mut redactor = Redactor::new(needles(secrets));
+                redactor.feed(Bytes::copy_from_slice(piece.as_bytes()), false);
+                assert_eq!(redactor.held(), held, "{piece}");
+                assert_eq!(redactor.feed(Bytes::from("\n"), false).len() as u64, held + 1, "{piece}");
             }
         }
-        let mut redactor = Redactor::new(self::needles(&["sk-12345"]));
-        for (piece, expected) in
-            [("abc", "abc"), ("s", ""), ("k-1", ""), ("9s", "sk-19"), ("\\u00", ""), ("e", "s\\u00e"), ("\n\n", "\n\n")]
-        {
-            assert_eq!(redactor.feed(Bytes::from(piece), false), expected, "{piece}");
-        }
-    }
-
-    #[test]
-    fn what_is_blanked_out_does_not_wait_for_what_begins_in_it() {
-        let mut redactor = Redactor::new(needles(&["abcz", "bc", "cqr"]));
-        assert_eq!(redactor.feed(Bytes::from("abc"), false), "");
-        assert_eq!(redactor.feed(Bytes::from("q"), false), "a**");
-        assert_eq!(redactor.feed(Bytes::from("r"), false), "**");
     }
 
     #[test]
     fn what_has_no_secret_is_passed_on_as_it_is() {
         let piece = Bytes::from_static(b"data: {\"a\":\"b\\n%41\"}\n\n");
         let mut redactor = Redactor::new(needles(&["sk-12345"]));
-        assert_eq!(redactor.feed(Bytes::from("a sk-12345"), false), "a ********");
+        assert_eq!(redactor.feed(Bytes::from("a sk-12345\n"), false), "a ********\n");
         let got = redactor.feed(piece.clone(), false);
         assert_eq!((got.as_ptr(), got.len()), (piece.as_ptr(), piece.len()), "not copied");
     }
 
     #[test]
     fn a_text_made_against_it_takes_no_longer() {
-        let (secret, text) = ("a".repeat(20_000), "a".repeat(19_999) + "b");
+        let (secret, text) = ("a".repeat(20_000), "a".repeat(19_999) + "b\\u0061");
         let mut redactor = Redactor::new(needles(&[&secret]));
         let began = std::time::Instant::now();
         for _ in 0..20 {
-            for piece in text.as_bytes().chunks(1000) {
+            for piece in text.as_bytes().chunks(10) {
                 redactor.feed(Bytes::copy_from_slice(piece), false);
             }
         }
-        assert_eq!(redactor.held(), 0);
-        // One comparison for each pair would be billions.
+        assert!(redactor.held() > 32_000);
+        // One comparison for each pair, or one copy of what is held for each piece, would be billions.
         assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     }
 

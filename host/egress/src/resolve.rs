@@ -10,6 +10,9 @@ use tokio::sync::Semaphore;
 /// More addresses than this for one name are an error: no honest name has them.
 pub(crate) const MAX_ADDRESSES: usize = 64;
 
+/// Where the system has names of its own.
+const HOSTS: &str = "/etc/hosts";
+
 /// Look-ups at once. The system's can't be cancelled, so those that hang are counted until they end.
 const MAX_LOOKUPS: usize = 64;
 
@@ -45,12 +48,41 @@ impl Resolve for SystemResolver {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that resolves names")]
 async fn look_up(name: String, turn: tokio::sync::OwnedSemaphorePermit) -> io::Result<Vec<IpAddr>> {
-    let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+    let found = if name.contains('.') { look_up_whole(name).await } else { ask(&name).await };
     drop(turn);
+    found
+}
+
+/// The addresses of a name that has dots, as it stands.
+///
+/// Asked for such a name the system's resolver would go through its search list as well: a granted name that does not exist, or
+/// does not for a moment, would be asked for, and could be found, below a domain that nobody has granted. A dot at the end
+/// prevents that, and hides the name from the system's own file, which is read here for that reason.
+async fn look_up_whole(name: String) -> io::Result<Vec<IpAddr>> {
+    let absolute = format!("{name}.");
+    let file = move || std::fs::read(HOSTS).map(|text| listed(&String::from_utf8_lossy(&text), &name));
+    match tokio::task::spawn_blocking(file).await.map_err(io::Error::other)? {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) | Err(_) => ask(&absolute).await,
+    }
+}
+
+/// The addresses that a file like `/etc/hosts` has for `name`.
+fn listed(text: &str, name: &str) -> Vec<IpAddr> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
+    let of_name = lines.filter_map(|mut words| {
+        let address = words.next()?.parse().ok()?;
+        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
+    });
+    of_name.take(MAX_ADDRESSES + 1).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that resolves names")]
+async fn ask(name: &str) -> io::Result<Vec<IpAddr>> {
+    let found = tokio::net::lookup_host((name, 0)).await?;
     // One more than is looked at, so that the guard sees that there are too many.
-    found.map(|addresses| addresses.map(|address| address.ip()).take(MAX_ADDRESSES + 1).collect())
+    Ok(found.map(|address| address.ip()).take(MAX_ADDRESSES + 1).collect())
 }
 
 #[cfg(test)]
@@ -63,5 +95,19 @@ mod tests {
         let addresses = resolver.resolve("localhost").await.unwrap();
         assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
         assert_eq!(resolver.lookups.available_permits(), MAX_LOOKUPS);
+    }
+
+    #[test]
+    fn names_of_the_systems_file() {
+        let text = "# 10.0.0.9 gpu.example.com\n127.0.0.1 localhost\n\n10.0.0.1\tgpu GPU.example.com # gpu2.example.com\n\
+                    fd00::1 gpu.example.com\nfe80::1%eth0 gpu.example.com\n10.0.0.2 gpu.example.com.au xgpu.example.com\n";
+        let check = |name, expected: &[&str]| {
+            let found: Vec<_> = listed(text, name).iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected, "{name}");
+        };
+        check("gpu.example.com", &["10.0.0.1", "fd00::1"]);
+        check("gpu2.example.com", &[]);
+        check("example.com", &[]);
+        check("10.0.0.1", &[]);
     }
 }

@@ -108,6 +108,9 @@ impl ResponseBody {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, EgressError>>> {
         loop {
             let State::Open { incoming, .. } = &mut self.state else { return Poll::Ready(None) };
+            if let Err(error) = self.account.check() {
+                return Poll::Ready(Some(Err(self.fail(error))));
+            }
             match Pin::new(incoming).poll_frame(cx) {
                 Poll::Pending => return self.poll_timer(cx).map(|error| Some(Err(self.fail(error)))),
                 Poll::Ready(None) => {
@@ -136,11 +139,11 @@ impl ResponseBody {
     /// Counts a piece, and lets it pass where limit and time allow: without what is held back, which may be all of it.
     fn accept(&mut self, piece: Bytes) -> Result<Bytes, EgressError> {
         self.wait = None;
-        let limit = self.account.permit().caller().limits().response_bytes;
+        let limit = self.account.pass().caller.limits().response_bytes;
         if self.account.received.saturating_add(piece.len() as u64) > limit {
             return Err(self.fail(EgressError::ResponseTooLarge { limit }));
         }
-        if self.account.permit().clocks().is_over() {
+        if self.account.pass().clocks.is_over() {
             return Err(self.fail(EgressError::TotalTimeout));
         }
         self.account.received += piece.len() as u64;
@@ -161,7 +164,7 @@ impl ResponseBody {
 
     /// Waits with the reader: ready with the error when it has waited for too long.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<EgressError> {
-        let clocks = self.account.permit().clocks();
+        let clocks = &self.account.pass().clocks;
         let until = *self.wait.get_or_insert_with(|| clocks.until(clocks.idle));
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
         if timer.deadline() != until {
@@ -178,7 +181,7 @@ impl ResponseBody {
                 // Nobody will take the rest of the request's body.
                 link.retire();
             } else {
-                self.pool.give_back(self.account.permit(), link);
+                self.pool.give_back(self.account.pass(), link);
             }
             self.account.close(End::Complete);
         }

@@ -1,8 +1,10 @@
 //! Finds secrets in a stream, under each spelling, with one look at each byte.
 //!
-//! In go bytes with their places; out come the places of whole secrets, and where one has begun that is not complete yet.
+//! In go bytes with their places; out come the places of whole secrets, and from where on one may have begun. What each byte
+//! costs, and what is said of the rest, depend on the text and on a round bound of the secrets' length: not on what they say.
 
-use crate::spelling::{self, Char, Decoder, Spelling};
+use crate::spelling::{self, Char, Decoder, LONGEST, Spelling};
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use zeroize::Zeroizing;
 
@@ -10,35 +12,43 @@ use zeroize::Zeroizing;
 pub(crate) const SPELLINGS: [&[Spelling]; 4] =
     [&[], &[Spelling::Json], &[Spelling::Json, Spelling::Json], &[Spelling::Percent]];
 
+/// The least bound of a secret's length: so that most secrets, as different as they are, have the same.
+const LEAST_BOUND: usize = 256;
+
 /// The secrets that one grant attaches.
 pub(crate) struct Needles {
     needles: Vec<Needle>,
-    /// The bytes that a secret can begin with, under any spelling.
-    pub(crate) begins: [bool; 256],
-    longest: usize,
+    /// No secret has more characters: a power of two.
+    bound: usize,
+    base: u64,
 }
 
-/// One secret, with what Knuth, Morris and Pratt's search needs of it.
+/// One secret, with what Rabin and Karp's search needs of it.
 struct Needle {
     bytes: Zeroizing<Vec<u8>>,
-    /// For each length of a prefix, the length of the longest shorter prefix that is its suffix.
-    fall: Vec<usize>,
+    hash: u64,
+    /// What a character has been multiplied with when it leaves the window.
+    leaving: u64,
 }
 
 impl Needles {
     /// Of `secrets`, none of them empty.
     pub(crate) fn new(secrets: impl IntoIterator<Item = Zeroizing<Vec<u8>>>) -> Self {
+        Self::bounded(secrets, LEAST_BOUND)
+    }
+
+    /// With another least bound.
+    pub(crate) fn bounded(secrets: impl IntoIterator<Item = Zeroizing<Vec<u8>>>, least: usize) -> Self {
+        // Nobody outside knows it, so nobody can write a text in which windows look like a secret and are none.
+        let base = RandomState::new().hash_one(least) | 1;
         let mut needles: Vec<Needle> = Vec::new();
         for bytes in secrets {
             if !bytes.is_empty() && needles.iter().all(|needle| needle.bytes != bytes) {
-                needles.push(Needle::new(bytes));
+                needles.push(Needle::new(bytes, base));
             }
         }
-        let mut begins = [false; 256];
-        let marks = needles.iter().map(|needle| needle.bytes[0]).chain([b'\\', b'%']);
-        marks.for_each(|byte| begins[usize::from(byte)] = true);
         let longest = needles.iter().map(|needle| needle.bytes.len()).max().unwrap_or_default();
-        Self { needles, begins, longest }
+        Self { needles, bound: longest.max(least).next_power_of_two(), base }
     }
 
     /// Whether a field's name, in which letters are lower-cased, holds a secret.
@@ -49,86 +59,240 @@ impl Needles {
 }
 
 impl Needle {
-    fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
-        let mut needle = Self { fall: vec![0, 0], bytes };
-        for at in 1..needle.bytes.len() {
-            let longest = needle.next(needle.fall[at], needle.bytes[at]);
-            needle.fall.push(longest);
-        }
-        needle
+    fn new(bytes: Zeroizing<Vec<u8>>, base: u64) -> Self {
+        let hash = bytes.iter().fold(0, |hash: u64, byte| hash.wrapping_mul(base).wrapping_add((*byte).into()));
+        let leaving = bytes.iter().fold(1, |power: u64, _| power.wrapping_mul(base));
+        Self { bytes, hash, leaving }
     }
 
-    /// How many bytes match after `byte`, where `matched` did before it.
-    fn next(&self, mut matched: usize, byte: u8) -> usize {
-        while self.bytes[matched] != byte {
-            if matched == 0 {
-                return 0;
-            }
-            matched = self.fall[matched];
-        }
-        matched + 1
-    }
-
+    /// Compares all of it, so that the time does not tell how much is the same.
     fn is(&self, part: &[u8]) -> bool {
-        self.bytes.eq_ignore_ascii_case(part)
+        let differ = |(one, other): (&u8, &u8)| one.to_ascii_lowercase() ^ other.to_ascii_lowercase();
+        self.bytes.iter().zip(part).map(differ).fold(0, |all, one| all | one) == 0
     }
 }
 
-/// The search under one spelling.
-pub(crate) struct View {
-    layers: Vec<Decoder>,
-    tracker: Tracker,
+/// All spellings at once.
+pub(crate) struct Search {
+    plain: Tracker,
+    views: [View; SPELLINGS.len() - 1],
 }
 
-/// How far each needle matches what was read.
-struct Tracker {
-    matched: Vec<usize>,
-    /// Where the last characters begin, as many as the longest needle has.
-    starts: Vec<u64>,
-    count: usize,
-}
-
-impl View {
-    pub(crate) fn new(spellings: &[Spelling], needles: &Needles) -> Self {
-        let layers = spellings.iter().copied().map(Decoder::new).collect();
-        let (matched, starts) = (vec![0; needles.needles.len()], vec![0; needles.longest]);
-        Self { layers, tracker: Tracker { matched, starts, count: 0 } }
+impl Search {
+    pub(crate) fn new(needles: &Needles) -> Self {
+        // With room for what was before the escape that a view is in.
+        let plain = Tracker::new(needles, needles.bound + LONGEST);
+        Self { plain, views: std::array::from_fn(|n| View::new(SPELLINGS[n + 1], needles)) }
     }
 
-    pub(crate) fn read(&mut self, needles: &Needles, char: Char, found: &mut dyn FnMut(Range<u64>)) {
-        spelling::decode(&mut self.layers, char, &mut |char| self.tracker.advance(needles, char, found));
+    /// Reads `piece`, which is at `at`.
+    pub(crate) fn read(&mut self, needles: &Needles, mut piece: &[u8], mut at: u64, found: &mut dyn FnMut(Range<u64>)) {
+        while !piece.is_empty() {
+            let ordinary = piece.iter().position(|byte| !is_of_secrets(*byte) || spelling::is_mark(*byte));
+            // All up to what needs attention, or that alone.
+            let (part, rest) = piece.split_at(ordinary.unwrap_or(piece.len()).max(1));
+            self.views.iter_mut().for_each(|view| view.read(needles, &self.plain, part, at, found));
+            self.plain.read(needles, part, at, found);
+            at += part.len() as u64;
+            piece = rest;
+        }
     }
 
     /// Nothing follows on what was read.
     pub(crate) fn end(&mut self, needles: &Needles, found: &mut dyn FnMut(Range<u64>)) {
-        spelling::flush(&mut self.layers, &mut |char| self.tracker.advance(needles, char, found));
-        self.tracker.matched.fill(0);
+        self.views.iter_mut().for_each(|view| view.end(needles, &self.plain, found));
+        self.plain.clear();
     }
 
-    /// Where the first secret or escape begins that is not complete yet.
-    pub(crate) fn begun(&self) -> Option<u64> {
-        let escapes = self.layers.iter().filter_map(Decoder::begun);
-        let matched = self.tracker.matched.iter().filter(|matched| **matched > 0);
-        escapes.chain(matched.map(|matched| self.tracker.start(*matched))).min()
+    /// Where a secret that is not complete yet may have begun; `None` where none can have.
+    pub(crate) fn begun(&self, needles: &Needles) -> Option<u64> {
+        let most = needles.bound - 1;
+        let views = self.views.iter().filter_map(|view| view.begun(needles, &self.plain, most));
+        views.chain(self.plain.reach(self.plain.count(), most)).min()
     }
 }
 
+/// The search under one spelling that has escapes.
+struct View {
+    layers: Vec<Decoder>,
+    apart: Apart,
+}
+
+/// What comes out of the escapes, where that is something else than what the plain search reads.
+struct Apart {
+    /// Made when it is needed.
+    tracker: Option<Tracker>,
+    /// How many characters were read since the last one that an escape means. When no secret has so many, the plain search
+    /// goes on alone.
+    alike: usize,
+}
+
+impl View {
+    fn new(spellings: &[Spelling], needles: &Needles) -> Self {
+        let layers = spellings.iter().copied().map(Decoder::new).collect();
+        Self { layers, apart: Apart { tracker: None, alike: needles.bound } }
+    }
+
+    /// Reads a part that has no mark, or one byte.
+    fn read(&mut self, needles: &Needles, plain: &Tracker, part: &[u8], at: u64, found: &mut dyn FnMut(Range<u64>)) {
+        for (n, start) in (0..part.len()).zip(at..) {
+            if self.pending().is_none() && !spelling::is_mark(part[n]) {
+                return self.apart.read(needles, &part[n..], start, found);
+            }
+            let char = Char { byte: part[n], start, end: start + 1 };
+            spelling::decode(&mut self.layers, char, &mut |char| self.apart.take(needles, plain, char, found));
+        }
+    }
+
+    fn end(&mut self, needles: &Needles, plain: &Tracker, found: &mut dyn FnMut(Range<u64>)) {
+        spelling::flush(&mut self.layers, &mut |char| self.apart.take(needles, plain, char, found));
+        self.apart.alike = needles.bound;
+    }
+
+    /// Where an escape begins that is not complete yet.
+    fn pending(&self) -> Option<u64> {
+        self.layers.iter().filter_map(Decoder::begun).min()
+    }
+
+    fn begun(&self, needles: &Needles, plain: &Tracker, most: usize) -> Option<u64> {
+        let pending = self.pending();
+        match &self.apart.tracker {
+            Some(tracker) if self.apart.alike < needles.bound => tracker.reach(tracker.count(), most).or(pending),
+            _ => pending.map(|at| plain.reach(plain.before(at), most).unwrap_or(at)),
+        }
+    }
+}
+
+impl Apart {
+    /// Takes one character.
+    fn take(&mut self, needles: &Needles, plain: &Tracker, char: Char, found: &mut dyn FnMut(Range<u64>)) {
+        if char.end - char.start == 1 {
+            return self.read(needles, &[char.byte], char.start, found);
+        }
+        let tracker = self.tracker.get_or_insert_with(|| Tracker::new(needles, needles.bound));
+        if self.alike >= needles.bound {
+            tracker.catch_up(needles, plain, char.start);
+        }
+        tracker.take(needles, char, found);
+        self.alike = 1;
+    }
+
+    /// Takes characters of one byte each.
+    fn read(&mut self, needles: &Needles, bytes: &[u8], at: u64, found: &mut dyn FnMut(Range<u64>)) {
+        let apart = bytes.len().min(needles.bound.saturating_sub(self.alike));
+        if let Some(tracker) = self.tracker.as_mut().filter(|_| apart > 0) {
+            tracker.read(needles, &bytes[..apart], at, found);
+            self.alike += apart;
+        }
+    }
+}
+
+/// The last characters of a run of those that secrets are made of, and what windows of the needles' lengths hash to.
+struct Tracker {
+    /// The last `room` of them or more, and where they begin.
+    bytes: Zeroizing<Vec<u8>>,
+    starts: Vec<u64>,
+    room: usize,
+    /// Where the last one ends.
+    end: u64,
+    hashes: Vec<u64>,
+}
+
 impl Tracker {
-    fn advance(&mut self, needles: &Needles, char: Char, found: &mut dyn FnMut(Range<u64>)) {
-        let at = self.count % self.starts.len();
-        self.starts[at] = char.start;
-        self.count += 1;
-        for (n, needle) in needles.needles.iter().enumerate() {
-            self.matched[n] = needle.next(self.matched[n], char.byte);
-            if self.matched[n] == needle.bytes.len() {
-                found(self.start(self.matched[n])..char.end);
-                self.matched[n] = needle.fall[self.matched[n]];
+    /// One that remembers `room` characters.
+    fn new(needles: &Needles, room: usize) -> Self {
+        let (bytes, starts) = (Zeroizing::new(Vec::with_capacity(2 * room)), Vec::with_capacity(2 * room));
+        Self { bytes, starts, room, end: 0, hashes: vec![0; needles.needles.len()] }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.starts.clear();
+        self.hashes.fill(0);
+    }
+
+    /// How many characters it remembers.
+    fn count(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes characters of one byte each: such as secrets have, or a single one.
+    fn read(&mut self, needles: &Needles, mut bytes: &[u8], mut at: u64, found: &mut dyn FnMut(Range<u64>)) {
+        if bytes.iter().any(|byte| !is_of_secrets(*byte)) {
+            return self.clear();
+        }
+        while !bytes.is_empty() {
+            let (now, then) = bytes.split_at(bytes.len().min(self.free()));
+            self.bytes.extend_from_slice(now);
+            self.starts.extend((at..).take(now.len()));
+            at += now.len() as u64;
+            self.end = at;
+            self.search(needles, now.len(), found);
+            bytes = then;
+        }
+    }
+
+    /// Takes a character.
+    fn take(&mut self, needles: &Needles, char: Char, found: &mut dyn FnMut(Range<u64>)) {
+        if !is_of_secrets(char.byte) {
+            return self.clear();
+        }
+        self.free();
+        self.bytes.push(char.byte);
+        self.starts.push(char.start);
+        self.end = char.end;
+        self.search(needles, 1, found);
+    }
+
+    /// For how many more there is a place: never none, and mostly as many as it remembers.
+    fn free(&mut self) -> usize {
+        if self.bytes.len() == 2 * self.room {
+            self.bytes.drain(..self.room);
+            self.starts.drain(..self.room);
+        }
+        2 * self.room - self.bytes.len()
+    }
+
+    /// Looks for needles that end in the last `new` characters. Does the same for all characters but for whole needles.
+    fn search(&mut self, needles: &Needles, new: usize, found: &mut dyn FnMut(Range<u64>)) {
+        let from = self.bytes.len() - new;
+        for (hash, needle) in self.hashes.iter_mut().zip(&needles.needles) {
+            let len = needle.bytes.len();
+            for at in from..self.bytes.len() {
+                let leaving = if at < len { 0 } else { self.bytes[at - len] };
+                let left = needle.leaving.wrapping_mul(leaving.into());
+                *hash = hash.wrapping_mul(needles.base).wrapping_add(u64::from(self.bytes[at]).wrapping_sub(left));
+                if *hash == needle.hash && self.bytes[..=at].ends_with(&needle.bytes) {
+                    let end = self.starts.get(at + 1).copied().unwrap_or(self.end);
+                    found(self.starts[at + 1 - len]..end);
+                }
             }
         }
     }
 
-    /// Where the last `matched` characters begin.
-    fn start(&self, matched: usize) -> u64 {
-        self.starts[(self.count - matched) % self.starts.len()]
+    /// Takes what matters of the characters before the place `at` from the plain search.
+    fn catch_up(&mut self, needles: &Needles, plain: &Self, at: u64) {
+        self.clear();
+        let until = plain.before(at);
+        let from = until.saturating_sub(needles.bound - 1);
+        // What ends here, the plain search has found.
+        let start = plain.starts.get(from).copied().unwrap_or(at);
+        self.read(needles, &plain.bytes[from..until], start, &mut |_| {});
     }
+
+    /// How many of the characters are before the place `at`. For the plain search, where each has one byte.
+    fn before(&self, at: u64) -> usize {
+        self.count().saturating_sub(usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX))
+    }
+
+    /// Where the last of the first `count` characters begin: `most`, or all where there are fewer.
+    fn reach(&self, count: usize, most: usize) -> Option<u64> {
+        let reached = count.min(most);
+        (reached > 0).then(|| self.starts[count - reached])
+    }
+}
+
+/// Whether secrets can have it.
+fn is_of_secrets(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }

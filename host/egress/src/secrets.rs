@@ -6,6 +6,7 @@ use crate::search::Needles;
 use bytes::Bytes;
 use hauski_policy::{Grant, SecretPart, SecretTemplate};
 use http::{HeaderName, HeaderValue};
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -51,7 +52,7 @@ pub struct MissingSecret {
 /// What is wrong with a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretProblem {
-    /// The environment has no such variable, or not in UTF-8.
+    /// The environment has no such variable.
     #[error("is not set")]
     Unset,
     /// The file can't be read.
@@ -76,7 +77,7 @@ impl Secrets {
     /// All that are missing or unusable, in the file's order.
     pub fn load(
         grants: &[Arc<Grant>],
-        env: &dyn Fn(&str) -> Option<String>,
+        env: &dyn Fn(&str) -> Option<OsString>,
         read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self, Vec<MissingSecret>> {
         let mut secrets = Self::default();
@@ -110,7 +111,7 @@ impl fmt::Debug for Secrets {
 fn fetch(
     template: &SecretTemplate,
     line: usize,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &dyn Fn(&str) -> Option<OsString>,
     read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Entry, Vec<MissingSecret>> {
     let mut parts = Vec::with_capacity(template.parts.len());
@@ -151,12 +152,12 @@ fn attach(template: &SecretTemplate, value: Zeroizing<Vec<u8>>, needles: Needles
 
 fn fetch_part(
     part: &SecretPart,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &dyn Fn(&str) -> Option<OsString>,
     read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Zeroizing<Vec<u8>>, SecretProblem> {
     let bytes = match part {
         SecretPart::Text(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
-        SecretPart::Env(name) => Zeroizing::new(env(name).ok_or(SecretProblem::Unset)?.into_bytes()),
+        SecretPart::Env(name) => Zeroizing::new(env(name).ok_or(SecretProblem::Unset)?.into_encoded_bytes()),
         SecretPart::File(path) => {
             let content = read_file(Path::new(&**path)).map_err(|error| SecretProblem::Unreadable(error.kind()))?;
             let mut content = Zeroizing::new(content);

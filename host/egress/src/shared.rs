@@ -1,12 +1,16 @@
-//! What all doors of a process have in common: resolver, secrets, own addresses, trusted roots, observer.
+//! What all doors of a process have in common: policy, resolver, own addresses, trusted roots, observer.
 
+use crate::ledger::Ledger;
+use crate::pass::today;
+use crate::pool::Pool;
 use crate::tls::{self, InvalidRoot};
 use crate::{Observer, Resolve, Secrets, dial};
-use hauski_policy::address;
+use hauski_policy::{Egress, address};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 /// What a [`Shared`] is made of.
 pub struct Parts {
@@ -14,8 +18,12 @@ pub struct Parts {
     pub resolver: Arc<dyn Resolve>,
     /// Who is told of decisions and exchanges.
     pub observer: Arc<dyn Observer>,
+    /// What adapters may reach.
+    pub egress: Egress,
     /// The secrets of all grants.
     pub secrets: Secrets,
+    /// Where decisions are recorded.
+    pub ledger: Ledger,
     /// Certificate authorities that are trusted besides the web's.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
@@ -24,9 +32,24 @@ pub struct Parts {
 pub struct Shared {
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) ledger: Ledger,
     pub(crate) tls: ClientConfig,
-    secrets: RwLock<Arc<Secrets>>,
+    policy: RwLock<Arc<Policy>>,
+    /// The policy's, to be seen without a lock.
+    generation: AtomicU64,
     own: RwLock<Vec<SocketAddr>>,
+    /// The open connections of all doors.
+    pools: Mutex<Vec<Weak<Pool>>>,
+}
+
+/// What holds until the policy is replaced: grants and their secrets, always together.
+#[derive(Debug)]
+pub struct Policy {
+    /// What adapters may reach.
+    pub egress: Egress,
+    pub(crate) secrets: Secrets,
+    /// Counts the policies of this process, from 1.
+    pub generation: u64,
 }
 
 impl Shared {
@@ -38,9 +61,12 @@ impl Shared {
         Ok(Self {
             resolver: parts.resolver,
             observer: parts.observer,
+            ledger: parts.ledger,
             tls: tls::config(&parts.extra_roots)?,
-            secrets: RwLock::new(Arc::new(parts.secrets)),
+            policy: RwLock::new(Arc::new(Policy { egress: parts.egress, secrets: parts.secrets, generation: 1 })),
+            generation: AtomicU64::new(1),
             own: RwLock::default(),
+            pools: Mutex::default(),
         })
     }
 
@@ -49,13 +75,46 @@ impl Shared {
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = addresses;
     }
 
-    /// Replaces the secrets. Requests that are under way keep theirs.
-    pub fn set_secrets(&self, secrets: Secrets) {
-        *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
+    /// Replaces grants and secrets, at once and together.
+    ///
+    /// From the moment this returns every question is judged by the new policy. Of the requests under way, those that it would
+    /// not permit end with [`crate::EgressError::Withdrawn`] at their next piece, in whichever direction; the others go on, with the
+    /// secret they were sent with. Open connections to origins that an adapter may no longer reach are closed.
+    pub fn set_policy(&self, egress: Egress, secrets: Secrets) {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = policy.generation + 1;
+        *policy = Arc::new(Policy { egress, secrets, generation });
+        self.generation.store(generation, Ordering::Release);
+        let policy = Arc::clone(&policy);
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|pool| pool.strong_count() > 0);
+        for pool in pools.iter().filter_map(Weak::upgrade) {
+            pool.withdraw(&policy.egress, today());
+        }
     }
 
-    pub(crate) fn secrets(&self) -> Arc<Secrets> {
-        Arc::clone(&self.secrets.read().unwrap_or_else(PoisonError::into_inner))
+    /// The record of all that adapters ask for.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The policy of this moment.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The policy's number, which changes when it does.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// A pool from which withdrawn grants take their connections.
+    pub(crate) fn new_pool(&self) -> Arc<Pool> {
+        let pool = Arc::default();
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&pool));
+        pool
     }
 
     /// Whether `address`, in canonical form, leads back to this process.

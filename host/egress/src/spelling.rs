@@ -22,6 +22,16 @@ pub(crate) enum Spelling {
     Percent,
 }
 
+impl Spelling {
+    /// What an escape begins with.
+    fn mark(self) -> u8 {
+        match self {
+            Self::Json => b'\\',
+            Self::Percent => b'%',
+        }
+    }
+}
+
 /// What one more byte makes of an escape.
 enum Step {
     More,
@@ -31,6 +41,14 @@ enum Step {
 
 /// The longest escape but for its last byte.
 const PENDING: usize = 5;
+
+/// The longest way to write a character: an escape, each character of which is another one.
+pub(crate) const LONGEST: usize = (PENDING + 1) * (PENDING + 1);
+
+/// Whether an escape can begin with `byte`.
+pub(crate) fn is_mark(byte: u8) -> bool {
+    [Spelling::Json, Spelling::Percent].into_iter().any(|spelling| spelling.mark() == byte)
+}
 
 /// Takes one layer of escapes off.
 pub(crate) struct Decoder {
@@ -60,11 +78,7 @@ impl Decoder {
                 Step::No => self.flush(emit),
             }
         }
-        let mark = match self.spelling {
-            Spelling::Json => b'\\',
-            Spelling::Percent => b'%',
-        };
-        if char.byte == mark { self.push(char) } else { emit(char) }
+        if char.byte == self.spelling.mark() { self.push(char) } else { emit(char) }
     }
 
     fn step(&self, byte: u8) -> Step {

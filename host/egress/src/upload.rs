@@ -3,6 +3,7 @@
 //! In go pieces from a guest; out go the same bytes, exactly as many as were declared, and never a trailer.
 
 use crate::InvalidRequest;
+use crate::pass::Standing;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -53,6 +54,9 @@ pub enum UploadError {
     /// Trailers, which could carry what a head may not.
     #[error("the request's body has trailers")]
     Trailers,
+    /// The policy changed, and permits the request no longer.
+    #[error("the grant was withdrawn while the request's body was sent")]
+    Withdrawn,
 }
 
 /// How far a body got; shared with who waits for the answer.
@@ -100,11 +104,16 @@ pub(crate) struct Upload {
     /// Bytes still to come, where that was declared.
     left: Option<u64>,
     gauge: Arc<Gauge>,
+    standing: Standing,
 }
 
 impl Upload {
-    /// `body`, which was declared to have `content_length` bytes.
-    pub(crate) fn new(body: OutboundBody, content_length: Option<u64>) -> Result<Self, InvalidRequest> {
+    /// `body`, which was declared to have `content_length` bytes, for as long as `standing` holds.
+    pub(crate) fn new(
+        body: OutboundBody,
+        content_length: Option<u64>,
+        standing: Standing,
+    ) -> Result<Self, InvalidRequest> {
         let (done, left) = match &body {
             OutboundBody::Whole(bytes) => {
                 let length = bytes.len() as u64;
@@ -122,7 +131,7 @@ impl Upload {
             done: AtomicBool::new(done),
             failed: OnceLock::new(),
         };
-        Ok(Self { body, left, gauge: Arc::new(gauge) })
+        Ok(Self { body, left, gauge: Arc::new(gauge), standing })
     }
 
     pub(crate) fn gauge(&self) -> Arc<Gauge> {
@@ -156,6 +165,9 @@ impl Body for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
+        if !this.standing.holds() {
+            return this.fail(UploadError::Withdrawn);
+        }
         let stream = match &mut this.body {
             OutboundBody::Whole(bytes) => {
                 let bytes = mem::take(bytes);

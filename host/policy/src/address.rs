@@ -89,8 +89,11 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
     }
     match s {
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressClass::Loopback,
-        // AWS over IPv6, and Google's.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => AddressClass::Metadata,
+        // Of Amazon's range all of it: its pod identities hand out credentials as well. Google's, Oracle's and Scaleway's.
+        [0xfd00, 0xec2, ..]
+        | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
+        | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
+        | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => AddressClass::Metadata,
         [0xfe80..=0xfebf, ..] => AddressClass::LinkLocal,
         [0xfc00..=0xfdff, ..] => AddressClass::Private,
         // NAT64 (RFC 6052, RFC 8215), Teredo (RFC 4380), 6to4 (RFC 3056).
@@ -115,7 +118,11 @@ mod tests {
             (Private, "10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 fc00::1 fdff::1 ::ffff:10.0.0.1 ::10.0.0.1"),
             (Loopback, "127.0.0.1 127.255.255.255 ::1 ::ffff:127.0.0.1 ::127.0.0.1 ::ffff:7f00:1"),
             (LinkLocal, "169.254.169.254 fe80::1 febf::1 ::ffff:169.254.169.254"),
-            (Metadata, "100.100.100.200 fd00:ec2::254 168.63.129.16 192.0.0.192 fd20:ce::254"),
+            (
+                Metadata,
+                "100.100.100.200 fd00:ec2::254 fd00:ec2::23 168.63.129.16 192.0.0.192 fd20:ce::254 fd00:c1::a9fe:a9fe \
+                 fd00:42::42",
+            ),
             (
                 Translated,
                 "64:ff9b::a9fe:a9fe 64:ff9b:1::1 2002:7f00:1::1 2001::1 2001:0:1::1 2a00::5efe:7f00:1 192.88.99.1",

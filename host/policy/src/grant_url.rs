@@ -4,9 +4,10 @@
 use crate::address::{self, AddressClass};
 use crate::grant::{HostPattern, Network, PathPrefix};
 use crate::host::{self, Host, InvalidHost};
+use crate::path;
 use crate::render::quote;
 use crate::scalar::{Fault, Grammar};
-use crate::target::{self, InvalidTarget, Scheme};
+use crate::target::{InvalidTarget, Scheme};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -97,7 +98,7 @@ impl Grammar for GrantUrl {
             }
         };
         let path = if end == text.len() { "/" } else { &text[end..] };
-        if let Err(error) = target::check_path(path) {
+        if let Err(error) = path::check_path(path) {
             return fault(
                 "path-invalid",
                 end..text.len(),
@@ -111,7 +112,7 @@ impl Grammar for GrantUrl {
 
 fn path_message(error: InvalidTarget) -> String {
     match error {
-        InvalidTarget::Path => "the path has an empty, `.` or `..` segment".to_owned(),
+        InvalidTarget::Path => "the path has an empty segment or one of dots and blanks, such as `..`".to_owned(),
         InvalidTarget::Encoding
         | InvalidTarget::Character
         | InvalidTarget::Method

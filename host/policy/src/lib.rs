@@ -5,6 +5,7 @@
 
 pub mod address;
 mod diagnostics;
+mod egress;
 mod files;
 mod grant;
 mod grant_url;
@@ -13,6 +14,7 @@ mod id;
 mod limits;
 mod models;
 mod node;
+mod path;
 mod raw;
 mod reader;
 mod render;
@@ -25,12 +27,13 @@ mod yaml;
 
 pub use address::AddressClass;
 pub use diagnostics::{Diagnostic, Diagnostics, Parsed, Severity};
+pub use egress::{Denial, Egress, Holder};
 pub use files::Routing;
 pub use files::schema::schemas;
-pub use grant::{AdapterRef, Denial, Grant, GrantSet, HostPattern, Locality, Network, PathPrefix};
+pub use grant::{AdapterRef, Grant, HostPattern, Locality, Network, PathPrefix};
 pub use host::{Host, InvalidHost};
 pub use id::{AdapterId, Digest, InvalidAdapterId, InvalidDigest};
-pub use limits::{AdapterLimits, LatencyBudgets, Limits, ServerLimits};
+pub use limits::{AdapterLimits, LatencyBudgets, LedgerLimits, Limits, ServerLimits};
 pub use models::{Model, Models};
 pub use secret::{SecretPart, SecretTemplate};
 pub use target::{InvalidTarget, Method, Scheme, Target};

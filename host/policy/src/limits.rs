@@ -11,6 +11,8 @@ pub struct Limits {
     pub latency: LatencyBudgets,
     /// What the front takes from its clients.
     pub server: ServerLimits,
+    /// How much of the ledger is kept.
+    pub ledger: LedgerLimits,
     pub(crate) defaults: AdapterLimits,
     pub(crate) overrides: BTreeMap<AdapterId, AdapterLimits>,
 }
@@ -46,6 +48,15 @@ pub struct ServerLimits {
     pub connections: usize,
     /// How long running answers may go on after the signal to stop.
     pub shutdown: Duration,
+}
+
+/// How much of the ledger is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerLimits {
+    /// How large a file may become before the next one begins, in bytes.
+    pub file_bytes: u64,
+    /// The most files; the oldest is deleted then.
+    pub files: usize,
 }
 
 /// What one request may use of an adapter and of the network behind it.

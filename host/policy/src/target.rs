@@ -3,6 +3,7 @@
 //! Ambiguous text is refused, never normalised: where a parser further down could read it differently, it does not get there.
 
 use crate::host::{self, Host, InvalidHost};
+use crate::path::{check_path, check_query};
 use std::fmt;
 use std::str::FromStr;
 
@@ -121,10 +122,11 @@ pub enum InvalidTarget {
     /// Empty, signed, out of range, or with leading zeros.
     #[error("the port is not a number from 1 to 65535")]
     Port,
-    /// No leading slash, an empty, `.` or `..` segment.
-    #[error("the path does not begin with `/`, or has an empty, `.` or `..` segment")]
+    /// No leading slash, an empty segment, or one of dots and blanks, such as `..`.
+    #[error("the path does not begin with `/`, or has an empty segment or one of dots and blanks, such as `..`")]
     Path,
-    /// A malformed percent-encoding, or one that hides a separator, a dot, a percent sign or a control character.
+    /// A malformed percent-encoding, or one that hides a separator, a dot, a percent sign, what some take for one of them, or a
+    /// control character.
     #[error("a percent-encoding is malformed or hides a character that changes the path")]
     Encoding,
     /// A character that no URL has (RFC 3986, section 2), or a fragment.
@@ -227,57 +229,6 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}://{}{}", self.method, self.scheme.as_str(), self.authority(), self.path())
     }
-}
-
-/// Checks a path: whole segments, none of them empty (but for the last) or a dot segment, also with parameters (`..;x`).
-pub(crate) fn check_path(path: &str) -> Result<(), InvalidTarget> {
-    let segments = path.strip_prefix('/').ok_or(InvalidTarget::Path)?;
-    if !path.bytes().all(|b| is_pchar(b) || b == b'/') {
-        return Err(InvalidTarget::Character);
-    }
-    let mut rest = segments.split('/').peekable();
-    while let Some(segment) = rest.next() {
-        let name = segment.split(';').next().unwrap_or_default();
-        let empty_inside = segment.is_empty() && rest.peek().is_some();
-        if empty_inside || name == "." || name == ".." {
-            return Err(InvalidTarget::Path);
-        }
-    }
-    let decoded = percent_decode(path)?;
-    let hidden = |b: &u8| matches!(b, b'/' | b'\\' | b'.' | b'%' | b';' | b'?' | b'#' | 0..=0x1f | 0x7f);
-    if decoded.iter().any(|(byte, encoded)| *encoded && hidden(byte)) {
-        return Err(InvalidTarget::Encoding);
-    }
-    let bytes: Vec<u8> = decoded.into_iter().map(|(byte, _)| byte).collect();
-    std::str::from_utf8(&bytes).map(drop).map_err(|_| InvalidTarget::Encoding)
-}
-
-fn check_query(query: &str) -> Result<(), InvalidTarget> {
-    if !query.bytes().all(|b| is_pchar(b) || matches!(b, b'/' | b'?')) {
-        return Err(InvalidTarget::Character);
-    }
-    percent_decode(query).map(drop)
-}
-
-/// RFC 3986, section 3.3: `pchar`, with the percent sign for the encodings that are checked apart.
-fn is_pchar(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%".contains(&b)
-}
-
-/// The bytes that a text means, each with whether it was percent-encoded.
-fn percent_decode(text: &str) -> Result<Vec<(u8, bool)>, InvalidTarget> {
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push((byte, false));
-            continue;
-        }
-        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).ok_or(InvalidTarget::Encoding);
-        let value = digit()? * 16 + digit()?;
-        out.push((u8::try_from(value).map_err(|_| InvalidTarget::Encoding)?, true));
-    }
-    Ok(out)
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn commented_examples_are_right() {
         shipped("routing.yaml").replace("allow: []", "allow:").replace("  # Delete the `[]` and write entries:\n", "");
     let routing = Routing::parse("routing.yaml", uncomment(&routing, "  # ").as_bytes()).unwrap();
     assert!(routing.warnings.is_empty(), "{}", routing.warnings);
-    assert_eq!(routing.value.grants.len(), 4);
+    assert_eq!(routing.value.egress.grants.len(), 4);
     let text = shipped("models.yml");
     let text = text
         .lines()

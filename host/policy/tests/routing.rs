@@ -19,8 +19,8 @@ fn parse(text: &str) -> Routing {
 #[track_caller]
 fn only(entry: &str) -> Grant {
     let routing = parse(&file(&format!("    - {entry}")));
-    assert_eq!(routing.grants.len(), 1);
-    (*routing.grants[0]).clone()
+    assert_eq!(routing.egress.grants.len(), 1);
+    (*routing.egress.grants[0]).clone()
 }
 
 /// The codes of the errors of a file with this entry.
@@ -46,7 +46,7 @@ fn the_original_form() {
     let text = "egress:\n  default: deny\n  allow:\n    - https://api.matrix.example\n\
                 routing:\n  prefer_local: true\n  cloud_fallback:\n    enabled: false\n";
     let routing = parse(text);
-    let grant = &routing.grants[0];
+    let grant = &routing.egress.grants[0];
     assert_eq!((grant.to_string().as_str(), grant.line), ("https://api.matrix.example/", 4));
     assert_eq!((grant.network, grant.port, grant.short), (Network::Public, 443, true));
     assert_eq!(grant.methods, Method::ALL);
@@ -94,6 +94,9 @@ fn networks() {
     check("{ url: http://127.0.0.1, network: private }", &["network-contradiction"]);
     check("{ url: http://localhost, network: public }", &["network-contradiction"]);
     check("{ url: https://1.1.1.1, network: private }", &["network-contradiction"]);
+    check("{ url: https://a.test, local: true }", &["local-contradiction"]);
+    check("{ url: https://1.1.1.1, local: true }", &["local-contradiction"]);
+    check("{ url: https://a.test, local: yes }", &["wrong-type"]);
     for host in
         ["169.254.169.254", "100.100.100.200", "[64:ff9b::1]", "224.0.0.1", "0.0.0.0", "metadata.google.internal"]
     {
@@ -248,7 +251,7 @@ fn shown_and_read_again() {
 
 /// A file that is cut off is refused or grants what the whole grants, never more and never anything else.
 #[test]
-fn truncated_at_every_byte() {
+fn f06_truncated_at_every_byte() {
     let entries = "    - https://api.matrix.example\n    - url: https://api.test/v1/\n      adapters: [a]\n      methods: [POST]\n      \
                    network: public\n      secret: { header: authorization, value: \"Bearer ${env:KEY}\" }\n      expires: 2027-01-31\n";
     let flow = "egress: {default: deny, allow: [\"https://a.test\", {url: \"https://b.test\", adapters: [b]}]}\n\
@@ -276,4 +279,24 @@ fn egress_stands_first() {
                 egress:\n  default: deny\n  allow:\n    - url: https://a.test\n      adapters: [a]\n      methods: [GET]\n";
     let found = Routing::parse("routing.yaml", text.as_bytes()).unwrap_err();
     assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["egress-last"]);
+}
+
+#[test]
+fn what_counts_as_local() {
+    assert!(only("{ url: http://10.0.0.1, local: true }").local);
+    assert!(only("{ url: https://a.test, network: private, local: true }").local);
+    assert!(!only("{ url: https://a.test, network: private, local: false }").local);
+    assert!(!only("{ url: https://a.test, network: private }").local);
+    // It is without a word.
+    assert!(!only("{ url: http://127.0.0.1, local: true }").local);
+
+    let with = |switch: &str| file("    - https://a.test").replace("\nrouting", &format!("\n{switch}routing"));
+    assert!(!parse(&with("")).egress.local_only);
+    assert!(!parse(&with("  local_only: false\n")).egress.local_only);
+    assert!(parse(&with("  local_only: true\n")).egress.local_only);
+    let broken = Routing::parse("routing.yaml", with("  local_only: on\n").as_bytes()).unwrap_err();
+    assert_eq!(
+        broken.iter().filter(|d| d.severity.as_str() == "error").map(|d| d.code).collect::<Vec<_>>(),
+        ["wrong-type"]
+    );
 }

@@ -42,7 +42,7 @@ fn spellings_of_the_same() {
 }
 
 #[test]
-fn nothing_is_allowed_by_absence() {
+fn f06_nothing_is_allowed_by_absence() {
     for text in ["", "\n\n", "# only a comment\n", "---\n", "null", "~\n"] {
         check(text, "1:1 empty-file");
     }
@@ -69,7 +69,7 @@ fn nothing_is_allowed_by_absence() {
 }
 
 #[test]
-fn surprising_yaml() {
+fn f06_surprising_yaml() {
     check(format!("\u{feff}{WHOLE}"), "1:1 byte-order-mark");
     check(format!("{WHOLE}\u{feff}"), "7:1 invisible-character");
     check(WHOLE.replace("  default", "\tdefault"), "2:1 tab");
@@ -91,7 +91,7 @@ fn surprising_yaml() {
 }
 
 #[test]
-fn bombs() {
+fn f06_bombs() {
     let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
     for (it, before) in ('b'..='z').zip('a'..) {
         writeln!(bomb, "{it}: &{it} [{}]", vec![format!("*{before}"); 9].join(", ")).unwrap();

@@ -1,16 +1,18 @@
 //! A loaded adapter, and the calls that can be made to it. Each call has an instance of its own.
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Profile};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::error::CallError;
+use crate::imports::Named;
 use crate::instance::Template;
 use crate::reply::Reply;
 use crate::state::Call;
-use hauski_policy::{AdapterLimits, Locality};
+use hauski_policy::{AdapterLimits, Egress};
 
 /// An adapter that can serve.
 pub struct Adapter {
-    pub(crate) audit: Audit,
+    pub(crate) profile: Profile,
+    pub(crate) imports: Vec<Named>,
     pub(crate) exports: Exports,
     pub(crate) template: Template,
 }
@@ -23,22 +25,22 @@ pub(crate) struct Exports {
 }
 
 impl Adapter {
-    /// What the adapter is, imports, and may reach.
+    /// What the adapter is.
     #[must_use]
-    pub fn audit(&self) -> &Audit {
-        &self.audit
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// What the adapter is, imports, and may reach under `egress`.
+    #[must_use]
+    pub fn audit(&self, egress: &Egress) -> Audit<'_> {
+        Audit::new(&self.profile, &self.imports, egress, self.template.caller.holder())
     }
 
     /// The adapter's limits.
     #[must_use]
     pub fn limits(&self) -> &AdapterLimits {
         &self.template.limits
-    }
-
-    /// Whether what it is sent can leave this machine.
-    #[must_use]
-    pub fn locality(&self) -> Locality {
-        self.template.caller.grants().locality()
     }
 
     /// Requests that it serves at this moment.

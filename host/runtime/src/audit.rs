@@ -1,12 +1,13 @@
-//! What an operator can know of an adapter: who it is, what it imports, what it may reach.
+//! What an operator can know of an adapter: who it is, what it imports, what it may reach under a policy.
 
 use crate::bindings::exports::hauski::adapter::about;
-use crate::imports::Import;
+use crate::imports::{Import, Named};
+use hauski_policy::{Egress, Holder};
 use serde::Serialize;
 
-/// What an adapter is, imports, and may reach.
+/// What an adapter is, whatever it may reach.
 #[derive(Clone, Debug, Serialize)]
-pub struct Audit {
+pub struct Profile {
     /// The adapter's id: the stem of its file's name.
     pub id: String,
     /// The SHA-256 of its bytes, as `sha256:…`.
@@ -15,6 +16,22 @@ pub struct Audit {
     pub bytes: usize,
     /// What it says of itself.
     pub description: Description,
+}
+
+impl Profile {
+    /// The digest's first 12 hexadecimal digits with their `sha256:`, for people and response headers.
+    #[must_use]
+    pub fn short_digest(&self) -> &str {
+        self.digest.get(..19).unwrap_or(&self.digest)
+    }
+}
+
+/// What an adapter is, imports, and may reach under one policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct Audit<'a> {
+    /// What it is.
+    #[serde(flatten)]
+    pub profile: &'a Profile,
     /// Its imports and what becomes of each.
     pub imports: Vec<Import>,
     /// What it may reach.
@@ -23,11 +40,15 @@ pub struct Audit {
     pub locality: &'static str,
 }
 
-impl Audit {
-    /// The digest's first 12 hexadecimal digits with their `sha256:`, for people and response headers.
-    #[must_use]
-    pub fn short_digest(&self) -> &str {
-        self.digest.get(..19).unwrap_or(&self.digest)
+impl<'a> Audit<'a> {
+    pub(crate) fn new(profile: &'a Profile, imports: &[Named], egress: &Egress, holder: Holder<'_>) -> Self {
+        let grants: Vec<_> = egress.held_by(holder).map(|grant| GrantLine::from(&**grant)).collect();
+        Self {
+            profile,
+            imports: imports.iter().map(|import| import.judge(!grants.is_empty())).collect(),
+            grants,
+            locality: egress.locality(holder).as_str(),
+        }
     }
 }
 
@@ -68,6 +89,8 @@ pub struct GrantLine {
     pub methods: Vec<&'static str>,
     /// `public`, `private` or `loopback`.
     pub network: &'static str,
+    /// Whether what is sent under it stays local: `local` or `cloud`.
+    pub locality: &'static str,
     /// The header that the host attaches, if any; never its value.
     pub secret_header: Option<String>,
     /// The last day on which it holds.
@@ -82,6 +105,7 @@ impl From<&hauski_policy::Grant> for GrantLine {
             url: grant.to_string(),
             methods: grant.methods.iter().map(|method| method.as_str()).collect(),
             network: grant.network.as_str(),
+            locality: grant.locality().as_str(),
             secret_header: grant.secret.as_ref().map(|secret| secret.header.to_string()),
             expires: grant.expires.map(|day| day.to_string()),
             line: grant.line,

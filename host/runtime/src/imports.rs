@@ -104,20 +104,39 @@ const TABLE: &[(&str, &str, Kind, Link)] = &[
 
 type Own = HasSelf<State>;
 
-/// Judges the component's imports; `has_grants` says whether the adapter holds any.
-pub(crate) fn judge(engine: &Engine, component: &Component, has_grants: bool) -> Vec<Import> {
-    let state = |name: &str| match find(name).map(|(kind, _)| kind) {
-        Some(Kind::Plain) => ImportState::Granted,
-        Some(Kind::Way) if has_grants => ImportState::Granted,
-        Some(Kind::Way | Kind::Hollow) => ImportState::Empty,
-        None => ImportState::Refused,
-    };
+/// An import by its name, and what it is for; `None` where nothing can be linked for it.
+#[derive(Clone)]
+pub(crate) struct Named {
+    name: String,
+    kind: Option<Kind>,
+}
+
+impl Named {
+    /// What becomes of it; `has_grants` says whether the adapter holds any.
+    pub(crate) fn judge(&self, has_grants: bool) -> Import {
+        let state = match self.kind {
+            Some(Kind::Plain) => ImportState::Granted,
+            Some(Kind::Way) if has_grants => ImportState::Granted,
+            Some(Kind::Way | Kind::Hollow) => ImportState::Empty,
+            None => ImportState::Refused,
+        };
+        Import { name: self.name.clone(), state }
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.kind.is_none()
+    }
+}
+
+/// The component's imports.
+pub(crate) fn of(engine: &Engine, component: &Component) -> Vec<Named> {
     let own = component.component_type();
-    own.imports(engine).map(|(name, _)| Import { name: name.to_owned(), state: state(name) }).collect()
+    let named = |name: &str| Named { name: name.to_owned(), kind: find(name).map(|(kind, _)| kind) };
+    own.imports(engine).map(|(name, _)| named(name)).collect()
 }
 
 /// A linker with what these imports name, and nothing else.
-pub(crate) fn linker(engine: &Engine, imports: &[Import]) -> Result<Linker<State>> {
+pub(crate) fn linker(engine: &Engine, imports: &[Named]) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     for import in imports {
         if let Some((_, link)) = find(&import.name) {

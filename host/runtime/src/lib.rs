@@ -1,6 +1,6 @@
 //! The sandbox: loads adapters, judges what they import, and gives each request a fresh instance.
 //!
-//! In go a folder of components, the policy's grants and limits, and requests as JSON text; out come answers, chunks, and errors
+//! In go a folder of components, limits, and requests as JSON text; out come answers, chunks, and errors
 //! that name what failed. An adapter's failure, of any kind, is that request's failure only. The only way out for a guest is
 //! the egress door that comes with each call.
 
@@ -25,7 +25,7 @@ mod upstream;
 mod wasi_http;
 
 pub use adapter::Adapter;
-pub use audit::{Audit, ConfigKey, Description, GrantLine};
+pub use audit::{Audit, ConfigKey, Description, GrantLine, Profile};
 pub use error::{AdapterError, CallError, Full, RateLimit, UpstreamFailure};
 pub use folder::{Adapters, FolderError, Refused};
 pub use imports::{Import, ImportState};
@@ -33,9 +33,8 @@ pub use load::LoadError;
 pub use reply::Reply;
 pub use state::Call;
 
-use hauski_policy::{Grant, Limits};
+use hauski_policy::Limits;
 use std::path::Path;
-use std::sync::Arc;
 use wasmtime::Engine;
 
 /// The engine and the pool that all adapters share.
@@ -65,8 +64,8 @@ impl Runtime {
     ///
     /// # Errors
     /// If the folder itself can't be read.
-    pub async fn load(&self, folder: &Path, grants: &[Arc<Grant>], limits: &Limits) -> Result<Adapters, FolderError> {
-        let loader = load::Loader { engine: &self.engine, pool: &self.pool, grants, request_bytes: self.request_bytes };
+    pub async fn load(&self, folder: &Path, limits: &Limits) -> Result<Adapters, FolderError> {
+        let loader = load::Loader { engine: &self.engine, pool: &self.pool, request_bytes: self.request_bytes };
         folder::load(&loader, folder, limits).await
     }
 }

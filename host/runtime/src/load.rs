@@ -3,15 +3,15 @@
 //! Each step that can fail names what is wrong and what to do. One file's failure hinders no other.
 
 use crate::adapter::{Adapter, Exports};
-use crate::audit::{Audit, Description, GrantLine, plain};
+use crate::audit::{Description, Profile, plain};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::error::CallError;
-use crate::imports::{self, Import, ImportState};
+use crate::imports::{self, Import};
 use crate::instance::Template;
 use crate::slots::{Pool, Slots};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
-use hauski_policy::{AdapterId, AdapterLimits, Digest, Grant, GrantSet};
+use hauski_policy::{AdapterId, AdapterLimits, Digest};
 use sha2::Digest as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,6 @@ fn names(imports: &[Import]) -> String {
 pub(crate) struct Loader<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) pool: &'a Pool,
-    pub(crate) grants: &'a [Arc<Grant>],
     /// The largest request of a client, in bytes.
     pub(crate) request_bytes: usize,
 }
@@ -85,34 +84,25 @@ impl Loader<'_> {
     pub(crate) async fn load(&self, id: AdapterId, bytes: &[u8], limits: AdapterLimits) -> Result<Adapter, LoadError> {
         check_layer(bytes)?;
         let digest = Digest::from_bytes(sha2::Sha256::digest(bytes).into());
-        let grants = GrantSet::of(self.grants, &id, &digest);
+        let caller = Caller::new(id.clone(), digest, limits);
         let component =
             Component::from_binary(self.engine, bytes).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
-        let imports = imports::judge(self.engine, &component, grants.iter().next().is_some());
-        let refused: Vec<_> = imports.iter().filter(|i| i.state == ImportState::Refused).cloned().collect();
-        if !refused.is_empty() {
-            return Err(LoadError::Imports(refused));
+        let imports = imports::of(self.engine, &component);
+        if imports.iter().any(imports::Named::is_refused) {
+            let refused = imports.iter().filter(|import| import.is_refused());
+            return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
         }
         let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
         let linker = imports::linker(self.engine, &imports).map_err(contract)?;
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let exports = exports(&component, &pre)?;
         let slots = Slots::new(self.pool.clone(), &component, limits.instances);
-        let caller = Caller::new(id.clone(), digest, grants.clone(), limits);
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let hostcall_bytes = self.request_bytes.max(response_bytes).saturating_add(1 << 20);
         let template = Template { pre, caller, limits, slots, hostcall_bytes };
         let description = describe(&template, &exports).await.map_err(LoadError::Describe)?;
-        let audit = Audit {
-            id: id.to_string(),
-            digest: digest.to_string(),
-            bytes: bytes.len(),
-            description,
-            imports,
-            grants: grants.iter().map(|grant| GrantLine::from(&**grant)).collect(),
-            locality: grants.locality().as_str(),
-        };
-        Ok(Adapter { audit, exports, template })
+        let profile = Profile { id: id.to_string(), digest: digest.to_string(), bytes: bytes.len(), description };
+        Ok(Adapter { profile, imports, exports, template })
     }
 }
 
@@ -122,7 +112,7 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
     let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
     let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.clone());
     let template = Template { pre, caller, limits, slots, hostcall_bytes: 1 << 20 };
-    let call = Call { request_id: "describe".into(), settings: Arc::default(), door: None };
+    let call = Call { request_id: "describe".into(), settings: Arc::default(), local_only: true, door: None };
     let mut fresh = template.instantiate(call).await?;
     let about = fresh.load(|store, instance| exports.about.load(store, instance))?;
     let said = fresh.run(async |store| about.call_describe(store).await.map(Ok)).await?;

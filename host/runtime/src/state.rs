@@ -26,6 +26,8 @@ pub struct Call {
     pub request_id: Arc<str>,
     /// The `config` of the model that is asked: keys and their JSON text.
     pub settings: Arc<BTreeMap<Box<str>, Box<str>>>,
+    /// Whether the request may reach only what is local.
+    pub local_only: bool,
     /// The way out; `None` is an instance that can reach nothing.
     pub door: Option<Arc<Door>>,
 }

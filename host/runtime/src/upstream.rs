@@ -33,6 +33,7 @@ async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
         request_id: &state.call.request_id,
         method: &request.method,
         to: Destination::Url(&request.url),
+        local_only: state.call.local_only,
         timeouts: timeouts(&request, state.deadline),
     };
     let permit = door.permit(&state.caller, ask).await.map_err(mask)?;
@@ -84,9 +85,10 @@ impl HostResponse for State {
 fn mask(error: EgressError) -> Error {
     let text = |text: &str| text.to_owned();
     match error {
-        EgressError::Denied(_) => Error::Denied,
+        EgressError::Denied(_) | EgressError::Withdrawn => Error::Denied,
         EgressError::InvalidRequest(error) => Error::InvalidRequest(error.to_string()),
         EgressError::Upload(error) => Error::InvalidRequest(error.to_string()),
+        EgressError::Unrecorded(_) => Error::Internal(text("the gateway can't record the request")),
         EgressError::SecretMissing { .. } => Error::Internal(text("the gateway's key for this provider is not loaded")),
         EgressError::Dns(DnsError::Timeout) | EgressError::ConnectTimeout => {
             Error::Timeout(text("no connection in time"))

@@ -15,6 +15,7 @@ pub(crate) struct Hooks {
     door: Option<Arc<Door>>,
     request_id: Arc<str>,
     caller: Caller,
+    local_only: bool,
     deadline: Instant,
     sends: Sends,
 }
@@ -22,7 +23,7 @@ pub(crate) struct Hooks {
 impl Hooks {
     pub(crate) fn new(call: &Call, caller: &Caller, deadline: Instant, sends: Sends) -> Self {
         let (door, request_id) = (call.door.clone(), call.request_id.clone());
-        Self { door, request_id, caller: caller.clone(), deadline, sends }
+        Self { door, request_id, caller: caller.clone(), local_only: call.local_only, deadline, sends }
     }
 }
 
@@ -33,12 +34,8 @@ type Answer = Result<(http::Response<WasiBody>, Sent), Error>;
 impl WasiHttpHooks for Hooks {
     /// Fields that a guest may not set: those of the connection, and those that the host attaches for this adapter.
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        let caller = self.caller.clone();
-        Arc::new(move |name| {
-            let attached = |secret: &hauski_policy::SecretTemplate| *secret.header == *name.as_str();
-            headers::is_forbidden(name)
-                || caller.grants().iter().any(|grant| grant.secret.as_ref().is_some_and(attached))
-        })
+        let attached = self.door.as_ref().map(|door| door.attached_headers(&self.caller)).unwrap_or_default();
+        Arc::new(move |name| headers::is_forbidden(name) || attached.iter().any(|own| **own == *name.as_str()))
     }
 
     fn set_host_header(&mut self) -> bool {
@@ -59,50 +56,66 @@ impl WasiHttpHooks for Hooks {
         let held = self.sends.begin();
         let Some(door) = self.door.clone() else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
         let Ok(held) = held else { return Box::new(async { Err(Error::ConnectionLimitReached) }) };
-        let (request_id, caller) = (self.request_id.clone(), self.caller.clone());
         let options = options.unwrap_or_default();
-        let timeouts = Timeouts {
-            connect: options.connect_timeout,
-            first_byte: options.first_byte_timeout,
-            idle: options.between_bytes_timeout,
-            deadline: Some(self.deadline),
+        let asking = Asking {
+            door,
+            caller: self.caller.clone(),
+            request_id: self.request_id.clone(),
+            local_only: self.local_only,
+            timeouts: Timeouts {
+                connect: options.connect_timeout,
+                first_byte: options.first_byte_timeout,
+                idle: options.between_bytes_timeout,
+                deadline: Some(self.deadline),
+            },
         };
-        Box::new(async move { send(&door, &caller, &request_id, timeouts, request, held).await.map_err(translate) })
+        Box::new(async move { asking.send(request, held).await.map_err(translate) })
     }
 }
 
-async fn send(
-    door: &Door,
-    caller: &Caller,
-    request_id: &Arc<str>,
+/// Who asks the door, and how.
+struct Asking {
+    door: Arc<Door>,
+    caller: Caller,
+    request_id: Arc<str>,
+    local_only: bool,
     timeouts: Timeouts,
-    request: http::Request<WasiBody>,
-    held: Held,
-) -> Result<(http::Response<WasiBody>, Sent), EgressError> {
-    let (head, body) = request.into_parts();
-    let to = Destination::Parts {
-        scheme: head.uri.scheme_str().unwrap_or_default(),
-        authority: head.uri.authority().map_or("", |authority| authority.as_str()),
-        path_and_query: head.uri.path_and_query().map_or("", |path| path.as_str()),
-    };
-    let permit = door.permit(caller, Ask { request_id, method: head.method.as_str(), to, timeouts }).await?;
-    let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
-    let answer = door.send(permit, head.headers, body).await?;
-    let body = answer.body.map_err(move |error| {
-        let _ = &held;
-        translate(error)
-    });
-    let mut response = http::Response::new(body.boxed_unsync());
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
-    Ok((response, Box::new(async { Ok(()) })))
+}
+
+impl Asking {
+    async fn send(
+        self,
+        request: http::Request<WasiBody>,
+        held: Held,
+    ) -> Result<(http::Response<WasiBody>, Sent), EgressError> {
+        let (head, body) = request.into_parts();
+        let to = Destination::Parts {
+            scheme: head.uri.scheme_str().unwrap_or_default(),
+            authority: head.uri.authority().map_or("", |authority| authority.as_str()),
+            path_and_query: head.uri.path_and_query().map_or("", |path| path.as_str()),
+        };
+        let Self { door, caller, request_id, local_only, timeouts } = self;
+        let ask = Ask { request_id: &request_id, method: head.method.as_str(), to, local_only, timeouts };
+        let permit = door.permit(&caller, ask).await?;
+        let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
+        let answer = door.send(permit, head.headers, body).await?;
+        let body = answer.body.map_err(move |error| {
+            let _ = &held;
+            translate(error)
+        });
+        let mut response = http::Response::new(body.boxed_unsync());
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        Ok((response, Box::new(async { Ok(()) })))
+    }
 }
 
 /// The standard's error for ours. All denials are one.
 fn translate(error: EgressError) -> Error {
     match error {
-        EgressError::Denied(_) => Error::HttpRequestDenied,
+        EgressError::Denied(_) | EgressError::Withdrawn => Error::HttpRequestDenied,
         EgressError::InvalidRequest(_) | EgressError::Upload(_) | EgressError::Broken(_) => Error::HttpProtocolError,
+        EgressError::Unrecorded(_) => Error::InternalError(None),
         EgressError::SecretMissing { .. } => Error::ConfigurationError,
         EgressError::Dns(DnsError::Timeout) => Error::DnsTimeout,
         EgressError::Dns(_) => Error::DnsError { rcode: None, info_code: None },

@@ -1,13 +1,14 @@
-//! What handlers share, and the decision which adapter answers for a model.
+//! What handlers share: the parts of a running gateway, and the view of its policy at this moment.
 
-use crate::error::ApiError;
 use crate::metrics::Metrics;
+use crate::setup::Problem;
+use crate::source::{Loaded, Seen, Source};
+use crate::view::View;
+use crate::watch::Watch;
 use hauski_egress::Door;
-use hauski_policy::{Limits, Model, Models, Routing};
-use hauski_runtime::{Adapter, Adapters};
-use http::HeaderValue;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use hauski_policy::{Diagnostics, Limits, Models};
+use hauski_runtime::Adapters;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 /// The state of one worker: what all workers share, and its own door.
@@ -21,8 +22,6 @@ pub(crate) struct App {
 
 /// Everything that a running gateway consists of.
 pub struct Gateway {
-    /// `routing.yaml`.
-    pub routing: Routing,
     /// `limits.yaml`.
     pub limits: Limits,
     /// `models.yml`.
@@ -31,97 +30,78 @@ pub struct Gateway {
     pub adapters: Adapters,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// What all doors share: secrets, name resolution, TLS.
+    /// What all doors share: policy, name resolution, TLS.
     pub egress: Arc<hauski_egress::Shared>,
     /// Whether `/config/…` and `/adapters` answer: asked for, and bound to loopback only.
     pub expose_config: bool,
     /// When the gateway started.
     pub started: SystemTime,
-    /// What serves each model.
-    pub(crate) serving: Serving,
+    pub(crate) view: RwLock<Arc<View>>,
+    pub(crate) stale: RwLock<Option<Stale>>,
+    pub(crate) source: Source,
+    /// What the policy's files held when they were last read.
+    pub(crate) seen: Seen,
+    pub(crate) watch: Arc<Watch>,
 }
 
-/// A model with all that a request for it needs.
-pub(crate) struct Served {
-    /// The name that the provider is asked for.
-    pub(crate) upstream: Box<str>,
-    /// The adapter that answers.
-    pub(crate) adapter: Arc<Adapter>,
-    /// The model's `config`.
-    pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
-    /// The value of `x-hauski-route`.
-    pub(crate) route: HeaderValue,
-}
-
-/// Why a model can't be asked.
-pub(crate) enum Unserved {
-    /// It names no adapter: it is listed for people and other tools.
-    NoAdapter,
-    /// Its adapter can't serve it, for this reason.
-    Unavailable(String),
-}
-
-impl Served {
-    /// Finds the model its adapter.
-    fn of(model: &Model, adapters: &Adapters) -> Result<Self, Unserved> {
-        let id = model.adapter.as_ref().ok_or(Unserved::NoAdapter)?;
-        let adapter = adapters.get(id).ok_or_else(|| Unserved::Unavailable(adapters.why_missing(id)))?;
-        let audit = adapter.audit();
-        if !audit.description.serves.contains(&"chat") {
-            let reason = format!("the adapter `{id}` serves {}, not chat", audit.description.serves.join(", "));
-            return Err(Unserved::Unavailable(reason));
-        }
-        let missing =
-            audit.description.config.iter().find(|key| key.required && !model.config.contains_key(&*key.name));
-        if let Some(key) = missing {
-            let reason = format!("its `config` in models.yml lacks `{}`: {}", key.name, key.summary);
-            return Err(Unserved::Unavailable(reason));
-        }
-        let route = format!("adapter=\"{id}\", digest=\"{}\", locality={}", audit.short_digest(), audit.locality);
-        let route = HeaderValue::try_from(route).map_err(|error| Unserved::Unavailable(error.to_string()))?;
-        let settings = Arc::new(model.config.clone());
-        Ok(Self { upstream: model.upstream_name().into(), adapter: adapter.clone(), settings, route })
-    }
-}
-
-/// What serves each model, or why nothing does, by public name.
-pub(crate) type Serving = BTreeMap<Box<str>, Result<Served, Unserved>>;
-
-/// Finds each model its adapter.
-pub(crate) fn serving(models: &Models, adapters: &Adapters) -> Serving {
-    models.iter().map(|model| (model.id.clone(), Served::of(model, adapters))).collect()
+/// The policy's files say something else than what holds, because what they say can't hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Stale {
+    pub(crate) since: SystemTime,
+    /// Where and what, without the files' text.
+    pub(crate) problem: String,
 }
 
 impl Gateway {
+    /// What the policy of this moment makes of models and adapters.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The public names of the models that can be asked, in the order of `models.yml`.
-    pub fn models_served(&self) -> impl Iterator<Item = &str> {
-        self.models.iter().map(|model| &*model.id).filter(|id| matches!(self.serving.get(*id), Some(Ok(_))))
+    #[must_use]
+    pub fn models_served(&self) -> Vec<&str> {
+        let view = self.view();
+        self.models.iter().map(|model| &*model.id).filter(|id| view.served(id).is_some()).collect()
     }
 
     /// The models whose adapter can't serve them, each with the reason, in the order of `models.yml`.
-    pub fn models_unavailable(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.models.iter().filter_map(|model| match self.serving.get(&model.id) {
-            Some(Err(Unserved::Unavailable(reason))) => Some((&*model.id, &**reason)),
-            Some(Ok(_) | Err(Unserved::NoAdapter)) | None => None,
-        })
+    #[must_use]
+    pub fn models_unavailable(&self) -> Vec<(&str, String)> {
+        let view = self.view();
+        let reason = |id: &'_ str| view.unavailable(id).map(str::to_owned);
+        self.models.iter().filter_map(|model| Some((&*model.id, reason(&model.id)?))).collect()
     }
 
-    /// What answers for the model with this public name.
-    pub(crate) fn route(&self, name: &str) -> Result<&Served, ApiError> {
-        let shown = || name.chars().take(128).collect::<String>();
-        match self.serving.get(name) {
-            Some(Ok(served)) => Ok(served),
-            Some(Err(Unserved::Unavailable(reason))) => {
-                Err(ApiError::unavailable(format!("the model `{}` can't be asked: {reason}", shown())))
-            }
-            Some(Err(Unserved::NoAdapter)) => Err(ApiError::model_not_found(format!(
-                "the model `{}` names no adapter in models.yml, so it can't be asked",
-                shown()
-            ))),
-            None => Err(ApiError::model_not_found(format!(
-                "there is no model `{}`; `GET /v1/models` lists those that can be asked",
-                shown()
-            ))),
-        }
+    /// Why what holds is not what the policy's files say, if that is so.
+    pub(crate) fn stale(&self) -> Option<Stale> {
+        self.stale.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a policy in the place of the one that holds: first at the door, then in what is shown of it.
+    pub(crate) fn apply(&self, loaded: Loaded) -> Diagnostics {
+        let routing = loaded.routing.value;
+        self.watch.list(&routing.egress);
+        self.egress.set_policy(routing.egress.clone(), loaded.secrets);
+        let generation = self.egress.policy().generation;
+        let view = View::new(routing, &self.models, &self.adapters, generation);
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        self.set_stale(None);
+        // Last: who sees the number sees the policy.
+        self.metrics.policy_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        loaded.routing.warnings
+    }
+
+    /// Keeps the policy that holds, and says so.
+    pub(crate) fn keep(&self, problems: &[Problem]) {
+        let problem = problems.first().map(Problem::place).unwrap_or_default();
+        let since = self.stale().map_or_else(SystemTime::now, |stale| stale.since);
+        self.set_stale(Some(Stale { since, problem }));
+    }
+
+    fn set_stale(&self, stale: Option<Stale>) {
+        self.metrics.policy_stale.set(stale.is_some().into());
+        *self.stale.write().unwrap_or_else(PoisonError::into_inner) = stale;
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The address to listen on.
 pub const BIND: &str = "HAUSKI_BIND";
@@ -18,24 +18,27 @@ pub const LIMITS: &str = "HAUSKI_LIMITS";
 pub const MODELS: &str = "HAUSKI_MODELS";
 /// The folder with the adapters.
 pub const ADAPTERS: &str = "HAUSKI_ADAPTERS";
+/// The file with a record of all that adapters ask for.
+pub const LEDGER: &str = "HAUSKI_LEDGER";
 /// Whether `/config/…` and `/adapters` answer.
 pub const EXPOSE_CONFIG: &str = "HAUSKI_EXPOSE_CONFIG";
 /// What is logged. The log is the program's, so this is not among the gateway's [`Settings`].
 pub const LOG: &str = "HAUSKI_LOG";
 
 /// The default of each variable, with what it is for; in the order in which help lists them.
-pub const DEFAULTS: [(&str, &str, &str); 7] = [
+pub const DEFAULTS: [(&str, &str, &str); 8] = [
     (BIND, "127.0.0.1:8080", "address and port to listen on"),
     (ROUTING, "policies/routing.yaml", "what adapters may reach, and how models are routed"),
     (LIMITS, "policies/limits.yaml", "budgets and limits"),
     (MODELS, "policies/models.yml", "the models and their adapters"),
     (ADAPTERS, "target/adapters", "the folder with the adapters' `.wasm` files"),
+    (LEDGER, "ledger/egress.jsonl", "the record of all that adapters ask for; `off`: none"),
     (EXPOSE_CONFIG, "false", "`true`: /config/… and /adapters answer on loopback"),
     (LOG, "info", "what is logged, as `level` or `crate=level,…`"),
 ];
 
 /// Where variables come from: the process, or a map in tests.
-pub trait Environment {
+pub trait Environment: Send + Sync + 'static {
     /// The variable's value, if it is set; whether it is UTF-8 is for the reader to judge.
     fn var(&self, name: &str) -> Option<OsString>;
 }
@@ -68,6 +71,8 @@ pub struct Settings {
     pub models: PathBuf,
     /// [`ADAPTERS`].
     pub adapters: PathBuf,
+    /// [`LEDGER`]; `None` where it is `off`.
+    pub ledger: Option<PathBuf>,
     /// [`EXPOSE_CONFIG`].
     pub expose_config: bool,
 }
@@ -98,6 +103,7 @@ impl Settings {
                 limits: path(env, LIMITS),
                 models: path(env, MODELS),
                 adapters: path(env, ADAPTERS),
+                ledger: ledger(env),
                 expose_config,
             }),
             (bind, expose_config) => Err(bind.err().into_iter().chain(expose_config.err()).collect()),
@@ -109,6 +115,13 @@ impl Settings {
 #[must_use]
 pub fn path(env: &dyn Environment, name: &'static str) -> PathBuf {
     value(env, name).into()
+}
+
+/// Where the ledger is, or `None` where there is to be none. A file with that name is `./off`.
+#[must_use]
+pub fn ledger(env: &dyn Environment) -> Option<PathBuf> {
+    let path = path(env, LEDGER);
+    (path != Path::new("off")).then_some(path)
 }
 
 /// What `filter` makes of what [`LOG`] says.
@@ -157,7 +170,14 @@ mod tests {
         let settings = Settings::read(&env(&[(MODELS, "")])).unwrap();
         assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.models, PathBuf::from("policies/models.yml"));
+        assert_eq!(settings.ledger, Some(PathBuf::from("ledger/egress.jsonl")));
         assert!(!settings.expose_config);
+    }
+
+    #[test]
+    fn the_ledger_can_be_turned_off() {
+        assert_eq!(ledger(&env(&[(LEDGER, "off")])), None);
+        assert_eq!(ledger(&env(&[(LEDGER, "./off")])), Some(PathBuf::from("./off")));
     }
 
     #[test]

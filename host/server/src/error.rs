@@ -86,6 +86,13 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, INVALID, "foreign_origin", message)
     }
 
+    /// The request is held to what is local, and its adapter was denied.
+    pub(crate) fn not_local() -> Self {
+        let message = "the request is held to what is local, and what the model's adapter asked for is denied: ask a model whose \
+                       `locality` is `local` in `GET /v1/models`; the operator's log says which entry is missing";
+        Self::new(StatusCode::FORBIDDEN, GATEWAY, "not_local", message)
+    }
+
     /// There is nothing at this path.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, INVALID, "not_found", message)

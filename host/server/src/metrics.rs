@@ -1,10 +1,13 @@
 //! The metrics that `/metrics` shows, in Prometheus' text form. Labels are bounded: routes, adapters, granted destinations, codes.
 
+use hauski_egress::Ledger;
 use hauski_runtime::Adapters;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bounds of the buckets of durations, in seconds: from a sandboxed echo to a long answer.
@@ -23,6 +26,9 @@ pub struct Metrics {
     pub(crate) egress_denied: IntCounterVec,
     pub(crate) egress_bytes: IntCounterVec,
     pub(crate) egress_seconds: HistogramVec,
+    pub(crate) policy_reloads: IntCounterVec,
+    pub(crate) policy_generation: IntGauge,
+    pub(crate) policy_stale: IntGauge,
     instances: IntGaugeVec,
     adapters: IntGaugeVec,
     pub(crate) connections: IntGauge,
@@ -78,11 +84,32 @@ impl Metrics {
                 "From an allowed request of an adapter to the end of its answer.",
                 &["adapter"],
             )?,
+            policy_reloads: counter(
+                "policy_reloads_total",
+                "Times that the policy was read again after the start; one that failed changed nothing.",
+                &["result"],
+            )?,
+            policy_generation: add(
+                &registry,
+                IntGauge::new("policy_generation", "Which policy holds: 1 is the one of the start.")?,
+            )?,
+            policy_stale: add(
+                &registry,
+                IntGauge::new("policy_stale", "1 while the policy on disk can't hold and the last good one holds on.")?,
+            )?,
             instances: gauge("adapter_instances", "Instances that serve a request at this moment.", &["adapter"])?,
             adapters: gauge("adapters", "Files of the adapters folder.", &["state"])?,
             connections: add(&registry, IntGauge::new("http_connections", "Open connections of clients.")?)?,
             registry,
         })
+    }
+
+    /// Shows how it stands with the ledger, unless it is off.
+    pub(crate) fn watch_ledger(&self, ledger: &Ledger) -> Result<(), prometheus::Error> {
+        if ledger.stats().is_none() {
+            return Ok(());
+        }
+        self.registry.register(Box::new(LedgerMetrics::new(ledger.clone())?))
     }
 
     /// The text of `/metrics`; what the adapters know themselves is asked now.
@@ -103,6 +130,51 @@ impl Metrics {
     pub(crate) fn finished(&self, method: &str, path: &str, status: &str, took: Duration) {
         self.requests.with_label_values(&[method, path, status]).inc();
         self.request_seconds.with_label_values(&[method, path]).observe(took.as_secs_f64());
+    }
+}
+
+/// The ledger's own numbers, taken when they are asked for.
+struct LedgerMetrics {
+    ledger: Ledger,
+    records: IntCounter,
+    unavailable: IntCounter,
+    up: IntGauge,
+    /// Held while the counters are brought up to the ledger's.
+    turn: Mutex<()>,
+}
+
+impl LedgerMetrics {
+    fn new(ledger: Ledger) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            ledger,
+            records: IntCounter::new("egress_ledger_records_total", "Records written to the ledger.")?,
+            unavailable: IntCounter::new(
+                "egress_ledger_unavailable_total",
+                "Requests of adapters that were refused because the ledger could not take their record.",
+            )?,
+            up: IntGauge::new("egress_ledger_up", "1 while the ledger takes records; 0: no request is let out.")?,
+            turn: Mutex::default(),
+        })
+    }
+
+    fn parts(&self) -> [&dyn Collector; 3] {
+        [&self.records, &self.unavailable, &self.up]
+    }
+}
+
+impl Collector for LedgerMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.parts().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stats) = self.ledger.stats() {
+            self.records.inc_by(stats.records.saturating_sub(self.records.get()));
+            self.unavailable.inc_by(stats.refused.saturating_sub(self.unavailable.get()));
+            self.up.set(i64::from(stats.up));
+        }
+        self.parts().into_iter().flat_map(Collector::collect).collect()
     }
 }
 

@@ -5,9 +5,10 @@
 
 use crate::app::{App, Gateway};
 use crate::patience::Patient;
+use crate::reload;
 use crate::router::router;
 use axum::Router;
-use hauski_egress::Door;
+use hauski_egress::{Door, LedgerError, LedgerWriter, Recovery};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -30,6 +31,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The ledger can't be written, so no request could be let out.
+    #[error("can't open the ledger: {0}; or set `HAUSKI_LEDGER` to another file")]
+    Ledger(#[from] LedgerError),
     /// No thread or no event queue for a worker.
     #[error("can't start a worker: {0}")]
     Worker(#[from] io::Error),
@@ -40,6 +44,9 @@ pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
+    reload: std::sync::mpsc::Sender<()>,
+    follower: JoinHandle<()>,
+    ledger: LedgerWriter,
 }
 
 /// Binds `address` and serves on it with `workers` threads.
@@ -52,6 +59,8 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
     listener.set_nonblocking(true).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     gateway.egress.set_own_addresses(vec![address]);
+    let (ledger, recovery) = gateway.egress.ledger().open()?;
+    log_recovery(&recovery);
     let gateway = Arc::new(gateway);
     let (stop, stopped) = watch::channel(false);
     let mut queues = Vec::new();
@@ -74,7 +83,10 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
         };
         threads.push(thread::Builder::new().name(format!("hauski-worker-{number}")).spawn(run)?);
     }
-    Ok(Running { address, stop, workers: threads })
+    let (reload, asked) = std::sync::mpsc::channel();
+    let follow = move || reload::follow(&gateway, &asked);
+    let follower = thread::Builder::new().name("hauski-policy".to_owned()).spawn(follow)?;
+    Ok(Running { address, stop, workers: threads, reload, follower, ledger })
 }
 
 impl Running {
@@ -84,14 +96,34 @@ impl Running {
         self.address
     }
 
+    /// Reads the policy again, now and whether its files have changed or not.
+    pub fn reload(&self) {
+        // Fails only when the thread has ended by a panic, which `stop` tells.
+        let _ = self.reload.send(());
+    }
+
     /// Takes no more connections, lets running answers end within `server.shutdown_seconds`, and returns then.
     pub fn stop(self) {
         let _ = self.stop.send(true);
-        for worker in self.workers {
-            if worker.join().is_err() {
+        drop(self.reload);
+        for thread in self.workers.into_iter().chain([self.follower]) {
+            if thread.join().is_err() {
                 tracing::error!("a worker ended by a panic");
             }
         }
+        // Last: what the workers cut off has its records too.
+        drop(self.ledger);
+    }
+}
+
+/// Says what the last process has left of the ledger, if it did not close it.
+fn log_recovery(recovery: &Recovery) {
+    if let Some(torn) = &recovery.torn {
+        let (bytes, kept) = (torn.bytes, torn.kept.display());
+        tracing::warn!(bytes, %kept, "the ledger's end was not whole: it was cut off and kept");
+    }
+    if recovery.unclosed {
+        tracing::warn!("the ledger was not closed: requests that were under way then have no record");
     }
 }
 

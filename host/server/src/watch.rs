@@ -4,30 +4,39 @@
 
 use crate::metrics::Metrics;
 use hauski_egress::{Asked, Decision, EgressError, End, Exchange, Observer, Verdict};
-use hauski_policy::{Routing, Target};
+use hauski_policy::{Egress, Grant, Target};
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Counts decisions and exchanges.
 pub(crate) struct Watch {
     metrics: Arc<Metrics>,
-    listed: BTreeSet<String>,
+    /// The destinations that the policy of this moment names.
+    listed: RwLock<BTreeSet<String>>,
 }
 
 const UNLISTED: &str = "unlisted";
 
 impl Watch {
-    pub(crate) fn new(metrics: Arc<Metrics>, routing: &Routing) -> Self {
-        let listed =
-            routing.grants.iter().map(|grant| destination(&grant.scheme.as_str(), &grant.host, grant.port)).collect();
-        Self { metrics, listed }
+    pub(crate) fn new(metrics: Arc<Metrics>, egress: &Egress) -> Self {
+        let watch = Self { metrics, listed: RwLock::default() };
+        watch.list(egress);
+        watch
+    }
+
+    /// Names the destinations of a new policy.
+    pub(crate) fn list(&self, egress: &Egress) {
+        let name = |grant: &Arc<Grant>| destination(&grant.scheme.as_str(), &grant.host, grant.port);
+        let listed = egress.grants.iter().map(name).collect();
+        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = listed;
     }
 
     /// The label of a destination that a client or an adapter chose.
     fn label(&self, target: &Target) -> String {
         let own = destination(&target.scheme().as_str(), target.host(), target.port());
-        if self.listed.contains(&own) { own } else { UNLISTED.to_owned() }
+        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        if listed.contains(&own) { own } else { UNLISTED.to_owned() }
     }
 }
 

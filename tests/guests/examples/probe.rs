@@ -1,6 +1,7 @@
 //! Sends what the last user message says, by `upstream`, and answers with what came back.
 //!
-//! In: `{"method","url","headers":[[name,value],..],"body","repeat","connect_ms","first_byte_ms","idle_ms"}`, all but `url` optional.
+//! In: `{"method","url","headers":[[name,value],..],"body","repeat","connect_ms","first_byte_ms","idle_ms","fields","pad"}`, all but
+//! `url` optional; `fields` is how many more fields to send, `pad` how long the value of another one is.
 //! Out: a completion whose content is `{"ok":{"status","headers","body"}}`, or `{"err":"denied"}` and the like with `message`, and
 //! `status` and `body` if the answer broke off in its body; with `repeat` an array of them. A stream has each piece of the
 //! body as a chunk, and its errors are the contract's.
@@ -26,6 +27,9 @@ struct Order {
     connect_ms: Option<u64>,
     first_byte_ms: Option<u64>,
     idle_ms: Option<u64>,
+    #[serde(default)]
+    fields: usize,
+    pad: Option<usize>,
 }
 
 impl Chat for Probe {
@@ -62,6 +66,12 @@ impl Order {
         let mut request = Request::new(self.method.as_deref().unwrap_or("GET"), &self.url).body(self.body.as_bytes());
         for (name, value) in &self.headers {
             request = request.header(name, value.as_bytes());
+        }
+        for n in 0..self.fields {
+            request = request.header(format!("x-{n}"), "");
+        }
+        if let Some(length) = self.pad {
+            request = request.header("x-pad", vec![b'x'; length]);
         }
         if let Some(limit) = self.connect_ms {
             request = request.connect_timeout(Duration::from_millis(limit));

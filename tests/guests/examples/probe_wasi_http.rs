@@ -1,7 +1,7 @@
 //! The same as `probe` over plain `wasi:http`, and an adapter without the SDK: the contract by `wit-bindgen` alone.
 //!
-//! In: `{"method","url","headers":[[name,value],..],"body","repeat"}`; instead of `url`, or over its parts, `scheme`, `authority` and
-//! `path` as they are to be set. Out: as for `probe`; `err` is `denied` for `HTTP-request-denied`, `refused-here` where
+//! In: as for `probe`; instead of `url`, or over its parts, `scheme`, `authority` and `path` as they are to be set, a `method` that
+//! begins with `other:` as such, `empty_writes` to the body before it, and `trailers` after it. Out: as for `probe`; `err` is `denied` for `HTTP-request-denied`, `refused-here` where
 //! the request could not even be made, else the name of the error code.
 #![cfg(target_family = "wasm")]
 

@@ -1,6 +1,6 @@
 //! The parts of the contract that no endpoint asks for yet, called as the server would call them.
 
-use hauski_egress::{Decision, Door, Exchange, Observer, Parts, Secrets, Shared, SystemResolver};
+use hauski_egress::{Decision, Door, Exchange, Ledger, Observer, Parts, Secrets, Shared, SystemResolver};
 use hauski_policy::{AdapterId, Limits, Routing};
 use hauski_runtime::{Adapter, AdapterError, Call, CallError, Runtime};
 use hauski_tests::Upstream;
@@ -24,21 +24,26 @@ async fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
          routing: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n",
         upstream.url("/v1/")
     );
-    let grants = Routing::parse("routing.yaml", routing.as_bytes()).unwrap().value.grants;
+    let egress = Routing::parse("routing.yaml", routing.as_bytes()).unwrap().value.egress;
     let limits = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/limits.yaml")).unwrap();
     let limits = Limits::parse("limits.yaml", &limits).unwrap().value;
-    let adapters = Runtime::new(&limits).unwrap().load(folder.path(), &grants, &limits).await.unwrap();
+    let adapters = Runtime::new(&limits).unwrap().load(folder.path(), &limits).await.unwrap();
     let id: AdapterId = "openai-compatible".parse().unwrap();
     let parts = Parts {
         resolver: Arc::new(SystemResolver::default()),
         observer: Arc::new(Nobody),
+        egress,
         secrets: Secrets::default(),
+        ledger: Ledger::off(),
         extra_roots: Vec::new(),
     };
     let door = Door::new(Arc::new(Shared::new(parts).unwrap()));
     let base_url = format!("\"{}\"", upstream.url("/v1"));
     let settings = Arc::new([("base_url".into(), base_url.into())].into());
-    (adapters.get(&id).unwrap().clone(), Call { request_id: "test".into(), settings, door: Some(Arc::new(door)) })
+    (
+        adapters.get(&id).unwrap().clone(),
+        Call { request_id: "test".into(), settings, local_only: false, door: Some(Arc::new(door)) },
+    )
 }
 
 #[tokio::test]

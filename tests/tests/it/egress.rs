@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Both ways; every attack goes over each of them.
-const WAYS: [&str; 2] = ["probe", "probe-wasi-http"];
+pub(crate) const WAYS: [&str; 2] = ["probe", "probe-wasi-http"];
 
 /// Answers with these addresses, and counts the questions.
 #[derive(Default)]
-struct Names {
-    asked: AtomicUsize,
+pub(crate) struct Names {
+    pub(crate) asked: AtomicUsize,
     answer: Vec<IpAddr>,
 }
 
@@ -25,18 +25,18 @@ impl Resolve for Names {
     }
 }
 
-fn names(answer: &[&str]) -> Arc<Names> {
+pub(crate) fn names(answer: &[&str]) -> Arc<Names> {
     let answer = answer.iter().map(|address| address.parse().unwrap()).collect();
     Arc::new(Names { asked: AtomicUsize::new(0), answer })
 }
 
 /// Lets the probe send `order`, and gives what it saw.
-async fn send(host: &TestHost, way: &str, order: Value) -> Value {
+pub(crate) async fn send(host: &TestHost, way: &str, order: Value) -> Value {
     let answer = host.client().chat(way, &order.to_string()).await;
     serde_json::from_str(&answer.content()).unwrap_or_else(|error| panic!("{error}: {}", answer.text))
 }
 
-fn probes() -> hauski_tests::Builder {
+pub(crate) fn probes() -> hauski_tests::Builder {
     TestHost::builder().guest("probe").guest("probe_wasi_http")
 }
 

@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests: what fails here has failed")]
 
 mod adapter;
+mod attacks;
 mod chat;
 mod contract;
 mod egress;
 mod endpoints;
 mod guests;
 mod leaving;
+mod ledger;
 mod loading;
+mod locality;
+mod reloading;
 mod stopping;
 mod tidy;

@@ -3,7 +3,7 @@
 use super::{block_on, print_json};
 use crate::failure::Failure;
 use crate::table;
-use hauski_policy::{Limits, Routing};
+use hauski_policy::{Egress, Limits, Routing};
 use hauski_runtime::{Adapters, Audit};
 use hauski_server::environment::{self, ADAPTERS, LIMITS, ROUTING};
 use hauski_server::{Process, setup};
@@ -18,18 +18,19 @@ pub(crate) fn ls(json: bool) -> Result<(), Failure> {
     let limits = setup::read(&path(LIMITS), LIMITS, Limits::parse, &mut problems);
     let (Some(routing), Some(limits)) = (routing, limits) else { return Err(Failure::Configuration(problems)) };
     let folder = path(ADAPTERS);
-    let load = setup::load(&folder, &routing.value, &limits.value);
+    let load = setup::load(&folder, &limits.value);
     let adapters = block_on(load)?.map_err(|problem| Failure::Configuration(vec![problem]))?;
+    let egress = routing.value.egress;
     if json {
-        let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit()).collect();
+        let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit(&egress)).collect();
         return print_json(&json!({ "adapters": loaded, "refused": adapters.refused() }));
     }
     let head = ["ID", "VERSION", "DIGEST", "SERVES", "LOCALITY", "MAY REACH"];
-    Ok(table::print(&head, rows(&adapters))?)
+    Ok(table::print(&head, rows(&adapters, &egress))?)
 }
 
-fn rows(adapters: &Adapters) -> Vec<Vec<String>> {
-    let loaded = adapters.iter().map(|(_, adapter)| row(adapter.audit()));
+fn rows(adapters: &Adapters, egress: &Egress) -> Vec<Vec<String>> {
+    let loaded = adapters.iter().map(|(_, adapter)| row(&adapter.audit(egress)));
     let dash = || "-".to_owned();
     let refused = adapters.refused().iter().map(|refused| {
         vec![refused.file.clone(), dash(), dash(), "refused".to_owned(), dash(), refused.reason.clone()]
@@ -37,13 +38,14 @@ fn rows(adapters: &Adapters) -> Vec<Vec<String>> {
     loaded.chain(refused).collect()
 }
 
-fn row(audit: &Audit) -> Vec<String> {
+fn row(audit: &Audit<'_>) -> Vec<String> {
+    let profile = audit.profile;
     let reach: Vec<_> = audit.grants.iter().map(|grant| grant.url.as_str()).collect();
     vec![
-        audit.id.clone(),
-        audit.description.version.clone(),
-        audit.short_digest().to_owned(),
-        audit.description.serves.join(", "),
+        profile.id.clone(),
+        profile.description.version.clone(),
+        profile.short_digest().to_owned(),
+        profile.description.serves.join(", "),
         audit.locality.to_owned(),
         if reach.is_empty() { "nothing".to_owned() } else { reach.join(" ") },
     ]

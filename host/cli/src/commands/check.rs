@@ -3,8 +3,8 @@
 use super::{block_on, print_json, settings};
 use crate::failure::{Failure, colour, diagnostics_to_json};
 use hauski_policy::Diagnostics;
+use hauski_server::Gateway;
 use hauski_server::setup::{self, World};
-use hauski_server::{Gateway, Process};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -42,15 +42,15 @@ pub(crate) fn run(as_json: bool, strict: bool) -> Result<(), Failure> {
 
 fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {
     let (settings, _) = settings()?;
-    block_on(setup::prepare(&settings, World::real(&Process)))?.map_err(Failure::Configuration)
+    block_on(setup::prepare(&settings, World::real()))?.map_err(Failure::Configuration)
 }
 
 /// What a gateway consists of, in a line.
 pub(super) fn summary(gateway: &Gateway) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let adapters = count(gateway.adapters.iter().count(), "adapter");
-    let models = count(gateway.models_served().count(), "model");
-    let grants = count(gateway.routing.grants.len(), "egress grant");
+    let models = count(gateway.models_served().len(), "model");
+    let grants = count(gateway.view().routing.egress.grants.len(), "egress grant");
     format!("{adapters}, {models} to ask, {grants}")
 }
 
@@ -59,7 +59,7 @@ pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
     let refused = gateway.adapters.refused().iter();
     let mut notes: Vec<_> =
         refused.map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason)).collect();
-    let unavailable = gateway.models_unavailable();
+    let unavailable = gateway.models_unavailable().into_iter();
     notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
     notes
 }

@@ -2,12 +2,16 @@
 
 mod adapters;
 mod check;
+mod ledger;
 mod models;
+mod policy;
 mod serve;
 
-use crate::args::{Adapters, Args, Command, Models};
+use crate::args::{Adapters, Args, Command, Ledger, Models, Policy};
 use crate::failure::Failure;
 use crate::log;
+use crate::since::Since;
+use hauski_egress::suggest::Wanted;
 use hauski_server::environment::{self, SettingError};
 use hauski_server::{Process, Settings};
 use std::io::Write;
@@ -16,10 +20,15 @@ use tracing_subscriber::EnvFilter;
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
-        Command::Serve => serve::run(),
+        Command::Serve(options) => serve::run(*options),
         Command::Check { json, strict } => check::run(*json, *strict),
         Command::Models(Models::Ls { json }) => models::ls(*json),
         Command::Adapters(Adapters::Ls { json }) => adapters::ls(*json),
+        Command::Ledger(Ledger::Verify { path, head, json }) => ledger::verify(path.as_deref(), *head, *json),
+        Command::Policy(Policy::Suggest { ledger, adapter, since, pin, json }) => {
+            let wanted = Wanted { adapter: adapter.clone(), since: since.map(Since::begin), pin: *pin };
+            policy::suggest(ledger.as_deref(), wanted, *json)
+        }
     }
 }
 

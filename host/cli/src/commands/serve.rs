@@ -1,39 +1,68 @@
-//! `hauski serve`: prepare, bind, say where, wait for the signal, drain.
+//! `hauski serve`: prepare, bind, say where, wait for the signal, drain. A dry run ends with what was denied.
 
-use super::{block_on, check, settings};
+use super::{block_on, check, policy, settings};
+use crate::args::Serve;
 use crate::failure::Failure;
-use crate::{descriptors, log};
+use crate::{descriptors, log, os_lock};
+use anyhow::anyhow;
+use hauski_egress::Ledger;
+use hauski_egress::suggest::Wanted;
+use hauski_server::environment::LEDGER;
 use hauski_server::setup::{self, World};
-use hauski_server::{Gateway, Process, Running, Settings, start};
+use hauski_server::{Gateway, Running, Settings, log_warnings, start};
+use jiff::Timestamp;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::thread;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Serves until SIGINT or SIGTERM.
-pub(crate) fn run() -> Result<(), Failure> {
+pub(crate) fn run(options: Serve) -> Result<(), Failure> {
     let (settings, filter) = settings()?;
+    let dry_run = options.dry_run_egress.then(|| DryRun::begin(&settings)).transpose()?;
+    // Before the log, which is the first to start a thread.
+    let lock = options.os_egress_lock.then(|| os_lock::apply(&settings)).transpose()?;
     // Held to the end: what is still to be written is written when it is dropped.
     let _log = log::Log::start(filter);
     let files = descriptors::raise();
-    let (gateway, warnings) =
-        block_on(setup::prepare(&settings, World::real(&Process)))?.map_err(Failure::Configuration)?;
-    warnings.iter().for_each(log::warnings);
+    let (gateway, warnings) = block_on(setup::prepare(&settings, World::real()))?.map_err(Failure::Configuration)?;
+    lock.iter().for_each(os_lock::report);
+    warnings.iter().for_each(log_warnings);
     warn(&settings, &gateway, files);
     let summary = check::summary(&gateway);
-    let model = gateway.models_served().next().map(str::to_owned);
+    let model = gateway.models_served().first().map(|model| (*model).to_owned());
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let ledger = gateway.egress.ledger().clone();
     block_on(async {
         let mut signals = Signals::catch()?;
         let running = start(gateway, settings.bind, workers).map_err(Failure::Start)?;
         // Nobody may be reading; that is no reason to stop.
         let _ = greet(running.address(), &summary, model.as_deref());
-        signals.next().await;
+        signals.stop(&running).await;
         tracing::info!("stopping: running answers may end, no new ones begin; a second signal ends them");
-        stop(running, signals).await
-    })?
+        stop(running, signals, &ledger).await
+    })??;
+    dry_run.map_or(Ok(()), DryRun::end)
+}
+
+/// A run after which what was denied is told.
+struct DryRun {
+    ledger: PathBuf,
+    since: Timestamp,
+}
+
+impl DryRun {
+    fn begin(settings: &Settings) -> Result<Self, Failure> {
+        let off = || anyhow!("`--dry-run-egress` needs the ledger, and `{LEDGER}` is `off`: unset it, or name a file");
+        Ok(Self { ledger: settings.ledger.clone().ok_or_else(off)?, since: Timestamp::now() })
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        policy::suggest(Some(&self.ledger), Wanted { since: Some(self.since), ..Wanted::default() }, false)
+    }
 }
 
 /// Logs what the operator should know of a gateway that can run all the same.
@@ -43,6 +72,9 @@ fn warn(settings: &Settings, gateway: &Gateway, files: Option<u64>) {
     }
     if !settings.bind.ip().is_loopback() {
         tracing::warn!(bind = %settings.bind, "listening beyond this machine: whoever reaches this address can ask the models, without a key");
+    }
+    if settings.ledger.is_none() {
+        tracing::warn!("`HAUSKI_LEDGER` is `off`: there is no record of what adapters ask for");
     }
     let connections = gateway.limits.server.connections;
     if !descriptors::suffice(files, connections) {
@@ -57,7 +89,7 @@ fn warn(settings: &Settings, gateway: &Gateway, files: Option<u64>) {
 
 /// Lets running answers end, unless a second signal comes. The signals' handlers stay once they are installed, so without this
 /// a second Ctrl-C would do nothing.
-async fn stop(running: Running, mut signals: Signals) -> Result<(), Failure> {
+async fn stop(running: Running, mut signals: Signals, ledger: &Ledger) -> Result<(), Failure> {
     let (done, stopped) = oneshot::channel();
     // A thread of its own and none of the runtime's: a runtime waits for its threads, and the second signal must not wait.
     thread::Builder::new().name("hauski-stop".to_owned()).spawn(move || {
@@ -66,30 +98,50 @@ async fn stop(running: Running, mut signals: Signals) -> Result<(), Failure> {
     })?;
     tokio::select! {
         _ = stopped => Ok(()),
-        () = signals.next() => {
+        () = signals.end() => {
             tracing::error!("ended by a second signal: running answers were cut off");
+            ledger.close();
             Err(Failure::Interrupted)
         }
     }
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM, which stop, and SIGHUP, which reloads.
 struct Signals {
+    reload: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
     fn catch() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
-    /// Waits for either.
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+    /// Waits for the signal to stop; until then, reloads the policy as often as asked.
+    async fn stop(&mut self, running: &Running) {
+        loop {
+            tokio::select! {
+                () = end(&mut self.interrupt, &mut self.terminate) => return,
+                _ = self.reload.recv() => running.reload(),
+            }
         }
+    }
+
+    /// Waits for the signal to stop.
+    async fn end(&mut self) {
+        end(&mut self.interrupt, &mut self.terminate).await;
+    }
+}
+
+async fn end(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 

@@ -1,8 +1,8 @@
 //! Each time-out, with its own error, and none before its time.
 
 use crate::upstream::{HELLO, Upstream};
-use crate::world::{World, limits};
-use hauski_egress::{EgressError, Timeouts};
+use crate::world::{Answer, World, limits};
+use hauski_egress::EgressError;
 use hauski_policy::AdapterLimits;
 use std::thread::sleep;
 use std::time::Duration;
@@ -24,6 +24,15 @@ fn check<T: std::fmt::Debug>(got: Result<T, EgressError>, began: Instant, expect
     assert_eq!(error.code(), expected);
     assert!(error.is_timeout());
     assert!((SHORT..LONG / 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn resolving() {
+    let world = World::new(&[r#"{ url: "http://api.test/", adapters: [a] }"#]);
+    world.resolver.set_raw("api.test", vec![Answer::Hangs]);
+    let caller = world.caller_under("a", AdapterLimits { connect: SHORT, ..limits() });
+    let began = Instant::now();
+    check(world.send(&caller, "GET http://api.test/").await, began, "dns-timeout");
 }
 
 #[tokio::test]
@@ -152,21 +161,6 @@ async fn what_comes_after_the_total_time_is_not_handed_on() {
     let began = Instant::now();
     tokio::time::sleep(3 * SHORT).await;
     check(body.read().await, began, "total-timeout");
-}
-
-#[tokio::test]
-async fn a_guest_that_asks_for_nothing_or_for_ever_does_no_harm() {
-    let upstream = Upstream::answering(HELLO);
-    let (mut world, url) = world(&upstream);
-    for span in [Duration::MAX, Duration::from_nanos(1) + LONG] {
-        world.timeouts = Timeouts { connect: Some(span), first_byte: Some(span), idle: Some(span), deadline: None };
-        assert_eq!(world.get(&world.caller("a"), &url).await.unwrap(), "hello");
-    }
-    let zero = Some(Duration::ZERO);
-    world.timeouts = Timeouts { connect: zero, first_byte: zero, idle: zero, deadline: None };
-    if let Err(error) = world.get(&world.caller("a"), &url).await {
-        assert!(error.is_timeout(), "{error}");
-    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn field(response: &Response, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn in_heads_and_bodies() {
+async fn f03_in_heads_and_bodies() {
     let body = r#"{"error":"bad key sk-12345","sent":"Bearer sk-12345"}"#;
     let answer = format!(
         "HTTP/1.1 401 No\r\nx-echo: Bearer sk-12345\r\nlocation: /?key=sk%2d12345&x\r\nx-sk-12345: 1\r\ncontent-length: {}\r\n\r\n{body}",
@@ -73,7 +73,7 @@ async fn in_heads_and_bodies() {
 }
 
 #[tokio::test]
-async fn split_over_writes() {
+async fn f03_split_over_writes() {
     let echo = "a Bearer sk-12345 b sk-12345sk-1234";
     let expected = "a *************** b ********sk-1234";
     for size in [1, 2, 3, 7] {
@@ -96,7 +96,7 @@ async fn split_over_writes() {
 }
 
 #[tokio::test]
-async fn in_a_stream_of_events() {
+async fn f03_in_a_stream_of_events() {
     let events = ["data: {\"t\":\"\\u0073k-12345\"}\n\n", "data: sk-1", "2345\n\n", "data: [DONE]\n\n"];
     let upstream = writing(
         [vec![CHUNKED.to_owned()], events.iter().map(|event| chunk(event)).collect(), vec!["0\r\n\r\n".to_owned()]]
@@ -108,7 +108,7 @@ async fn in_a_stream_of_events() {
 }
 
 #[tokio::test]
-async fn as_others_write_it() {
+async fn f03_as_others_write_it() {
     for (secret, written) in [
         ("key/+\"\\==", r#"key\/+\"\\=="#),
         ("key/+\"\\==", r#"key/\u002B\u0022\u005c\u003d="#),
@@ -118,9 +118,10 @@ async fn as_others_write_it() {
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n<{written}>", written.len() + 2);
         let upstream = Upstream::answering(answer.leak());
         let (world, url) = world(&upstream);
-        let env = |_: &str| Some(secret.to_owned());
+        let env = |_: &str| Some(secret.into());
         let read = |_: &std::path::Path| Ok(Vec::new());
-        world.shared.set_secrets(hauski_egress::Secrets::load(&world.grants, &env, &read).unwrap());
+        let secrets = hauski_egress::Secrets::load(&world.grants, &env, &read).unwrap();
+        world.shared.set_policy(world.shared.policy().egress.clone(), secrets);
         let expected = format!("<{}>", "*".repeat(written.len()));
         assert_eq!(world.get(&world.caller("a"), &url).await.unwrap(), expected);
     }
@@ -145,27 +146,62 @@ fn on_demand(pieces: &'static [&'static str]) -> (Upstream, mpsc::Sender<()>) {
 }
 
 #[tokio::test]
-async fn what_is_no_secret_comes_at_once() {
-    let (upstream, go) = on_demand(&["data: a\n\n", "the end is sk-1", "2x", "sk", "-12345B"]);
+async fn f03_lines_come_at_once() {
+    let (upstream, go) = on_demand(&["data: a\n\n", "the end is sk-1", "2x", "\n", "sk", "-12345\nB"]);
     for path in ["/v1/", "/open/"] {
         let (world, url) = world(&upstream);
         let mut body = world.send(&world.caller("a"), &url.replace("/v1/", path)).await.unwrap().body;
         let expected = if path == "/open/" {
-            [(1, "data: a\n\n", 0), (1, "the end is sk-1", 0), (1, "2x", 0), (1, "sk", 0), (1, "-12345B", 0)]
+            &[
+                (1, "data: a\n\n", 0),
+                (1, "the end is sk-1", 0),
+                (1, "2x", 0),
+                (1, "\n", 0),
+                (1, "sk", 0),
+                (1, "-12345\nB", 0),
+            ]
         } else {
-            [(1, "data: a\n\n", 0), (1, "the end is ", 4), (1, "sk-12x", 0), (2, "********", 1), (0, "", 1)]
+            &[(1, "data: a\n\n", 0), (3, "the end is sk-12x\n", 0), (2, "********\n", 1)][..]
         };
-        for (writes, piece, held) in expected.into_iter().filter(|(writes, ..)| *writes > 0) {
-            (0..writes).for_each(|_| go.send(()).unwrap());
-            assert_eq!(body.read().await.unwrap().unwrap(), piece);
-            assert_eq!(body.size_hint().lower(), held, "{piece}");
+        for (writes, piece, held) in expected {
+            (0..*writes).for_each(|_| go.send(()).unwrap());
+            assert_eq!(body.read().await.unwrap().unwrap(), *piece);
+            assert_eq!(body.size_hint().lower(), *held, "{piece}");
         }
     }
     assert_eq!(upstream.connections(), 2);
 }
 
+/// An adapter has the provider echo what it believes to be the key, and learns no more than whether all of it is right.
 #[tokio::test]
-async fn what_is_held_back_counts_and_waits_like_the_rest() {
+async fn f03_pieces_do_not_tell_whether_a_guess_begins_right() {
+    for guesses in
+        [["sk-12345", "sk-12344", "sk-xxxxx", "xxxxxxxx"], ["s\\u006b-", "s\\u006bx", "x\\u006b-", "x\\u0079-"]]
+    {
+        let mut seen = Vec::new();
+        for guess in guesses {
+            let (begin, rest) = guess.split_at(7);
+            let long = "y".repeat(300);
+            let pieces =
+                [format!("a\n{begin}"), rest.to_owned(), format!("{long}{guess}"), format!("{begin}\n{guess}")];
+            let chunks = pieces.iter().map(|piece| chunk(piece)).collect();
+            let upstream = writing([vec![CHUNKED.to_owned()], chunks, vec!["0\r\n\r\n".to_owned()]].concat());
+            let (world, url) = world(&upstream);
+            let mut body = world.send(&world.caller("a"), &url).await.unwrap().body;
+            let (mut sizes, mut text) = (Vec::new(), String::new());
+            while let Some(piece) = body.read().await.unwrap() {
+                sizes.push((piece.len(), body.size_hint().lower()));
+                text += std::str::from_utf8(&piece).unwrap();
+            }
+            assert_eq!(text, pieces.concat().replace(SECRET, "********"), "{guess}");
+            seen.push(sizes);
+        }
+        assert!(seen[0].len() > 3 && seen.iter().all(|sizes| *sizes == seen[0]), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn f03_what_is_held_back_counts_and_waits_like_the_rest() {
     let short = Duration::from_millis(600);
     let (upstream, go) = on_demand(&["sk-1234"]);
     let (world, url) = world(&upstream);
@@ -184,17 +220,17 @@ async fn what_is_held_back_counts_and_waits_like_the_rest() {
     // Where the body breaks off, what was held back is not handed on.
     let upstream = Upstream::start(|conn, _| {
         conn.request();
-        conn.write("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nab sk-1234");
+        conn.write("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nab\nsk-1234");
     });
     let (world, url) = self::world(&upstream);
     let mut body = world.send(&world.caller("a"), &url).await.unwrap().body;
-    assert_eq!(body.read().await.unwrap().unwrap(), "ab ");
+    assert_eq!(body.read().await.unwrap().unwrap(), "ab\n");
     assert_eq!(body.size_hint().exact(), Some(17));
     assert_eq!(body.read().await.unwrap_err().code(), "broken");
 }
 
 #[tokio::test]
-async fn nothing_may_hide_an_echo() {
+async fn f03_nothing_may_hide_an_echo() {
     let upstream = Upstream::answering(HELLO);
     let (mut world, url) = world(&upstream);
     let caller = world.caller("a");
@@ -215,7 +251,7 @@ async fn nothing_may_hide_an_echo() {
 }
 
 #[tokio::test]
-async fn an_encoded_answer_is_an_error_where_there_is_a_secret() {
+async fn f03_an_encoded_answer_is_an_error_where_there_is_a_secret() {
     for (coding, plain) in [
         ("content-encoding: gzip\r\ncontent-length: 5\r\n", false),
         ("content-encoding: identity\r\ncontent-length: 5\r\n", true),

@@ -9,12 +9,19 @@ mod permits;
 #[cfg(test)]
 mod pooling;
 #[cfg(test)]
+#[path = "../common/provider.rs"]
+mod provider;
+#[cfg(test)]
+mod reloading;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sending;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+#[path = "../common/upstream.rs"]
 mod upstream;
 #[cfg(test)]
+#[path = "../common/world.rs"]
 mod world;

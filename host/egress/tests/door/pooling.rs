@@ -1,7 +1,7 @@
 //! Which connections are used again, and which never.
 
 use crate::upstream::{HELLO, Upstream};
-use crate::world::{World, limits, read};
+use crate::world::{World, read};
 use bytes::Bytes;
 use hauski_egress::{BoxError, EgressError, OutboundBody};
 use http_body::{Body, Frame};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 fn world(upstream: &Upstream) -> (World, String) {
     let url = format!("http://api.test:{}/", upstream.port());
-    let world = World::new(&[&format!(r#"{{ url: "{url}", adapters: [a], network: loopback }}"#)]);
+    let world = World::new(&[&format!(r#"{{ url: "{url}", adapters: [a, b], network: loopback }}"#)]);
     world.resolver.set("api.test", &["127.0.0.1"]);
     (world, format!("GET {url}"))
 }
@@ -59,20 +59,6 @@ async fn requests_at_the_same_time_have_their_own_connections() {
     assert_eq!(read(first).await.unwrap() + &read(second).await.unwrap(), "hellohello");
     world.get(&caller, &url).await.unwrap();
     assert_eq!(upstream.connections(), 2);
-}
-
-#[tokio::test]
-async fn adapters_never_share_connections() {
-    let upstream = Upstream::answering(HELLO);
-    let (world, url) = world(&upstream);
-    for id in ["a", "b", "a", "b"] {
-        world.get(&world.caller(id), &url).await.unwrap();
-    }
-    assert_eq!(upstream.connections(), 2);
-    assert_eq!(world.log.reused(), [false, false, true, true]);
-    // Other bytes under the same id are another adapter.
-    world.get(&world.caller_of("a", limits(), 8), &url).await.unwrap();
-    assert_eq!(upstream.connections(), 3);
 }
 
 #[tokio::test]
@@ -237,52 +223,12 @@ async fn a_fresh_connection_that_fails_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn an_open_connection_is_used_only_if_its_peer_is_permitted_now() {
-    let upstream = Upstream::answering(HELLO);
-    let other = Upstream::start_on(&format!("127.0.0.2:{}", upstream.port()), |conn, _| {
-        while conn.request().is_some() {
-            conn.write(HELLO);
-        }
-    });
-    let (world, url) = world(&upstream);
-    let caller = world.caller("a");
-    for (answer, expected) in
-        [("127.0.0.1", (1, 0)), ("127.0.0.2", (1, 1)), ("127.0.0.1", (1, 1)), ("127.0.0.2 127.0.0.1", (1, 1))]
-    {
-        world.resolver.set("api.test", &[answer]);
-        world.get(&caller, &url).await.unwrap();
-        assert_eq!((upstream.connections(), other.connections()), expected, "{answer}");
-    }
-}
-
-#[tokio::test]
-async fn a_denial_of_the_host_closes_what_is_open_to_it() {
-    let upstream = Upstream::start(|conn, _| {
-        conn.request();
-        conn.write(HELLO);
-        assert!(conn.sees_the_end());
-    });
-    for withdraw in [true, false] {
-        let (mut world, url) = world(&upstream);
-        world.get(&world.caller("a"), &url).await.unwrap();
-        if withdraw {
-            world.grants.clear();
-        } else {
-            world.resolver.set("api.test", &["10.0.0.1"]);
-        }
-        assert!(world.permit(&world.caller("a"), &url).await.unwrap_err().is_denied());
-        tokio::task::yield_now().await;
-        upstream.wait_for_a_close();
-    }
-}
-
-#[tokio::test]
 async fn an_early_answer_ends_the_upload() {
     let upstream = Upstream::start(|conn, _| {
         // The body never ends.
         conn.head();
         conn.write("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n");
-        while !conn.sees_the_end() {}
+        conn.rest();
     });
     let (world, url) = world(&upstream);
     let body = OutboundBody::Stream(Silent(Some("x".into())).boxed_unsync());

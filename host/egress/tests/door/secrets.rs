@@ -2,7 +2,8 @@
 
 use crate::upstream::{HELLO, Upstream};
 use crate::world::{World, grants};
-use hauski_egress::{EgressError, SecretProblem, Secrets};
+use hauski_egress::{SecretProblem, Secrets};
+use hauski_policy::Egress;
 use std::io;
 use std::path::Path;
 
@@ -10,35 +11,6 @@ fn entry(port: u16, value: &str) -> String {
     format!(
         r#"{{ url: "http://127.0.0.1:{port}/v1/", adapters: [a], secret: {{ header: authorization, value: "{value}" }} }}"#
     )
-}
-
-#[tokio::test]
-async fn the_secret_is_attached_in_place_of_the_guests_value() {
-    let upstream = Upstream::answering(HELLO);
-    let open = format!(r#"{{ url: "http://127.0.0.1:{}/open", adapters: [a] }}"#, upstream.port());
-    let mut world = World::new(&[&entry(upstream.port(), "Bearer ${env:KEY}"), &open]);
-    world.fields = vec![("Authorization", "Bearer guest"), ("authorization", "again")];
-    let caller = world.caller("a");
-    world.get(&caller, &format!("GET http://127.0.0.1:{}/v1/x", upstream.port())).await.unwrap();
-    // Bound to one entry: another path of the same host does not get it.
-    world.get(&caller, &format!("GET http://127.0.0.1:{}/open", upstream.port())).await.unwrap();
-    let requests = upstream.requests();
-    let lines = |request: &str| -> Vec<String> {
-        request.lines().filter(|line| line.to_lowercase().starts_with("authorization")).map(str::to_owned).collect()
-    };
-    assert_eq!(lines(&requests[0]), ["authorization: Bearer sk-12345"]);
-    assert_eq!(lines(&requests[1]), ["authorization: Bearer guest", "authorization: again"]);
-}
-
-#[tokio::test]
-async fn a_secret_that_is_not_loaded_stops_the_request() {
-    let upstream = Upstream::answering(HELLO);
-    let world = World::new(&[&entry(upstream.port(), "Bearer ${env:KEY}")]);
-    world.shared.set_secrets(Secrets::default());
-    let url = format!("GET http://127.0.0.1:{}/v1/x", upstream.port());
-    let got = world.send(&world.caller("a"), &url).await;
-    assert!(matches!(got, Err(EgressError::SecretMissing { line: 4, .. })), "{got:?}");
-    assert_eq!(upstream.connections(), 0);
 }
 
 #[test]
@@ -54,9 +26,9 @@ fn all_that_is_missing_is_named_at_once() {
         &entry(8, "${file:/run/secrets/good}"),
     ]);
     let env = |name: &str| match name {
-        "KEY" => Some("sk-12345".to_owned()),
-        "EMPTY" => Some(String::new()),
-        "SHORT" => Some("1234567".to_owned()),
+        "KEY" => Some("sk-12345".into()),
+        "EMPTY" => Some("".into()),
+        "SHORT" => Some("1234567".into()),
         _ => None,
     };
     let read = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
@@ -91,11 +63,12 @@ fn all_that_is_missing_is_named_at_once() {
 #[tokio::test]
 async fn a_file_is_trimmed_at_its_end() {
     let upstream = Upstream::answering(HELLO);
-    let mut world = World::new(&[]);
-    world.grants = grants(&[&entry(upstream.port(), "Bearer ${file:/run/secrets/key}")]);
-    let secrets = Secrets::load(&world.grants, &|_| None, &|_| Ok(b"sk-of-a-file \r\n".to_vec())).unwrap();
+    let world = World::new(&[]);
+    let egress =
+        Egress { grants: grants(&[&entry(upstream.port(), "Bearer ${file:/run/secrets/key}")]), local_only: false };
+    let secrets = Secrets::load(&egress.grants, &|_| None, &|_| Ok(b"sk-of-a-file \r\n".to_vec())).unwrap();
     assert_eq!(format!("{secrets:?}"), "Secrets { loaded: 1, .. }");
-    world.shared.set_secrets(secrets);
+    world.shared.set_policy(egress, secrets);
     world.get(&world.caller("a"), &format!("GET http://127.0.0.1:{}/v1/x", upstream.port())).await.unwrap();
     assert!(upstream.requests()[0].contains("authorization: Bearer sk-of-a-file\r\n"));
 }

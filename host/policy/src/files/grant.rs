@@ -42,6 +42,9 @@ raw! {
             /// The network that every address of the host must be of: `public` for names, where the key is not there. Implied by
             /// an IP address and by `localhost`.
             network: Word<Network>,
+            /// Whether a private network counts as local. `false`, where the key is not there; loopback always does, and nothing
+            /// public can.
+            local: bool,
             /// A header that the host attaches.
             secret: RawSecret,
             /// The last day on which the grant holds, in UTC: `2027-01-31`.
@@ -88,6 +91,7 @@ impl RawGrant {
         let adapters = self.adapters.get();
         let methods = self.methods.get();
         let network = self.network.spanned();
+        let local = self.local.spanned();
         let expires = self.expires.get();
         let secret = self.secret.get().and_then(|raw| raw.validate(reader));
         let Spanned { value: Checked(url), span } = self.url.spanned()?;
@@ -102,6 +106,7 @@ impl RawGrant {
             reader.warning("wide-methods", &span, message).help("write `methods: [POST]`");
         }
         let network = check_network(&url, network, reader);
+        let local = check_local(&url, network, local, reader);
         if let Some(place) = secret_span {
             check_secret(&url, network, no_adapters, &place, reader);
         }
@@ -112,6 +117,7 @@ impl RawGrant {
         if let Some(list) = methods {
             grant.methods = list.0.into_iter().map(|one| one.0).collect();
         }
+        grant.local = local;
         grant.secret = secret;
         grant.expires = expires.map(|day| day.0.0);
         Some((grant, span))
@@ -121,7 +127,20 @@ impl RawGrant {
 fn grant(url: GrantUrl, line: usize, network: Network) -> Grant {
     let GrantUrl { scheme, host, port, path } = url;
     let methods = Method::ALL.to_vec();
-    Grant { line, scheme, host, port, path, methods, adapters: None, network, secret: None, expires: None, short: true }
+    Grant {
+        line,
+        scheme,
+        host,
+        port,
+        path,
+        methods,
+        adapters: None,
+        network,
+        local: false,
+        secret: None,
+        expires: None,
+        short: true,
+    }
 }
 
 fn warn_of_wildcard(url: &GrantUrl, span: &Range<usize>, reader: &mut Reader) {
@@ -142,6 +161,17 @@ fn check_network(url: &GrantUrl, said: Option<Spanned<Word<Network>>>, reader: &
         reader.error("network-contradiction", &span, message).help(help);
     }
     said
+}
+
+/// What is local by itself needs no word, and what is public can't be made local by one.
+fn check_local(url: &GrantUrl, network: Network, said: Option<Spanned<bool>>, reader: &mut Reader) -> bool {
+    let Some(Spanned { value: local, span }) = said else { return false };
+    if local && network == Network::Public {
+        reader
+            .error("local-contradiction", &span, format!("`{}` is public, so it can't be local", url.host))
+            .help("delete the key, or write `network: private` if all its addresses are private");
+    }
+    local && network == Network::Private
 }
 
 fn check_secret(url: &GrantUrl, network: Network, no_adapters: bool, span: &Range<usize>, reader: &mut Reader) {
@@ -175,6 +205,9 @@ pub(super) fn to_json(grant: &Grant) -> serde_json::Value {
     }
     map.insert("methods".to_owned(), grant.methods.iter().map(|method| method.as_str()).collect());
     map.insert("network".to_owned(), grant.network.as_str().into());
+    if grant.local {
+        map.insert("local".to_owned(), true.into());
+    }
     if let Some(template) = &grant.secret {
         map.insert("secret".to_owned(), secret::to_json(template));
     }

@@ -3,7 +3,7 @@
 use super::grant::AdapterIdText;
 use crate::diagnostics::{Diagnostics, Parsed};
 use crate::id::AdapterId;
-use crate::limits::{AdapterLimits, LatencyBudgets, Limits, ServerLimits};
+use crate::limits::{AdapterLimits, LatencyBudgets, LedgerLimits, Limits, ServerLimits};
 use crate::node::{Node, Value};
 use crate::raw::{Field, FromNode, raw};
 use crate::reader::{Reader, Step};
@@ -22,6 +22,8 @@ type MemoryMib = Whole<1, 4096>;
 type Millis = Whole<1, 86_400_000>;
 type Instances = Whole<1, 100_000>;
 type BodyMib = Whole<1, 4096>;
+type FileMib = Whole<1, 1024>;
+type Files = Whole<2, 10_000>;
 
 raw! {
     /// Budgets and limits. All of them are required: the code has no defaults.
@@ -32,6 +34,8 @@ raw! {
             latency: RawLatency = "{ llm_p95_ms: 400 }",
             /// What the front takes from its clients.
             server: RawServer = "{ request_mib: 32, request_seconds: 60, connections: 4096, shutdown_seconds: 30 }",
+            /// How much of the ledger is kept.
+            ledger: RawLedger = "{ file_mib: 64, files: 16 }",
             /// What one request may use of an adapter and of the network behind it.
             adapters: RawAdapters = "{ defaults: { ... } }",
         }
@@ -64,6 +68,20 @@ raw! {
             connections: Whole<1, 1_000_000> = "4096",
             /// How long running answers may go on after the signal to stop, in seconds.
             shutdown_seconds: Whole<0, 3600> = "30",
+        }
+        optional {}
+    }
+}
+
+raw! {
+    /// How much of the ledger is kept.
+    #[schemars(rename = "Ledger")]
+    pub(super) struct RawLedger {
+        required {
+            /// How large a file may become before the next one begins, in MiB.
+            file_mib: FileMib = "64",
+            /// The most files: when there are more, the oldest is deleted.
+            files: Files = "16",
         }
         optional {}
     }
@@ -191,6 +209,7 @@ impl Limits {
                 "connections": self.server.connections,
                 "shutdown_seconds": self.server.shutdown.as_secs(),
             },
+            "ledger": { "file_mib": self.ledger.file_bytes / MIB, "files": self.ledger.files },
             "adapters": {
                 "defaults": adapter_to_json(&self.defaults),
                 "overrides": overrides.collect::<serde_json::Map<_, _>>(),
@@ -221,7 +240,7 @@ fn adapter_to_json(limits: &AdapterLimits) -> serde_json::Value {
 
 impl RawLimits {
     fn validate(self) -> Option<Limits> {
-        let (server, adapters) = (self.server.get()?, self.adapters.get()?);
+        let (server, ledger, adapters) = (self.server.get()?, self.ledger.get()?, self.adapters.get()?);
         let defaults = adapters.defaults.get()?.validate()?;
         let overrides = adapters.overrides.get().map(|all| all.0).unwrap_or_default();
         let overrides: BTreeMap<_, _> = overrides.into_iter().map(|(id, raw)| (id, raw.over(&defaults))).collect();
@@ -233,6 +252,7 @@ impl RawLimits {
                 connections: count(server.connections)?,
                 shutdown: Duration::from_secs(server.shutdown_seconds.get()?.0),
             },
+            ledger: LedgerLimits { file_bytes: ledger.file_mib.get()?.0 * MIB, files: count(ledger.files)? },
             defaults,
             overrides,
         })

@@ -2,6 +2,7 @@
 
 use super::grant::{self, RawEntry};
 use crate::diagnostics::{Diagnostics, Parsed};
+use crate::egress::Egress;
 use crate::grant::Grant;
 use crate::node::{Node, Value};
 use crate::raw::{FromNode, raw};
@@ -18,8 +19,8 @@ use std::sync::Arc;
 /// `routing.yaml` in its valid form.
 #[derive(Clone, Debug)]
 pub struct Routing {
-    /// The entries of `egress.allow`, in the file's order. All else is denied.
-    pub grants: Vec<Arc<Grant>>,
+    /// What adapters may reach.
+    pub egress: Egress,
     /// Whether a local model goes before one that is not, where both could answer.
     pub prefer_local: bool,
     /// Whether a model that is not local may answer where no local one can.
@@ -50,7 +51,10 @@ raw! {
             /// The entries. An empty list grants nothing.
             allow: Vec<RawEntry> = "[]",
         }
-        optional {}
+        optional {
+            /// Whether every request is held to entries that are local. `false`, where the key is not there.
+            local_only: bool,
+        }
     }
 }
 
@@ -144,7 +148,8 @@ impl Routing {
         json!({
             "egress": {
                 "default": "deny",
-                "allow": self.grants.iter().map(|grant| grant::to_json(grant)).collect::<Vec<_>>(),
+                "allow": self.egress.grants.iter().map(|grant| grant::to_json(grant)).collect::<Vec<_>>(),
+                "local_only": self.egress.local_only,
             },
             "routing": {
                 "prefer_local": self.prefer_local,
@@ -164,11 +169,11 @@ impl Serialize for Routing {
 
 impl RawRouting {
     fn validate(self, reader: &mut Reader) -> Option<Routing> {
-        let grants = self.egress.get().and_then(|egress| egress.validate(reader));
+        let egress = self.egress.get().and_then(|egress| egress.validate(reader));
         let preferences = self.routing.get()?;
         let cloud_fallback = preferences.cloud_fallback.get().and_then(|fallback| fallback.enabled.get());
         Some(Routing {
-            grants: grants?,
+            egress: egress?,
             prefer_local: preferences.prefer_local.get()?,
             cloud_fallback: cloud_fallback?,
         })
@@ -176,9 +181,10 @@ impl RawRouting {
 }
 
 impl RawEgress {
-    fn validate(self, reader: &mut Reader) -> Option<Vec<Arc<Grant>>> {
+    fn validate(self, reader: &mut Reader) -> Option<Egress> {
         let mut seen = HashMap::new();
         let mut grants = Vec::new();
+        let local_only = if self.local_only.is_absent() { Some(false) } else { self.local_only.get() };
         for entry in self.allow.get()? {
             let Some((grant, span)) = entry.validate(reader) else { continue };
             if let Some(line) = seen.insert(identity(&grant), grant.line) {
@@ -187,7 +193,8 @@ impl RawEgress {
             }
             grants.push(Arc::new(grant));
         }
-        self.default.get().map(|Word(Deny)| grants)
+        let Word(Deny) = self.default.get()?;
+        Some(Egress { grants, local_only: local_only? })
     }
 }
 
@@ -200,7 +207,10 @@ fn identity(grant: &Grant) -> String {
         names.sort_unstable();
         names
     });
-    format!("{grant} {methods:?} {adapters:?} {:?} {:?} {:?}", grant.network, grant.secret, grant.expires)
+    format!(
+        "{grant} {methods:?} {adapters:?} {:?} {} {:?} {:?}",
+        grant.network, grant.local, grant.secret, grant.expires
+    )
 }
 
 /// A file that is cut off within its last section could grant more than the whole: an entry without its `adapters`. So the last

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// `routing.yaml`.
 pub(crate) async fn routing(State(app): State<App>) -> Json<Value> {
-    Json(app.gateway.routing.to_json())
+    Json(app.gateway.view().routing.to_json())
 }
 
 /// `limits.yaml`.

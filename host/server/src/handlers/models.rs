@@ -8,13 +8,14 @@ use std::time::UNIX_EPOCH;
 
 /// OpenAI's list of models; `hauski` says what answers and whether the prompt stays on this machine.
 pub(crate) async fn models(State(app): State<App>) -> Json<Value> {
-    let gateway = &app.gateway;
+    let (gateway, view) = (&app.gateway, app.gateway.view());
     let created = gateway.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let entry = |model: &hauski_policy::Model| {
-        let audit = gateway.serving.get(&model.id)?.as_ref().ok()?.adapter.audit();
+        let served = view.served(&model.id)?;
+        let profile = served.adapter.profile();
         Some(json!({
-            "id": model.id, "object": "model", "created": created, "owned_by": audit.id,
-            "hauski": { "adapter": audit.id, "digest": audit.digest, "locality": audit.locality },
+            "id": model.id, "object": "model", "created": created, "owned_by": profile.id,
+            "hauski": { "adapter": profile.id, "digest": profile.digest, "locality": served.locality },
         }))
     };
     let data: Vec<_> = gateway.models.iter().filter_map(entry).collect();

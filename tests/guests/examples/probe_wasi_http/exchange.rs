@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-    Scheme,
+    RequestOptions, Scheme,
 };
 use wasip2::io::streams::{InputStream, StreamError};
 
@@ -24,6 +24,15 @@ pub(crate) struct Order {
     #[serde(default)]
     body: String,
     pub(crate) repeat: Option<usize>,
+    connect_ms: Option<u64>,
+    first_byte_ms: Option<u64>,
+    idle_ms: Option<u64>,
+    #[serde(default)]
+    fields: usize,
+    pad: Option<usize>,
+    #[serde(default)]
+    empty_writes: usize,
+    trailers: Option<Vec<(String, String)>>,
 }
 
 /// Why there is no answer, or no more of it.
@@ -67,9 +76,7 @@ impl Exchange {
 }
 
 fn send(order: &Order) -> Result<FutureIncomingResponse, Failure> {
-    let fields: Vec<_> = order.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
-    let fields = Fields::from_list(&fields).map_err(|error| named("refused-here", error.to_string()))?;
-    let request = OutgoingRequest::new(fields);
+    let request = OutgoingRequest::new(fields(order)?);
     let url = order.url.as_deref().map(split);
     let (scheme, authority, path) = url.unwrap_or_default();
     let set = |value: &Option<String>, default: Option<&str>| value.clone().or_else(|| default.map(str::to_owned));
@@ -83,14 +90,44 @@ fn send(order: &Order) -> Result<FutureIncomingResponse, Failure> {
     request.set_authority(set(&order.authority, authority).as_deref()).map_err(|()| refused("authority"))?;
     request.set_path_with_query(set(&order.path, path).as_deref()).map_err(|()| refused("path"))?;
     let body = request.body().map_err(|()| refused("body"))?;
-    let future = outgoing_handler::handle(request, None).map_err(|code| failed(&code))?;
-    write(&body, order.body.as_bytes())?;
-    OutgoingBody::finish(body, None).map_err(|code| failed(&code))?;
+    let future = outgoing_handler::handle(request, Some(options(order)?)).map_err(|code| failed(&code))?;
+    write(&body, order.body.as_bytes(), order.empty_writes)?;
+    let trailers = order.trailers.as_deref().map(list).transpose()?;
+    OutgoingBody::finish(body, trailers).map_err(|code| failed(&code))?;
     Ok(future)
 }
 
-fn write(body: &OutgoingBody, bytes: &[u8]) -> Result<(), Failure> {
+fn list(pairs: &[(String, String)]) -> Result<Fields, Failure> {
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+    Fields::from_list(&pairs).map_err(|error| named("refused-here", error.to_string()))
+}
+
+fn fields(order: &Order) -> Result<Fields, Failure> {
+    let fields = list(&order.headers)?;
+    let more = (0..order.fields).map(|n| (format!("x-{n}"), Vec::new()));
+    let pad = order.pad.map(|length| ("x-pad".to_owned(), vec![b'x'; length]));
+    for (name, value) in more.chain(pad) {
+        fields.append(&name, &value).map_err(|error| named("refused-here", error.to_string()))?;
+    }
+    Ok(fields)
+}
+
+fn options(order: &Order) -> Result<RequestOptions, Failure> {
+    let options = RequestOptions::new();
+    let nanos = |ms: Option<u64>| ms.map(|ms| ms.saturating_mul(1_000_000));
+    options.set_connect_timeout(nanos(order.connect_ms)).map_err(|()| refused("time-out"))?;
+    options.set_first_byte_timeout(nanos(order.first_byte_ms)).map_err(|()| refused("time-out"))?;
+    options.set_between_bytes_timeout(nanos(order.idle_ms)).map_err(|()| refused("time-out"))?;
+    Ok(options)
+}
+
+fn write(body: &OutgoingBody, bytes: &[u8], empty: usize) -> Result<(), Failure> {
     let stream = body.write().map_err(|()| refused("body's stream"))?;
+    for _ in 0..empty {
+        if stream.blocking_write_and_flush(&[]).is_err() {
+            break;
+        }
+    }
     for piece in bytes.chunks(PIECE) {
         // If the host does not take it, the answer says why.
         if stream.blocking_write_and_flush(piece).is_err() {
@@ -127,7 +164,7 @@ fn method(name: &str) -> Method {
         "OPTIONS" => Method::Options,
         "TRACE" => Method::Trace,
         "PATCH" => Method::Patch,
-        other => Method::Other(other.into()),
+        other => Method::Other(other.strip_prefix("other:").unwrap_or(other).into()),
     }
 }
 

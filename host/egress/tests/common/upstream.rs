@@ -72,6 +72,13 @@ impl Upstream {
     }
 }
 
+impl Upstream {
+    /// Whether a connection's code has returned by now.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.closed.try_recv().is_ok()
+    }
+}
+
 pub(crate) struct Conn {
     stream: TcpStream,
     requests: Arc<Mutex<Vec<String>>>,
@@ -107,6 +114,13 @@ impl Conn {
             text.push(byte[0].into());
         }
         Some(text)
+    }
+
+    /// All that comes until the other side closes.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes
     }
 
     /// Leaves what comes unread for a while; `false` once the other side is gone.

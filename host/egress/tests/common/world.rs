@@ -2,15 +2,18 @@
 
 use bytes::Bytes;
 use hauski_egress::{
-    Ask, Asked, Caller, CertificateDer, Decision, Destination, Door, EgressError, Exchange, Observer, OutboundBody,
-    Parts, Permit, Resolve, Resolving, Response, Secrets, Shared, Timeouts, Verdict, headers,
+    Ask, Asked, BoxError, Caller, CertificateDer, Decision, Destination, Door, EgressError, Exchange, Ledger, Observer,
+    OutboundBody, Parts, Permit, Resolve, Resolving, Response, Secrets, Shared, Timeouts, Verdict, headers,
 };
-use hauski_policy::{AdapterLimits, Digest, Grant, GrantSet, Routing};
-use std::collections::HashMap;
+use hauski_policy::{AdapterLimits, Digest, Egress, Grant, Routing};
+use http_body::{Body, Frame};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub(crate) struct World {
@@ -20,6 +23,7 @@ pub(crate) struct World {
     pub(crate) log: Arc<Log>,
     pub(crate) grants: Vec<Arc<Grant>>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) local_only: bool,
     pub(crate) fields: Vec<(&'static str, &'static str)>,
 }
 
@@ -32,12 +36,14 @@ impl World {
     pub(crate) fn with(entries: &[&str], extra_roots: Vec<CertificateDer<'static>>) -> Self {
         let grants = grants(entries);
         let (resolver, log) = (Arc::new(Scripted::default()), Arc::new(Log::default()));
-        let env = |name: &str| (name == "KEY").then(|| "sk-12345".to_owned());
-        let secrets = Secrets::load(&grants, &env, &|_| Err(io::ErrorKind::NotFound.into())).unwrap();
-        let parts = Parts { resolver: resolver.clone(), observer: log.clone(), secrets, extra_roots };
+        let secrets = secrets(&grants);
+        let egress = Egress { grants: grants.clone(), local_only: false };
+        let ledger = Ledger::off();
+        let parts = Parts { resolver: resolver.clone(), observer: log.clone(), egress, secrets, ledger, extra_roots };
         let shared = Arc::new(Shared::new(parts).unwrap());
         let door = Door::new(shared.clone());
-        Self { door, shared, resolver, log, grants, timeouts: Timeouts::default(), fields: Vec::new() }
+        let (timeouts, local_only, fields) = (Timeouts::default(), false, Vec::new());
+        Self { door, shared, resolver, log, grants, timeouts, local_only, fields }
     }
 
     pub(crate) fn caller(&self, id: &str) -> Caller {
@@ -48,18 +54,31 @@ impl World {
         self.caller_of(id, limits, 7)
     }
 
-    /// An adapter whose bytes have a digest of `digest` only. Whatever its id, it holds the grants of `a`.
+    /// An adapter whose bytes have a digest of `digest` only.
     pub(crate) fn caller_of(&self, id: &str, limits: AdapterLimits, digest: u8) -> Caller {
         let digest = Digest::from_bytes([digest; 32]);
-        let grants = GrantSet::of(&self.grants, &"a".parse().unwrap(), &digest);
-        Caller::new(id.parse().unwrap(), digest, grants, limits)
+        Caller::new(id.parse().unwrap(), digest, limits)
+    }
+
+    /// Replaces the policy by these entries, with the secrets that they name.
+    pub(crate) fn set_policy(&self, entries: &[&str]) {
+        self.set_egress(Egress { grants: grants(entries), local_only: false });
+    }
+
+    pub(crate) fn set_egress(&self, egress: Egress) {
+        let secrets = secrets(&egress.grants);
+        self.shared.set_policy(egress, secrets);
     }
 
     /// `request` is method and URL.
     pub(crate) async fn permit(&self, caller: &Caller, request: &str) -> Result<Permit, EgressError> {
         let (method, url) = request.split_once(' ').unwrap();
-        let to = Destination::Url(url);
-        self.door.permit(caller, Ask { request_id: &"r-1".into(), method, to, timeouts: self.timeouts }).await
+        self.ask(caller, method, Destination::Url(url)).await
+    }
+
+    pub(crate) async fn ask(&self, caller: &Caller, method: &str, to: Destination<'_>) -> Result<Permit, EgressError> {
+        let (request_id, local_only) = (&"r-1".into(), self.local_only);
+        self.door.permit(caller, Ask { request_id, method, to, local_only, timeouts: self.timeouts }).await
     }
 
     pub(crate) async fn send(&self, caller: &Caller, request: &str) -> Result<Response, EgressError> {
@@ -83,6 +102,27 @@ impl World {
     }
 }
 
+/// Gives its frames one after the other, then ends.
+pub(crate) struct Frames(pub(crate) VecDeque<Result<Frame<Bytes>, BoxError>>);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(self.0.pop_front())
+    }
+}
+
+fn secrets(grants: &[Arc<Grant>]) -> Secrets {
+    let env = |name: &str| match name {
+        "KEY" => Some("sk-12345".into()),
+        "OTHER" => Some("sk-67890".into()),
+        _ => None,
+    };
+    Secrets::load(grants, &env, &|_| Err(io::ErrorKind::NotFound.into())).unwrap()
+}
+
 pub(crate) async fn read(mut response: Response) -> Result<String, EgressError> {
     let mut text = String::new();
     while let Some(piece) = response.body.read().await? {
@@ -98,7 +138,11 @@ pub(crate) fn grants(entries: &[&str]) -> Vec<Arc<Grant>> {
     let file = format!(
         "egress:\n  default: deny\n  allow:{allow}routing: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n"
     );
-    Routing::parse("routing.yaml", file.as_bytes()).unwrap_or_else(|e| panic!("{}", e.render(false))).value.grants
+    Routing::parse("routing.yaml", file.as_bytes())
+        .unwrap_or_else(|e| panic!("{}", e.render(false)))
+        .value
+        .egress
+        .grants
 }
 
 /// Long enough for a busy machine.
@@ -123,7 +167,7 @@ pub(crate) enum Answer {
     Hangs,
 }
 
-/// Answers each name with the next of its answers; the last one stays.
+/// Answers each name with the next of its answers, or of those of `*`; the last one stays.
 #[derive(Default)]
 pub(crate) struct Scripted {
     names: Mutex<HashMap<String, Vec<Answer>>>,
@@ -150,7 +194,8 @@ impl Resolve for Scripted {
     fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut names = self.names.lock().unwrap();
-        let answer = match names.get_mut(name) {
+        let known = if names.contains_key(name) { name } else { "*" };
+        let answer = match names.get_mut(known) {
             Some(answers) if answers.len() > 1 => answers.remove(0),
             Some(answers) => answers[0].clone(),
             None => Answer::Fails,

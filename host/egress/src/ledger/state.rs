@@ -1,0 +1,90 @@
+//! What the writer's thread and those who ask for places know of each other.
+
+use super::error::LedgerUnavailable;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// How it stands with a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Condition {
+    /// Not opened yet.
+    NotOpen,
+    /// Records are taken.
+    Up,
+    /// It can't be written at the moment.
+    Down,
+    /// It was closed.
+    Closed,
+    /// The disk failed. Nothing comes after this.
+    Failed,
+}
+
+impl Condition {
+    const ALL: [Self; 5] = [Self::NotOpen, Self::Up, Self::Down, Self::Closed, Self::Failed];
+}
+
+/// The condition, and numbers for the metrics.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    condition: AtomicU8,
+    records: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl State {
+    /// Changes the condition; whether it changed.
+    pub(crate) fn set(&self, next: Condition) -> bool {
+        let keep = |now: u8| if now >= Condition::Closed as u8 && now >= next as u8 { None } else { Some(next as u8) };
+        let before = self.condition.fetch_update(Ordering::AcqRel, Ordering::Acquire, keep);
+        before.is_ok_and(|before| before != next as u8)
+    }
+
+    pub(crate) fn is(&self, condition: Condition) -> bool {
+        self.condition.load(Ordering::Acquire) == condition as u8
+    }
+
+    /// Whether records are taken, or why not.
+    pub(crate) fn check(&self) -> Result<(), LedgerUnavailable> {
+        let now = usize::from(self.condition.load(Ordering::Acquire));
+        match Condition::ALL.get(now) {
+            Some(Condition::Up) => Ok(()),
+            Some(Condition::NotOpen) => Err(LedgerUnavailable::NotOpen),
+            Some(Condition::Down) => Err(LedgerUnavailable::Down),
+            Some(Condition::Closed) => Err(LedgerUnavailable::Closed),
+            Some(Condition::Failed) | None => Err(LedgerUnavailable::Failed),
+        }
+    }
+
+    pub(crate) fn count(&self, records: u64) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_failed_stays_so() {
+        let state = State::default();
+        assert_eq!(state.check(), Err(LedgerUnavailable::NotOpen));
+        assert!(state.set(Condition::Up) && !state.set(Condition::Up));
+        assert!(state.set(Condition::Down) && state.set(Condition::Up));
+        assert_eq!(state.check(), Ok(()));
+        assert!(state.set(Condition::Closed) && !state.set(Condition::Up) && state.set(Condition::Failed));
+        assert!(!state.set(Condition::Up) && !state.set(Condition::Closed));
+        assert_eq!(state.check(), Err(LedgerUnavailable::Failed));
+    }
+}

@@ -1,0 +1,187 @@
+//! Each entry allows the denials it was made from, and nothing of another adapter, method, scheme, host or port.
+
+use super::*;
+use hauski_policy::{Holder, Parsed, Routing};
+use serde_json::json;
+
+const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The line of a denial: `adapter METHOD url reason` and, after a space, the class of an address.
+fn line(text: &str) -> Vec<u8> {
+    let [adapter, method, url, reason, rest @ ..] = &*text.split(' ').collect::<Vec<_>>() else { panic!("{text}") };
+    let target = Target::parse(method, url).unwrap();
+    let line = json!({
+        "seq": 1, "time": "2026-11-22T10:00:00.000000Z", "kind": "request", "adapter": adapter, "digest": DIGEST,
+        "verdict": "denied", "reason": reason, "method": method, "scheme": target.scheme().as_str(),
+        "host": target.host().to_string(), "port": target.port(), "path": target.path(), "address_class": rest.first(),
+    });
+    line.to_string().into_bytes()
+}
+
+fn suggest_with(wanted: Wanted, lines: &[Vec<u8>]) -> Fragment {
+    let mut suggester = Suggester::new(wanted, &|_, _, _| None);
+    lines.iter().for_each(|line| suggester.record(line));
+    suggester.finish()
+}
+
+fn suggest(denials: &[&str]) -> Fragment {
+    suggest_with(Wanted::default(), &denials.iter().map(|text| line(text)).collect::<Vec<_>>())
+}
+
+#[track_caller]
+fn routing(fragment: &Fragment) -> Parsed<Routing> {
+    let file = format!("{fragment}routing: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n");
+    Routing::parse("routing.yaml", file.as_bytes()).unwrap_or_else(|e| panic!("{file}\n{}", e.render(false)))
+}
+
+fn entries(fragment: &Fragment) -> Vec<String> {
+    fragment.entries.iter().map(|one| one.entry.to_string()).collect()
+}
+
+/// The entries for these denials, without what all of them have.
+#[track_caller]
+fn check(denials: &[&str], expected: &[&str]) {
+    let found: Vec<_> = entries(&suggest(denials)).iter().map(|entry| entry.replace("- { url: ", "{ ")).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn entries_are_narrow() {
+    check(
+        &["a POST https://api.test/v1/chat?key=x host-not-granted", "a POST https://api.test/v1/chat host-not-granted"],
+        &[r#"{ "https://api.test/v1/chat", adapters: ["a"], methods: [POST] }"#],
+    );
+    // What was only read is not to be written, and one adapter's denial is not another's.
+    check(
+        &[
+            "a GET https://api.test/v1/models path-not-granted",
+            "a POST https://api.test/v1/chat path-not-granted",
+            "b POST https://api.test/v1/chat path-not-granted",
+        ],
+        &[
+            r#"{ "https://api.test/v1/models", adapters: ["a"], methods: [GET] }"#,
+            r#"{ "https://api.test/v1/chat", adapters: ["a"], methods: [POST] }"#,
+            r#"{ "https://api.test/v1/chat", adapters: ["b"], methods: [POST] }"#,
+        ],
+    );
+    check(
+        &["a GET http://127.0.0.1:11434/api host-not-granted", "a PUT http://[::1]:1/ method-not-granted"],
+        &[
+            r#"{ "http://127.0.0.1:11434/api", adapters: ["a"], methods: [GET] }"#,
+            r#"{ "http://[::1]:1/", adapters: ["a"], methods: [PUT] }"#,
+        ],
+    );
+    // The network is known once the name was resolved.
+    check(
+        &["a GET https://gpu.test/ host-not-granted", "a GET https://gpu.test/ address-class private"],
+        &[r#"{ "https://gpu.test/", adapters: ["a"], methods: [GET], network: private }"#],
+    );
+    let many: Vec<_> = (0..6).map(|n| format!("a GET https://api.test/v1/files/{n} path-not-granted")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    check(&many, &[r#"{ "https://api.test/v1/files/", adapters: ["a"], methods: [GET] }"#]);
+}
+
+#[test]
+fn what_can_never_be_granted_is_said_and_not_suggested() {
+    let text = json!({
+        "time": "2026-11-22T10:00:00Z", "kind": "request", "adapter": "a", "digest": DIGEST, "verdict": "denied",
+        "reason": "invalid-scheme", "shown": "GET ws://a\n    - https://evil.test #\u{2028}\u{202e}",
+    });
+    let mut lines = vec![text.to_string().into_bytes()];
+    lines.extend(
+        [
+            "a GET http://169.254.169.254/latest host-not-granted",
+            "a GET http://metadata.google.internal/ host-not-granted",
+            "a GET http://rebound.test/ address-class link-local",
+            "a GET http://localhost/ address-class public",
+            "a GET http://127.0.0.1:8080/ own-address",
+            "a GET https://api.test/ not-local",
+        ]
+        .map(line),
+    );
+    let fragment = suggest_with(Wanted::default(), &lines);
+    assert_eq!((fragment.entries.len(), fragment.hopeless.len()), (0, 7));
+    assert!(routing(&fragment).value.egress.grants.is_empty());
+    let text = fragment.to_string();
+    assert!(text.contains("allow: []") && text.contains("it is the gateway itself"), "{text}");
+    assert!(text.lines().skip(3).all(|line| line.starts_with("# ")) && !text.contains('\u{202e}'), "{text}");
+}
+
+#[test]
+fn what_is_no_denial_is_passed_over() {
+    for other in ["{}", "x", r#"{"time":"2026-11-22T10:00:00Z","kind":"closed","unfinished":0}"#] {
+        assert!(suggest_with(Wanted::default(), &[other.into()]).entries.is_empty());
+    }
+    let allowed = String::from_utf8(line("a GET https://api.test/ host-not-granted")).unwrap();
+    for (from, to) in [("\"denied\"", "\"allowed\""), ("host-not-granted", "unheard-of"), ("\"a\"", "\"A B\"")] {
+        let line = allowed.replace(from, to);
+        assert_ne!(line, allowed);
+        assert!(suggest_with(Wanted::default(), &[line.into()]).entries.is_empty(), "{to}");
+    }
+}
+
+#[test]
+fn only_what_is_wanted() {
+    let lines = [line("a GET https://api.test/ host-not-granted"), line("b GET https://api.test/ host-not-granted")];
+    let only = |wanted: Wanted| entries(&suggest_with(wanted, &lines));
+    let id = Some("b".parse().unwrap());
+    assert_eq!(only(Wanted { adapter: id, ..Wanted::default() }).len(), 1);
+    let since = |text: &str| Wanted { since: Some(text.parse().unwrap()), ..Wanted::default() };
+    assert_eq!(only(since("2026-11-22T10:00:00Z")).len(), 2);
+    assert_eq!(only(since("2026-11-22T10:00:01Z")).len(), 0);
+    let pinned = suggest_with(Wanted { pin: true, ..Wanted::default() }, &lines);
+    assert!(entries(&pinned)[0].contains(&format!("adapters: [\"a@{DIGEST}\"]")), "{pinned}");
+    routing(&pinned);
+    // What the policy allows by now, in the network that was needed.
+    for (network, expected) in [(Network::Private, 0), (Network::Public, 1)] {
+        let allows = |_: &AdapterId, _: &Digest, _: &Target| Some(network);
+        let mut suggester = Suggester::new(Wanted::default(), &allows);
+        suggester.record(&line("a GET https://api.test/ address-class private"));
+        assert_eq!(suggester.finish().entries.len(), expected);
+    }
+}
+
+#[test]
+fn adapters_can_not_make_it_long() {
+    let lines: Vec<_> = (0..500).map(|n| line(&format!("a GET https://api.test/{n} host-not-granted"))).collect();
+    let fragment = suggest_with(Wanted::default(), &lines);
+    assert_eq!((fragment.entries.len(), fragment.left), (ENTRIES, 500 - ENTRIES as u64));
+    assert!(fragment.to_string().contains("492 left out"));
+}
+
+/// All combinations of a few parts: what an entry was made from it allows, and of the rest nothing that differs in more than
+/// the path below it.
+#[test]
+fn entries_allow_their_denials_and_nothing_else() {
+    let mut all = Vec::new();
+    for adapter in ["a", "b"] {
+        for method in ["GET", "POST"] {
+            for origin in ["https://api.test", "http://api.test", "https://api.test:8443", "https://x.api.test"] {
+                for path in ["/", "/v1", "/v1/a", "/v1/b", "/v10", "/w/1", "/w/2", "/w/3"] {
+                    all.push((adapter, method, origin, path));
+                }
+            }
+        }
+    }
+    let today = "2026-11-22".parse().unwrap();
+    for round in 0_u64..200 {
+        // Some of them, by a multiplicative hash: the same in every run.
+        let chosen = |at: usize| (at as u64 + 1).wrapping_mul(round * 2 + 0x9E37_79B9_7F4A_7C15) >> 60 == 0;
+        let denied: Vec<_> = all.iter().enumerate().filter(|(at, _)| chosen(*at)).map(|(_, one)| *one).collect();
+        let lines: Vec<_> =
+            denied.iter().map(|(a, m, o, p)| line(&format!("{a} {m} {o}{p} host-not-granted"))).collect();
+        let fragment = suggest_with(Wanted::default(), &lines);
+        let parsed = routing(&fragment);
+        assert_eq!((fragment.left, parsed.warnings.is_empty()), (0, true), "{fragment}");
+        for (adapter, method, origin, path) in &all {
+            let (id, digest) = (adapter.parse().unwrap(), DIGEST.parse().unwrap());
+            let target = Target::parse(method, &format!("{origin}{path}")).unwrap();
+            let holder = Holder { id: &id, digest: &digest };
+            let allowed = parsed.value.egress.decide(holder, &target, today, false).is_ok();
+            let asked = denied.contains(&(adapter, method, origin, path));
+            let alike = denied.iter().any(|(a, m, o, _)| (a, m, o) == (adapter, method, origin));
+            assert!(allowed || !asked, "denies {adapter} {target}\n{fragment}");
+            assert!(alike || !allowed, "allows {adapter} {target}\n{fragment}");
+        }
+    }
+}

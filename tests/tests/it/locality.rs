@@ -1,0 +1,90 @@
+//! `x-hauski-locality: local-only` and the policy's switch: what is not local is as if nobody had granted it.
+
+use crate::egress::{Names, WAYS, names, probes};
+use bytes::Bytes;
+use hauski_tests::{Answer, TestHost, Upstream};
+use http::{Method, Request};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+const CLOUD: &str = "{ url: \"https://api.allowed.test/\", adapters: [probe, probe-wasi-http] }";
+
+async fn ask(host: &TestHost, model: &str, url: &str, locality: Option<&str>) -> Answer {
+    let order = json!({ "url": url }).to_string();
+    let body = json!({ "model": model, "messages": [{ "role": "user", "content": order }] }).to_string();
+    let mut request = Request::builder().method(Method::POST).uri("/v1/chat/completions");
+    if let Some(value) = locality {
+        request = request.header("x-hauski-locality", value);
+    }
+    host.client().send(request.body(Bytes::from(body)).unwrap()).await
+}
+
+fn asked(names: &Arc<Names>) -> usize {
+    names.asked.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn a_local_only_request_reaches_only_what_is_local() {
+    let (upstream, names) = (Upstream::json("{}"), names(&[]));
+    let near = format!("{{ url: \"{}\", adapters: [probe, probe-wasi-http] }}", upstream.url("/"));
+    let host = probes().grant(CLOUD).grant(&near).resolver(names.clone()).start().await;
+    for way in WAYS {
+        let before = asked(&names);
+        let got = ask(&host, way, "https://api.allowed.test/", Some("local-only")).await;
+        assert!(got.text.contains("enied") && !got.text.contains("not-local"), "{way}: {}", got.text);
+        assert_eq!(asked(&names), before, "{way}: no query");
+        let got = ask(&host, way, "https://api.allowed.test/", None).await;
+        assert_eq!(asked(&names), before + 1, "{way}: {}", got.text);
+
+        let got = ask(&host, way, &upstream.url("/"), Some("local-only")).await;
+        assert!(got.content().contains("200"), "{way}: {}", got.text);
+        assert!(got.headers["x-hauski-route"].to_str().unwrap().ends_with("locality=local"));
+        let got = ask(&host, way, &upstream.url("/"), None).await;
+        assert!(got.headers["x-hauski-route"].to_str().unwrap().ends_with("locality=cloud"));
+        let denied = format!(
+            "egress_denied_total{{adapter=\"{way}\",destination=\"https://api.allowed.test:443\",reason=\"not-local\"}} 1"
+        );
+        assert_eq!(host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\"")).await, [denied]);
+    }
+}
+
+#[tokio::test]
+async fn the_policys_switch_holds_all_requests() {
+    let names = names(&[]);
+    let host = probes().grant(CLOUD).local_only().resolver(names.clone()).start().await;
+    for way in WAYS {
+        let got = ask(&host, way, "https://api.allowed.test/", None).await;
+        assert!(got.headers["x-hauski-route"].to_str().unwrap().ends_with("locality=local"), "{}", got.text);
+    }
+    assert_eq!(asked(&names), 0);
+    let models = host.client().get("/v1/models").await.json();
+    assert_eq!(models["data"][0]["hauski"]["locality"], "local");
+}
+
+#[tokio::test]
+async fn an_adapter_that_is_denied_for_it_is_answered_with_the_reason() {
+    let host = TestHost::builder()
+        .adapter("openai-compatible")
+        .grant("{ url: \"https://api.allowed.test/v1/\", adapters: [openai-compatible] }")
+        .model("{ id: m, adapter: openai-compatible, config: { base_url: \"https://api.allowed.test/v1\" } }")
+        .resolver(names(&[]))
+        .start()
+        .await;
+    for stream in [false, true] {
+        let body = json!({ "model": "m", "stream": stream, "messages": [] }).to_string();
+        let request = Request::builder().method(Method::POST).uri("/v1/chat/completions");
+        let request = request.header("x-hauski-locality", "local-only").body(Bytes::from(body)).unwrap();
+        let got = host.client().send(request).await;
+        assert_eq!((got.status.as_u16(), got.code().as_str()), (403, "not_local"), "{}", got.text);
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_says_something_else_is_refused() {
+    let host = probes().start().await;
+    for value in ["local", "", "cloud", "LOCAL-ONLY"] {
+        let got = ask(&host, "probe", "http://127.0.0.1:1/", Some(value)).await;
+        assert_eq!((got.status.as_u16(), got.code().as_str()), (400, "invalid_locality"), "{value}");
+    }
+}
