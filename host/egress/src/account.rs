@@ -27,17 +27,8 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn open(standing: Standing, policy: Arc<Policy>, slip: Slip) -> Self {
-        Self {
-            standing,
-            policy,
-            gauge: None,
-            status: None,
-            first_byte: None,
-            reused: false,
-            received: 0,
-            slip: Some(slip),
-        }
+    pub(crate) fn open(standing: Standing, policy: Arc<Policy>, slip: Option<Slip>) -> Self {
+        Self { standing, policy, gauge: None, status: None, first_byte: None, reused: false, received: 0, slip }
     }
 
     pub(crate) fn pass(&self) -> &Arc<Pass> {
@@ -56,6 +47,11 @@ impl Account {
     /// An error, where the policy has changed and permits the request no longer.
     pub(crate) fn check(&mut self) -> Result<(), EgressError> {
         if self.standing.holds() { Ok(()) } else { Err(EgressError::Withdrawn) }
+    }
+
+    /// The same, where nothing is sent yet: a secret that was replaced is not sent any more.
+    pub(crate) fn check_unsent(&mut self) -> Result<(), EgressError> {
+        if self.standing.holds_unsent(&self.policy) { Ok(()) } else { Err(EgressError::Withdrawn) }
     }
 
     /// Follows the request's body.

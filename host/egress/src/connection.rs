@@ -154,7 +154,7 @@ impl Link {
         .map_err(Box::new)
     }
 
-    /// Sees to it that no further request uses the connection. It closes when those under way are over.
+    /// Marks the connection, so that no further request uses it.
     pub(crate) fn retire(&self) {
         if let Self::Many(many) = self {
             many.retired.store(true, Ordering::Relaxed);

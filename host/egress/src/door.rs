@@ -2,10 +2,9 @@
 
 use crate::account::Account;
 use crate::connection::Link;
-use crate::pass::Pass;
+use crate::pass::{LOOK, Pass, Standing};
 use crate::pool::Pool;
 use crate::redact::Redactor;
-use crate::timeouts::Clocks;
 use crate::upload::{Gauge, Upload};
 use crate::{
     Ask, Caller, Denied, EgressError, InvalidRequest, OutboundBody, Permit, Response, ResponseBody, Shared, dial,
@@ -98,10 +97,10 @@ impl Door {
                 Some(link) => link,
                 None => self.connect(account).await?,
             };
-            account.check()?;
+            account.check_unsent()?;
             let pass = Arc::clone(account.pass());
             link.address(&mut request, &pass.target).map_err(|_| InvalidRequest::Target)?;
-            match answer(&mut link, request, &pass, &gauge).await {
+            match answer(&mut link, request, account.standing(), &gauge).await {
                 Ok(response) => {
                     account.answered(response.status());
                     account.check()?;
@@ -110,7 +109,12 @@ impl Door {
                 }
                 // It was closed while it lay idle, and nothing was written: once more, over a new one.
                 Err(Failure::Unsent(unsent, _)) if account.reused => request = *unsent,
-                Err(failure) => return Err(account.upload_error().unwrap_or_else(|| failure.into_error())),
+                Err(failure) => {
+                    if matches!(&failure, Failure::Error(error) if error.is_timeout()) {
+                        self.pool.retire(&pass, &link);
+                    }
+                    return Err(account.upload_error().unwrap_or_else(|| failure.into_error()));
+                }
             }
         }
     }
@@ -140,6 +144,8 @@ impl Door {
         account.check()?;
         if let Link::Many(many) = &link {
             self.pool.share(&pass, many);
+            // It may have been withdrawn just before it was known.
+            account.check().inspect_err(|_| self.pool.close(&pass.caller, &pass.target))?;
         }
         Ok(link)
     }
@@ -225,17 +231,17 @@ impl Failure {
     }
 }
 
-/// The head of the answer to `request`. A connection that is too late with it is not used again.
+/// The head of the answer to `request`.
 async fn answer(
     link: &mut Link,
     request: Request<Upload>,
-    pass: &Pass,
+    standing: Standing,
     gauge: &Gauge,
 ) -> Result<http::Response<Incoming>, Failure> {
     let timely = tokio::select! {
         biased;
         sent = link.send(request) => Ok(sent),
-        error = too_late(&pass.clocks, gauge) => Err(error),
+        error = too_late(standing, gauge) => Err(error),
     };
     match timely {
         Ok(Ok(response)) => Ok(response),
@@ -243,21 +249,26 @@ async fn answer(
             Some(unsent) => Err(Failure::Unsent(Box::new(unsent), error.into_error())),
             None => Err(Failure::Error(EgressError::broken(error.into_error()))),
         },
-        Err(error) => {
-            link.retire();
-            Err(Failure::Error(error))
-        }
+        Err(error) => Err(Failure::Error(error)),
     }
 }
 
-/// Ends when the first-byte time-out or the whole time is over. The former counts from when the request is sent: a body
-/// that still moves starts it again.
-async fn too_late(clocks: &Clocks, gauge: &Gauge) -> EgressError {
+/// Ends when the first-byte time-out or the whole time is over, or when the request is no longer permitted. The first-byte time-out
+/// counts from when the request is sent: a body that still moves starts it again.
+async fn too_late(mut standing: Standing, gauge: &Gauge) -> EgressError {
+    let pass = Arc::clone(&standing.pass);
+    let clocks = &pass.clocks;
     let mut until = clocks.until(clocks.first_byte);
     loop {
-        sleep_until(until).await;
+        sleep_until(until.min(Instant::now() + LOOK)).await;
         if clocks.is_over() {
             return EgressError::TotalTimeout;
+        }
+        if !standing.holds() {
+            return EgressError::Withdrawn;
+        }
+        if Instant::now() < until {
+            continue;
         }
         until = (gauge.last_piece() + clocks.first_byte).min(clocks.deadline);
         if until <= Instant::now() {

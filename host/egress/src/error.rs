@@ -16,6 +16,9 @@ pub enum EgressError {
     /// There is no place for the decision's record, so that it was not taken; nothing was sent.
     #[error("the request can't be recorded: {0}")]
     Unrecorded(LedgerUnavailable),
+    /// Who asked no longer wanted it, before there was a decision; its name may have been asked for.
+    #[error("given up before it was decided")]
+    Abandoned,
     /// The policy changed while the request was under way, and permits it no longer: nothing more is sent or handed on.
     #[error("the grant was withdrawn while the request was under way")]
     Withdrawn,
@@ -81,6 +84,7 @@ impl EgressError {
         match self {
             Self::Denied(denied) => denied.code(),
             Self::Unrecorded(_) => "ledger-unavailable",
+            Self::Abandoned => "abandoned",
             Self::Withdrawn => "grant-withdrawn",
             Self::InvalidRequest(_) => "invalid-request",
             Self::SecretMissing { .. } => "secret-missing",
@@ -112,6 +116,7 @@ impl EgressError {
             | Self::TotalTimeout => true,
             Self::Denied(_)
             | Self::Unrecorded(_)
+            | Self::Abandoned
             | Self::Withdrawn
             | Self::InvalidRequest(_)
             | Self::SecretMissing { .. }

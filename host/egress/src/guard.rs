@@ -108,36 +108,75 @@ pub(crate) struct Refusal {
 /// Decides over one request, and tells ledger, observer and log.
 pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) -> Result<Permit, Refusal> {
     let slip = shared.ledger.reserve().map_err(|unavailable| unrecorded(shared, caller, ask, unavailable))?;
-    let decision = |asked, verdict| Decision { caller, request_id: ask.request_id, asked, verdict };
     let target = match parse(ask) {
         Ok(target) => target,
         Err(denied) => {
             let shown = advice::show(ask.method, &ask.to);
-            tell(shared, slip, &decision(Asked::Text(&shown), Verdict::Denied(&denied)));
+            let (asked, verdict) = (Asked::Text(&shown), Verdict::Denied(&denied));
+            tell(shared, slip, &Decision { caller, request_id: ask.request_id, asked, verdict });
             warn(caller, ask, &shown, &denied, None);
             return Err(Refusal { error: denied.into(), target: None });
         }
     };
+    let open = Open { shared, caller, request_id: ask.request_id, target: &target, slip: Some(slip) };
     let clocks = Clocks::start(&ask.timeouts, caller.limits());
     let policy = shared.policy();
     let asked = Asking { caller, target: &target, local_only: ask.local_only, clocks: &clocks };
     match decide(shared, &policy, &asked).await {
         Ok((grant, addresses)) => {
-            shared.observer.decided(&decision(Asked::Target(&target), Verdict::Allowed(&grant)));
-            let (caller, request_id) = (caller.clone(), Arc::clone(ask.request_id));
-            let pass = Pass { caller, request_id, target, local_only: ask.local_only, grant, addresses, clocks };
+            let slip = open.allow(&grant);
+            let (caller, request_id, day) = (caller.clone(), Arc::clone(ask.request_id), today());
+            let pass = Pass { caller, request_id, target, local_only: ask.local_only, day, grant, addresses, clocks };
             let standing = Standing::new(Arc::clone(shared), Arc::new(pass), policy.generation);
             Ok(Permit(Account::open(standing, policy, slip)))
         }
         Err(error) => {
             if let EgressError::Denied(denied) = &error {
-                tell(shared, slip, &decision(Asked::Target(&target), Verdict::Denied(denied)));
+                open.close(Verdict::Denied(denied));
                 warn(caller, ask, &target.to_string(), denied, advice::entry(caller, &target, denied));
             } else {
-                tell(shared, slip, &decision(Asked::Target(&target), Verdict::Unresolved(&error)));
+                open.close(Verdict::Unresolved(&error));
             }
             Err(Refusal { error, target: Some(target) })
         }
+    }
+}
+
+/// A question that waits for its decision. Dropped before that, it is told as well: its name may have been asked for.
+struct Open<'a> {
+    shared: &'a Shared,
+    caller: &'a Caller,
+    request_id: &'a Arc<str>,
+    target: &'a Target,
+    slip: Option<Slip>,
+}
+
+impl Open<'_> {
+    fn decision<'a>(&'a self, verdict: Verdict<'a>) -> Decision<'a> {
+        Decision { caller: self.caller, request_id: self.request_id, asked: Asked::Target(self.target), verdict }
+    }
+
+    /// Tells that it is allowed; what comes of it goes into the slip.
+    fn allow(mut self, grant: &Grant) -> Option<Slip> {
+        self.shared.observer.decided(&self.decision(Verdict::Allowed(grant)));
+        self.slip.take()
+    }
+
+    /// Tells that it is over.
+    fn close(mut self, verdict: Verdict<'_>) {
+        self.tell(verdict);
+    }
+
+    fn tell(&mut self, verdict: Verdict<'_>) {
+        if let Some(slip) = self.slip.take() {
+            tell(self.shared, slip, &self.decision(verdict));
+        }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.tell(Verdict::Unresolved(&EgressError::Abandoned));
     }
 }
 

@@ -14,6 +14,10 @@ pub const MAX_FIELDS: usize = 128;
 /// Bytes of all names and values of one head.
 pub const MAX_BYTES: usize = 64 * 1024;
 
+/// Fields by which providers know whose request it is. Where the operator's secret is attached, a guest's own are dropped: it
+/// would be somebody else there, and what it sends would be theirs.
+const CREDENTIALS: [&str; 6] = ["authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "x-auth-token"];
+
 /// Why a request's head can't be sent as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
@@ -110,7 +114,7 @@ where
 /// What a guest's fields come to.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// The guest's fields, with `secret` in place of its own field of that name.
+    /// The guest's fields, with `secret` in place of its own fields of that name and other credentials.
     pub(crate) fields: HeaderMap,
     /// The body's length that the guest declared.
     pub(crate) content_length: Option<u64>,
@@ -138,7 +142,11 @@ pub(crate) fn prepare(guest: HeaderMap, secret: Option<(HeaderName, HeaderValue)
         }
         // Compression would hide an echo. Without this field, a provider could choose it by itself.
         fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let others: Vec<_> = fields.keys().filter(|field| is_same_variable(field, &name)).cloned().collect();
+        let stands_for = |field: &HeaderName, name: &str| is_same_variable(field.as_str(), name);
+        let is_key = |field: &&HeaderName| {
+            stands_for(field, name.as_str()) || CREDENTIALS.iter().any(|name| stands_for(field, name))
+        };
+        let others: Vec<_> = fields.keys().filter(is_key).cloned().collect();
         others.iter().for_each(|field| drop(fields.remove(field)));
         fields.insert(name, value);
     }
@@ -146,9 +154,9 @@ pub(crate) fn prepare(guest: HeaderMap, secret: Option<(HeaderName, HeaderValue)
 }
 
 /// Whether two names are one where `_` is `-`.
-fn is_same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+fn is_same_variable(one: &str, other: &str) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    one.as_str().bytes().map(plain).eq(other.as_str().bytes().map(plain))
+    one.bytes().map(plain).eq(other.bytes().map(plain))
 }
 
 /// Whether the body of an answer with these fields is what it says, byte for byte: neither compressed nor otherwise encoded.

@@ -1,5 +1,6 @@
 //! What was permitted, and whether it still is: the policy can change while a request is under way.
 
+use crate::shared::Policy;
 use crate::timeouts::Clocks;
 use crate::{Caller, Shared};
 use hauski_policy::{Egress, Grant, Target, address};
@@ -7,6 +8,10 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a request that waits looks whether it is still permitted.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// What the guard decided over one request.
 #[derive(Debug)]
@@ -15,18 +20,20 @@ pub(crate) struct Pass {
     pub(crate) request_id: Arc<str>,
     pub(crate) target: Target,
     pub(crate) local_only: bool,
+    /// When it was permitted, in UTC: a grant that ends meanwhile is not taken back.
+    pub(crate) day: Date,
     pub(crate) grant: Arc<Grant>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) clocks: Clocks,
 }
 
 impl Pass {
-    /// Whether the same request to the same addresses would be permitted by `egress` as well.
-    fn holds_under(&self, egress: &Egress) -> bool {
-        let covers = |grant: &Arc<Grant>| {
+    /// The grant by which `egress` permits the same request to the same addresses as well, if it does.
+    fn granted_by<'a>(&self, egress: &'a Egress) -> Option<&'a Arc<Grant>> {
+        let covers = |grant: &&Arc<Grant>| {
             self.addresses.iter().all(|address| grant.network.covers(address::classify(address.ip())))
         };
-        egress.decide(self.caller.holder(), &self.target, today(), self.local_only).is_ok_and(covers)
+        egress.decide(self.caller.holder(), &self.target, self.day, self.local_only).ok().filter(covers)
     }
 }
 
@@ -50,11 +57,25 @@ impl Standing {
             return true;
         }
         let policy = self.shared.policy();
-        let holds = self.pass.holds_under(&policy.egress);
+        let holds = self.pass.granted_by(&policy.egress).is_some();
         if holds {
             self.generation = policy.generation;
         }
         holds
+    }
+
+    /// The same for a request of which nothing is sent yet: with the secret that it would be sent with, which is `permitted`'s.
+    pub(crate) fn holds_unsent(&mut self, permitted: &Policy) -> bool {
+        if self.shared.generation() == permitted.generation {
+            return true;
+        }
+        let policy = self.shared.policy();
+        let secret = |policy: &Policy, grant: &Grant| {
+            let template = grant.secret.as_ref()?;
+            Some((template.clone(), policy.secrets.get(template).map(|attached| attached.value)))
+        };
+        let old = secret(permitted, &self.pass.grant);
+        self.pass.granted_by(&policy.egress).is_some_and(|grant| secret(&policy, grant) == old)
     }
 }
 

@@ -104,6 +104,15 @@ impl Pool {
         }
     }
 
+    /// Sees to it that no further request uses `link`. It closes as soon as those under way are over, whether anybody asks for
+    /// its origin again or not.
+    pub(crate) fn retire(&self, pass: &Pass, link: &Link) {
+        link.retire();
+        if let Some(origin) = self.lock().shelf(&pass.caller).and_then(|shelf| shelf.origin(&pass.target)) {
+            origin.prune(Instant::now());
+        }
+    }
+
     fn keep(&self, caller: &Caller, target: &Target, one: One) {
         let now = Instant::now();
         let mut shelves = self.lock();

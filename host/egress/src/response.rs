@@ -5,6 +5,7 @@
 
 use crate::account::Account;
 use crate::connection::Link;
+use crate::pass::LOOK;
 use crate::pool::Pool;
 use crate::redact::Redactor;
 use crate::{EgressError, End};
@@ -162,16 +163,28 @@ impl ResponseBody {
         }
     }
 
-    /// Waits with the reader: ready with the error when it has waited for too long.
+    /// Waits with the reader: ready with the error when it has waited for too long, or is no longer permitted.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<EgressError> {
-        let clocks = &self.account.pass().clocks;
-        let until = *self.wait.get_or_insert_with(|| clocks.until(clocks.idle));
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if timer.deadline() != until {
-            timer.as_mut().reset(until);
+        let until = *self.wait.get_or_insert_with(|| {
+            let clocks = &self.account.pass().clocks;
+            clocks.until(clocks.idle)
+        });
+        let next = || until.min(Instant::now() + LOOK);
+        // It may be set to before this wait is over, never to after: then it is set anew.
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(next())));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if self.account.pass().clocks.is_over() {
+                return Poll::Ready(EgressError::TotalTimeout);
+            }
+            if Instant::now() >= until {
+                return Poll::Ready(EgressError::IdleTimeout);
+            }
+            if let Err(withdrawn) = self.account.check() {
+                return Poll::Ready(withdrawn);
+            }
+            timer.as_mut().reset(next());
         }
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(if clocks.is_over() { EgressError::TotalTimeout } else { EgressError::IdleTimeout })
     }
 
     /// The answer is complete: the connection goes back.
@@ -179,9 +192,14 @@ impl ResponseBody {
         if let State::Open { link, .. } = std::mem::replace(&mut self.state, State::Ended) {
             if !self.account.is_sent() {
                 // Nobody will take the rest of the request's body.
-                link.retire();
+                self.pool.retire(self.account.pass(), &link);
             } else {
-                self.pool.give_back(self.account.pass(), link);
+                let pass = Arc::clone(self.account.pass());
+                self.pool.give_back(&pass, link);
+                if self.account.check().is_err() {
+                    // It was withdrawn between the last look and now.
+                    self.pool.close(&pass.caller, &pass.target);
+                }
             }
             self.account.close(End::Complete);
         }
@@ -192,7 +210,7 @@ impl ResponseBody {
         if let State::Open { link, .. } = std::mem::replace(&mut self.state, failed)
             && (error.is_timeout() || !self.account.is_sent())
         {
-            link.retire();
+            self.pool.retire(self.account.pass(), &link);
         }
         self.account.fail(error)
     }
@@ -203,7 +221,7 @@ impl Drop for ResponseBody {
         if let State::Open { link, .. } = &self.state
             && !self.account.is_sent()
         {
-            link.retire();
+            self.pool.retire(self.account.pass(), link);
         }
     }
 }

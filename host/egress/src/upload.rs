@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,6 +20,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Empty pieces in a row that are skipped; more are an error, so that a guest can't keep the door busy with nothing.
 const MAX_EMPTY_PIECES: usize = 64;
+
+/// The most that is handed to the connection at once, in bytes: between two pieces is a look whether it is still permitted.
+const PIECE: usize = 64 << 10;
 
 /// A request's body.
 pub enum OutboundBody {
@@ -170,13 +172,16 @@ impl Body for Upload {
         }
         let stream = match &mut this.body {
             OutboundBody::Whole(bytes) => {
-                let bytes = mem::take(bytes);
-                this.gauge.done.store(true, Ordering::Relaxed);
-                if bytes.is_empty() {
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                let last = bytes.is_empty();
+                if last {
+                    this.gauge.done.store(true, Ordering::Relaxed);
+                }
+                if piece.is_empty() {
                     return Poll::Ready(None);
                 }
-                this.take(&bytes);
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                this.take(&piece);
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             OutboundBody::Stream(stream) => stream,
         };

@@ -7,7 +7,7 @@ use crate::imports::Named;
 use crate::instance::Template;
 use crate::reply::Reply;
 use crate::state::Call;
-use hauski_policy::{AdapterLimits, Egress};
+use hauski_policy::{AdapterLimits, Egress, Locality};
 
 /// An adapter that can serve.
 pub struct Adapter {
@@ -35,6 +35,12 @@ impl Adapter {
     #[must_use]
     pub fn audit(&self, egress: &Egress) -> Audit<'_> {
         Audit::new(&self.profile, &self.imports, egress, self.template.caller.holder())
+    }
+
+    /// Whether what it is sent under `egress` can leave.
+    #[must_use]
+    pub fn locality(&self, egress: &Egress) -> Locality {
+        egress.locality(self.template.caller.holder())
     }
 
     /// The adapter's limits.

@@ -88,6 +88,8 @@ fn mask(error: EgressError) -> Error {
         EgressError::Denied(_) | EgressError::Withdrawn => Error::Denied,
         EgressError::InvalidRequest(error) => Error::InvalidRequest(error.to_string()),
         EgressError::Upload(error) => Error::InvalidRequest(error.to_string()),
+        // Nobody is there any more to be told.
+        EgressError::Abandoned => Error::Internal(text("given up")),
         EgressError::Unrecorded(_) => Error::Internal(text("the gateway can't record the request")),
         EgressError::SecretMissing { .. } => Error::Internal(text("the gateway's key for this provider is not loaded")),
         EgressError::Dns(DnsError::Timeout) | EgressError::ConnectTimeout => {

@@ -115,7 +115,7 @@ fn translate(error: EgressError) -> Error {
     match error {
         EgressError::Denied(_) | EgressError::Withdrawn => Error::HttpRequestDenied,
         EgressError::InvalidRequest(_) | EgressError::Upload(_) | EgressError::Broken(_) => Error::HttpProtocolError,
-        EgressError::Unrecorded(_) => Error::InternalError(None),
+        EgressError::Unrecorded(_) | EgressError::Abandoned => Error::InternalError(None),
         EgressError::SecretMissing { .. } => Error::ConfigurationError,
         EgressError::Dns(DnsError::Timeout) => Error::DnsTimeout,
         EgressError::Dns(_) => Error::DnsError { rcode: None, info_code: None },

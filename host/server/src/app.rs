@@ -9,7 +9,12 @@ use hauski_egress::Door;
 use hauski_policy::{Diagnostics, Limits, Models};
 use hauski_runtime::Adapters;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What is wrong where a look at the policy's files does not come back.
+const SILENCE: &str = "the files do not answer";
+/// A look at the policy's files that takes longer is no look.
+const UNANSWERED: Duration = Duration::from_secs(10);
 
 /// The state of one worker: what all workers share, and its own door.
 #[derive(Clone)]
@@ -38,6 +43,8 @@ pub struct Gateway {
     pub started: SystemTime,
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) stale: RwLock<Option<Stale>>,
+    /// When the policy's files were looked at last.
+    pub(crate) looked: RwLock<Instant>,
     pub(crate) source: Source,
     /// What the policy's files held when they were last read.
     pub(crate) seen: Seen,
@@ -50,6 +57,13 @@ pub(crate) struct Stale {
     pub(crate) since: SystemTime,
     /// Where and what, without the files' text.
     pub(crate) problem: String,
+}
+
+impl Stale {
+    /// Whether nothing is known of the files.
+    pub(crate) fn is_silence(&self) -> bool {
+        self.problem == SILENCE
+    }
 }
 
 impl Gateway {
@@ -74,9 +88,19 @@ impl Gateway {
         self.models.iter().filter_map(|model| Some((&*model.id, reason(&model.id)?))).collect()
     }
 
-    /// Why what holds is not what the policy's files say, if that is so.
+    /// Why what holds is not what the policy's files say, if that is so or can't be known.
     pub(crate) fn stale(&self) -> Option<Stale> {
+        let looked = *self.looked.read().unwrap_or_else(PoisonError::into_inner);
+        if looked.elapsed() > UNANSWERED {
+            let (since, problem) = (SystemTime::now() - looked.elapsed(), SILENCE.to_owned());
+            return Some(Stale { since, problem });
+        }
         self.stale.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that the files were looked at.
+    pub(crate) fn looked(&self) {
+        *self.looked.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// Puts a policy in the place of the one that holds: first at the door, then in what is shown of it.
@@ -101,7 +125,6 @@ impl Gateway {
     }
 
     fn set_stale(&self, stale: Option<Stale>) {
-        self.metrics.policy_stale.set(stale.is_some().into());
         *self.stale.write().unwrap_or_else(PoisonError::into_inner) = stale;
     }
 }

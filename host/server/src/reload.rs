@@ -2,11 +2,12 @@
 //!
 //! A thread of its own looks at the content of `routing.yaml` and of the secrets' files twice a second. That a file is replaced,
 //! linked elsewhere, or lies on a file system without notifications makes no difference then. A change counts once two looks
-//! have seen the same, so that a file that is being written is not read by halves.
+//! and the reading itself have seen the same, so that a file that is being written is not taken by halves. A look that does not
+//! come back, such as from a file system that hangs, shows as well.
 
 use crate::app::Gateway;
 use crate::setup::Problem;
-use crate::source::{Seen, Source};
+use crate::source::{Loaded, Source};
 use hauski_egress::os_lock;
 use hauski_policy::{Diagnostics, Routing};
 use std::collections::BTreeSet;
@@ -23,25 +24,36 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
     let mut changed = None;
     loop {
         match asked.recv_timeout(LOOK) {
-            Ok(()) => (seen, changed) = (reload(gateway), None),
+            Ok(()) => {
+                // One reading answers all who have asked by now.
+                while asked.try_recv().is_ok() {}
+                let (loaded, read) = gateway.source.load();
+                settle(gateway, loaded);
+                (seen, changed) = (read, None);
+            }
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
                 let now = Source::look(&seen);
                 if now == seen {
                     changed = None;
                 } else if changed.as_ref() == Some(&now) {
-                    (seen, changed) = (reload(gateway), None);
+                    let (loaded, read) = gateway.source.load();
+                    // Of other files than those looked at, such as of a secret that is new, nothing can be said.
+                    if now.agrees_with(&read) {
+                        settle(gateway, loaded);
+                        (seen, changed) = (read, None);
+                    }
                 } else {
                     changed = Some(now);
                 }
             }
         }
+        gateway.looked();
     }
 }
 
-/// Reads the files, and swaps in what they say if it holds.
-fn reload(gateway: &Gateway) -> Seen {
-    let (loaded, seen) = gateway.source.load();
+/// Swaps in what the files say if it holds.
+fn settle(gateway: &Gateway, loaded: Result<Loaded, Vec<Problem>>) {
     match loaded {
         Ok(loaded) => {
             let before = gateway.view();
@@ -56,7 +68,6 @@ fn reload(gateway: &Gateway) -> Seen {
             log_problems(&problems);
         }
     }
-    seen
 }
 
 /// Says what is granted now that was not before, and the other way round.

@@ -45,7 +45,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     reload: std::sync::mpsc::Sender<()>,
-    follower: JoinHandle<()>,
+    gateway: Arc<Gateway>,
     ledger: LedgerWriter,
 }
 
@@ -84,9 +84,11 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
         threads.push(thread::Builder::new().name(format!("hauski-worker-{number}")).spawn(run)?);
     }
     let (reload, asked) = std::sync::mpsc::channel();
-    let follow = move || reload::follow(&gateway, &asked);
-    let follower = thread::Builder::new().name("hauski-policy".to_owned()).spawn(follow)?;
-    Ok(Running { address, stop, workers: threads, reload, follower, ledger })
+    let followed = gateway.clone();
+    let follow = move || reload::follow(&followed, &asked);
+    // Nobody waits for its end: a file system that hangs must not hold up a stop.
+    thread::Builder::new().name("hauski-policy".to_owned()).spawn(follow)?;
+    Ok(Running { address, stop, workers: threads, reload, gateway, ledger })
 }
 
 impl Running {
@@ -98,15 +100,16 @@ impl Running {
 
     /// Reads the policy again, now and whether its files have changed or not.
     pub fn reload(&self) {
-        // Fails only when the thread has ended by a panic, which `stop` tells.
-        let _ = self.reload.send(());
+        if self.reload.send(()).is_err() || self.gateway.stale().is_some_and(|stale| stale.is_silence()) {
+            tracing::error!("the policy can't be read again: its files do not answer; the last good policy holds on");
+        }
     }
 
     /// Takes no more connections, lets running answers end within `server.shutdown_seconds`, and returns then.
     pub fn stop(self) {
         let _ = self.stop.send(true);
         drop(self.reload);
-        for thread in self.workers.into_iter().chain([self.follower]) {
+        for thread in self.workers {
             if thread.join().is_err() {
                 tracing::error!("a worker ended by a panic");
             }

@@ -5,7 +5,7 @@
 use crate::app::Gateway;
 use crate::environment::{Environment, LIMITS, MODELS, Process, Settings};
 use crate::metrics::Metrics;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{CertificateDer, Ledger, MissingSecret, Parts, Resolve, Shared, SystemResolver};
@@ -14,7 +14,7 @@ use hauski_runtime::{Adapters, EngineError, FolderError, Runtime};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// One thing that is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,7 @@ pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<
         started: SystemTime::now(),
         view: RwLock::new(Arc::new(view)),
         stale: RwLock::default(),
+        looked: RwLock::new(Instant::now()),
         source,
         seen,
         watch,
@@ -144,7 +145,9 @@ type Parse<T> = fn(&str, &[u8]) -> Result<Parsed<T>, Diagnostics>;
 
 /// Reads and parses one policy file.
 pub fn read<T>(path: &Path, variable: &'static str, parse: Parse<T>, problems: &mut Vec<Problem>) -> Option<Parsed<T>> {
-    read_file(path, variable, parse, &|path| std::fs::read(path)).map_err(|problem| problems.push(problem)).ok()
+    read_file(path, variable, parse, &|path| Ok(source::read(path)?.to_vec()))
+        .map_err(|problem| problems.push(problem))
+        .ok()
 }
 
 /// Parses what `read` finds at `path`.

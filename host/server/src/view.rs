@@ -1,7 +1,7 @@
 //! What one policy makes of models and adapters. Made anew, and swapped whole, when the policy is.
 
 use crate::error::ApiError;
-use hauski_policy::{Egress, Model, Models, Routing};
+use hauski_policy::{Egress, Locality, Model, Models, Routing};
 use hauski_runtime::{Adapter, Adapters};
 use http::HeaderValue;
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ pub(crate) struct Served {
     pub(crate) adapter: Arc<Adapter>,
     /// The model's `config`.
     pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
-    /// `local` or `cloud`.
-    pub(crate) locality: &'static str,
+    /// Whether what the adapter is sent can leave.
+    pub(crate) locality: Locality,
     /// The value of `x-hauski-route`.
     pub(crate) route: HeaderValue,
     /// The same for a request that is held to what is local.
@@ -100,10 +100,10 @@ impl Served {
             let reason = format!("its `config` in models.yml lacks `{}`: {}", key.name, key.summary);
             return Err(Unserved::Unavailable(reason));
         }
-        let locality = adapter.audit(egress).locality;
-        let route = |locality| {
+        let locality = adapter.locality(egress);
+        let route = |locality: Locality| {
             let digest = adapter.profile().short_digest();
-            let route = format!("adapter=\"{id}\", digest=\"{digest}\", locality={locality}");
+            let route = format!("adapter=\"{id}\", digest=\"{digest}\", locality={}", locality.as_str());
             HeaderValue::try_from(route).map_err(|error| Unserved::Unavailable(error.to_string()))
         };
         Ok(Self {
@@ -112,7 +112,7 @@ impl Served {
             settings: Arc::new(model.config.clone()),
             locality,
             route: route(locality)?,
-            local_route: route("local")?,
+            local_route: route(Locality::Local)?,
         })
     }
 }

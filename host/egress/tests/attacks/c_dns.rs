@@ -148,8 +148,8 @@ async fn c06_a_permit_is_for_the_addresses_of_its_moment() {
 }
 
 #[tokio::test]
-async fn c07_a_second_try_dials_the_same_answer() {
-    // The first connection ends as soon as it lies idle; the retry must not look the name up again.
+async fn c07_a_second_connection_goes_to_the_same_answer() {
+    // The first connection ends as soon as it lies idle, after the permit; the next one must not look the name up again.
     let serve = |conn: &mut crate::upstream::Conn, number| {
         conn.request();
         conn.write(HELLO);
@@ -163,6 +163,7 @@ async fn c07_a_second_try_dials_the_same_answer() {
     ground.world.get(&ground.caller, &url).await.unwrap();
     let permit = ground.world.permit(&ground.caller, &url).await.unwrap();
     ground.upstream.wait_for_a_close();
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let sent = ground.world.door.send(permit, HeaderMap::new(), OutboundBody::Whole(Bytes::new())).await.unwrap();
     assert_eq!(read(sent).await.unwrap(), "hello");
     assert_eq!((ground.world.resolver.asked(), ground.upstream.connections()), (2, 2));

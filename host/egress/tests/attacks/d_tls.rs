@@ -5,6 +5,7 @@ use crate::provider::{Issuer, Provider, authority, certificate, world};
 use crate::upstream::Upstream;
 use crate::world::World;
 use hauski_egress::EgressError;
+use std::time::{Duration, Instant};
 
 const HOST: &str = "api.allowed.test";
 
@@ -80,11 +81,11 @@ async fn d29_nothing_is_said_before_the_name_is_proven() {
         )]);
         world.resolver.set(HOST, &["127.0.0.1"]);
         world.fields = vec![("x-of-the-request", "1")];
-        world.timeouts.connect = Some(std::time::Duration::from_millis(200));
+        world.timeouts.connect = Some(Duration::from_millis(200));
         let got = world.send(&world.caller("a"), &format!("GET {url}")).await;
         assert!(["tls", "connect-timeout"].contains(&code(got)), "{answer:?}");
         tokio::task::yield_now().await;
-        let seen = seen.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        let seen = seen.recv_timeout(Duration::from_secs(20)).unwrap();
         let holds = |text: &str| seen.windows(text.len()).any(|part| part == text.as_bytes());
         assert!(holds(HOST), "the name, in the handshake");
         for text in ["of-the-request", "GET", "Bearer", "sk-12345"] {
@@ -147,4 +148,24 @@ async fn d32_tls_and_clear_text_never_share_a_connection() {
     assert_eq!((provider.connections(), world.log.reused()), (2, vec![false, false]));
     world.get(&world.caller("a"), &format!("GET {url}/")).await.unwrap();
     assert_eq!((provider.connections(), world.log.reused()), (2, vec![false, false, true]));
+}
+
+/// A connection whose provider is too late is not used again. It closes as well, though nobody asks for anything any more: else
+/// a provider could go on with whatever it sends there.
+#[tokio::test]
+async fn d34_a_connection_that_is_too_late_is_closed() {
+    let issuer = authority();
+    let provider = provider(&issuer, &["h2"]).await;
+    let (mut world, url) = world(&provider, vec![issuer.der().clone()], HOST);
+    world.timeouts.first_byte = Some(Duration::from_millis(5));
+    let got = world.get(&world.caller("a"), &format!("GET {url}/wait")).await;
+    assert!(matches!(got, Err(EgressError::FirstByteTimeout)), "{got:?}");
+    let begin = Instant::now();
+    while provider.closed() == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it is still open");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    world.timeouts.first_byte = None;
+    world.get(&world.caller("a"), &format!("GET {url}/")).await.unwrap();
+    assert_eq!(provider.connections(), 2);
 }

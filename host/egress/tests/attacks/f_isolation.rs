@@ -325,3 +325,27 @@ async fn f23_a_secret_that_is_not_loaded_stops_the_request() {
     assert!(matches!(got, Err(EgressError::SecretMissing { line: 6, .. })), "{got:?}");
     assert_eq!(ground.upstream.connections(), 0);
 }
+
+/// Who the gateway is at the provider is the operator's to say: with a key of its own, a guest would be somebody else there, and
+/// what it sends would be somebody else's.
+#[tokio::test]
+async fn f25_other_credentials_beside_the_secret() {
+    let secret = secret("x-api-key", "KEY");
+    let keyed = format!(r#"{{ url: "http://s.test:PORT/v1/", adapters: [a], network: loopback, {secret} }}"#);
+    let open = r#"{ url: "http://s.test:PORT/open/", adapters: [a], network: loopback }"#;
+    let mut ground = Ground::new(&[&keyed, open]);
+    ground.world.fields = vec![
+        ("Authorization", "Bearer guest"),
+        ("cookie", "session=guest"),
+        ("Api-Key", "guest"),
+        ("X_Goog_Api_Key", "guest"),
+        ("x-auth-token", "guest"),
+        ("openai-project", "kept"),
+    ];
+    ground.world.get(&ground.caller, &ground.fill("GET http://s.test:PORT/v1/")).await.unwrap();
+    let sent = ground.upstream.requests().pop().unwrap();
+    assert!(!sent.contains("guest"), "{sent}");
+    assert!(sent.contains("openai-project: kept\r\n") && sent.contains("x-api-key: Bearer sk-12345\r\n"), "{sent}");
+    ground.world.get(&ground.caller, &ground.fill("GET http://s.test:PORT/open/")).await.unwrap();
+    assert_eq!(lines(&ground.upstream.requests().pop().unwrap(), "guest").len(), 5);
+}

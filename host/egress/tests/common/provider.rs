@@ -41,6 +41,7 @@ pub(crate) fn certificate(issuer: Option<&Issuer>, hosts: &str, expired: bool) -
 pub(crate) struct Provider {
     pub(crate) port: u16,
     pub(crate) connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
     /// The name in the TLS handshake, for each connection.
     pub(crate) names: Arc<Mutex<Vec<Option<String>>>>,
     /// Whether each connection resumed an earlier one's session.
@@ -64,19 +65,20 @@ impl Provider {
         let this = Self {
             port: listener.local_addr().unwrap().port(),
             connections: Arc::default(),
+            closed: Arc::default(),
             names: Arc::default(),
             resumed: Arc::default(),
             requests: Arc::default(),
         };
         let (connections, names, requests) = (this.connections.clone(), this.names.clone(), this.requests.clone());
-        let resumed = this.resumed.clone();
+        let (resumed, closed) = (this.resumed.clone(), this.closed.clone());
         let acceptor = TlsAcceptor::from(Arc::new(config));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 connections.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, names, requests) = (acceptor.clone(), names.clone(), requests.clone());
-                let resumed = resumed.clone();
+                let (resumed, closed) = (resumed.clone(), closed.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let tls = stream.get_ref().1;
@@ -91,6 +93,7 @@ impl Provider {
                     } else {
                         let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
                     }
+                    closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
@@ -99,6 +102,11 @@ impl Provider {
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many of them are over.
+    pub(crate) fn closed(&self) -> usize {
+        self.closed.load(Ordering::SeqCst)
     }
 }
 

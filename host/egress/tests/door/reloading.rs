@@ -203,3 +203,83 @@ async fn what_is_held_to_local_reaches_nothing_else() {
         }
     }
 }
+
+/// What waits looks once a second whether it is still permitted.
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_request_that_waits_for_its_answer_is_ended() {
+    // It never answers, and never takes more than what fits into buffers.
+    let upstream = Upstream::start(|conn, _| {
+        conn.head();
+        while !conn.sees_the_end() {}
+    });
+    for body in [Bytes::new(), Bytes::from(vec![b'x'; 32 << 20])] {
+        let world = World::new(&[&entry(&upstream, "")]);
+        let (caller, request) = (world.caller("a"), url(&upstream).replace("GET", "POST"));
+        let length = body.len() as u64;
+        let sending = Box::pin(world.send_body(&caller, &request, OutboundBody::Whole(body)));
+        let change = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            world.set_policy(&[]);
+        };
+        let (sent, ()) = timeout(SOON, async { tokio::join!(sending, change) }).await.unwrap();
+        assert!(matches!(sent, Err(EgressError::Withdrawn)), "{sent:?}");
+        assert!(length == 0 || world.log.finished()[0].bytes_out < length, "not all of the body went out");
+        tokio::task::yield_now().await;
+        upstream.wait_for_a_close();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_for_its_next_piece_is_ended() {
+    let (upstream, _go) = two_pieces();
+    let world = World::new(&[&entry(&upstream, "")]);
+    let mut body = world.send(&world.caller("a"), &url(&upstream)).await.unwrap().body;
+    assert_eq!(body.read().await.unwrap().unwrap(), "one");
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.set_policy(&[]);
+    };
+    let (read, ()) = timeout(SOON, async { tokio::join!(body.read(), change) }).await.unwrap();
+    assert!(matches!(read, Err(EgressError::Withdrawn)), "{read:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_is_not_sent_any_more() {
+    let upstream = Upstream::answering(HELLO);
+    let secret = r#", secret: { header: authorization, value: "Bearer ${env:KEY}" }"#;
+    for change in ["another key", "no secret", "another entry"] {
+        let world = World::new(&[&entry(&upstream, secret)]);
+        let permit = world.permit(&world.caller("a"), &url(&upstream)).await.unwrap();
+        match change {
+            "another key" => {
+                let egress: Egress = world.shared.policy().egress.clone();
+                let key = |_: &str| Some("sk-67890".into());
+                let secrets = Secrets::load(&egress.grants, &key, &|_| Ok(Vec::new())).unwrap();
+                world.shared.set_policy(egress, secrets);
+            }
+            "no secret" => world.set_policy(&[&entry(&upstream, "")]),
+            _ => world.set_policy(&[r#"{ url: "http://a.test", adapters: [a] }"#, &entry(&upstream, secret)]),
+        }
+        let sent = world.door.send(permit, http::HeaderMap::new(), OutboundBody::Whole(Bytes::new())).await;
+        if change == "another entry" {
+            assert_eq!(sent.unwrap().status, 200, "the same secret still holds");
+        } else {
+            assert!(matches!(sent, Err(EgressError::Withdrawn)), "{change}: {sent:?}");
+        }
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_grant_that_ends_meanwhile_is_not_taken_back_by_another_change() {
+    let (upstream, go) = two_pieces();
+    let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
+    let world = World::new(&[&entry(&upstream, &format!(", expires: {today}"))]);
+    let mut body = world.send(&world.caller("a"), &url(&upstream)).await.unwrap().body;
+    assert_eq!(body.read().await.unwrap().unwrap(), "one");
+    world.set_policy(&[&entry(&upstream, &format!(", methods: [GET], expires: {today}"))]);
+    go.send(()).unwrap();
+    assert_eq!(body.read().await.unwrap().unwrap(), "two");
+}

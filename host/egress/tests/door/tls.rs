@@ -61,20 +61,7 @@ async fn a_stream_nobody_reads_stops_no_other() {
     // Dropped, their streams are reset and the connection stays.
     drop(unread);
     assert_eq!(world.get(&caller, &format!("GET {url}/")).await.unwrap(), "hello");
-    assert_eq!(provider.connections(), 1);
-}
-
-#[tokio::test]
-async fn a_connection_that_is_too_late_is_not_used_again() {
-    let issuer = authority();
-    let provider = Provider::start(certificate(Some(&issuer), "api.allowed.test", false), &["h2"]).await;
-    let (mut world, url) = world(&provider, vec![issuer.der().clone()], "api.allowed.test");
-    world.timeouts.first_byte = Some(std::time::Duration::from_millis(5));
-    let got = world.get(&world.caller("a"), &format!("GET {url}/wait")).await;
-    assert!(matches!(got, Err(EgressError::FirstByteTimeout)), "{got:?}");
-    world.timeouts.first_byte = None;
-    world.get(&world.caller("a"), &format!("GET {url}/")).await.unwrap();
-    assert_eq!(provider.connections(), 2);
+    assert_eq!((provider.connections(), provider.closed()), (1, 0));
 }
 
 #[tokio::test]

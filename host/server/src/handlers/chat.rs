@@ -9,6 +9,7 @@ use crate::{body, locality, sse};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use hauski_policy::Locality;
 use hauski_runtime::Call;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::Instant;
@@ -30,9 +31,11 @@ pub(crate) async fn completions(
     let stream = request.stream;
     let text = request.for_provider(&served.upstream);
     let (request_id, settings, door) = (id.0.clone(), served.settings.clone(), Some(app.door.clone()));
-    let call = Call { request_id, settings, local_only, door };
-    let held = local_only || view.routing.egress.local_only;
-    let explain = |error| locality::explain(error, held);
+    let asked = local_only || view.routing.egress.local_only;
+    // What the answer claims is enforced, also where the policy changes meanwhile.
+    let held = asked || served.locality == Locality::Local;
+    let call = Call { request_id, settings, local_only: held, door };
+    let explain = |error| locality::explain(error, asked);
     if !stream {
         let answer = served.adapter.complete(call, text).await.map_err(explain)?;
         sse::check_json(&answer)?;

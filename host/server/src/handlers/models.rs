@@ -15,7 +15,7 @@ pub(crate) async fn models(State(app): State<App>) -> Json<Value> {
         let profile = served.adapter.profile();
         Some(json!({
             "id": model.id, "object": "model", "created": created, "owned_by": profile.id,
-            "hauski": { "adapter": profile.id, "digest": profile.digest, "locality": served.locality },
+            "hauski": { "adapter": profile.id, "digest": profile.digest, "locality": served.locality.as_str() },
         }))
     };
     let data: Vec<_> = gateway.models.iter().filter_map(entry).collect();
