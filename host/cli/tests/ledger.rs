@@ -10,9 +10,14 @@ use hauski_egress::ledger::{Head, Ledger};
 use hauski_policy::{LedgerLimits, Routing};
 use predicates::prelude::*;
 use predicates::str::{contains, starts_with};
-use serde_json::Value;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const LIMITS: LedgerLimits = LedgerLimits { file_bytes: 1 << 20, files: 4 };
@@ -31,7 +36,7 @@ fn with_ledger() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn json(command: &mut Command) -> Value {
+fn json_of(command: &mut Command) -> Value {
     serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
 }
 
@@ -50,14 +55,14 @@ fn a_ledger_that_holds() {
     assert!(head.parse::<Head>().is_ok());
     verify().args(["--head", head]).assert().success();
     verify().arg(&path).env("HAUSKI_LEDGER", "off").assert().success();
-    let found = json(verify().arg("--json"));
+    let found = json_of(verify().arg("--json"));
     assert_eq!((&found["ok"], &found["records"], &found["head"]), (&true.into(), &6.into(), &head.into()));
 
     // What a crash leaves is no one's doing.
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&whole[..], b"{\"seq\":7,"].concat()).unwrap();
     verify().assert().success().stdout(starts_with("note: the last line is not whole (9 bytes)"));
-    assert_eq!(json(verify().arg("--json"))["torn_bytes"], 9);
+    assert_eq!(json_of(verify().arg("--json"))["torn_bytes"], 9);
 }
 
 #[test]
@@ -79,9 +84,22 @@ fn a_ledger_that_was_changed() {
     fs::write(&path, lines[..4].concat()).unwrap();
     let missing = "egress.jsonl error[missing]: record 5: records 5 to 6 are missing at the end";
     verify().assert().code(65).stderr(contains(missing));
-    let found = json(verify().arg("--json"));
+    let found = json_of(verify().arg("--json"));
     assert_eq!((&found["ok"], &found["problems"][0]["kind"]), (&false.into(), &"missing".into()));
     verify().arg("--json").assert().code(65).stderr("");
+    // All of it, with a head that says that none of it is kept.
+    let head = fs::read_to_string(path.with_file_name("egress.head")).unwrap();
+    let hash = serde_json::from_str::<Value>(&head).unwrap()["hash"].as_str().unwrap().to_owned();
+    let gone = format!("{{\"seq\":1000,\"hash\":\"{hash}\",\"oldest\":1001,\"oldest_prev\":\"{hash}\"}}");
+    fs::write(path.with_file_name("egress.head"), gone).unwrap();
+    fs::remove_file(&path).unwrap();
+    for noted in [format!("900:{hash}"), format!("1000:{}", "0".repeat(64))] {
+        verify().args(["--head", &noted]).assert().code(65).stdout("").stderr(contains("error[missing]"));
+    }
+    hauski(&folder).args(["policy", "suggest"]).assert().code(65).stdout("");
+    let refused = contains("ends with record 0, but record 1000 was written");
+    hauski(&folder).env("HAUSKI_BIND", "127.0.0.1:0").arg("serve").assert().code(1).stderr(refused);
+    fs::write(path.with_file_name("egress.head"), head).unwrap();
     fs::write(&path, &whole).unwrap();
     let other = format!("3:{}", "0".repeat(64));
     verify().args(["--head", &other]).assert().code(65).stderr(contains("error[other-head]"));
@@ -119,6 +137,43 @@ fn a_check_leaves_the_ledger_alone() {
     hauski(&folder).env("HAUSKI_BIND", "127.0.0.1:0").arg("serve").assert().code(1).stderr(locked);
 }
 
+/// Of a guest that asks for 256 things in one request, the ledger has a few records, which count all of them.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test's client is not the gateway")]
+fn one_request_can_not_fill_the_ledger() {
+    let folder = folder();
+    write(&folder, "models.yml", "models: [{ id: probe, adapter: probe }]\n");
+    fs::write(folder.path().join("adapters/probe.wasm"), hauski_tests::guest("probe")).unwrap();
+    let mut serve = common::command(env!("CARGO_BIN_EXE_hauski"), &folder);
+    serve.arg("serve").env("HAUSKI_BIND", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = serve.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address = line.split_once("http://").unwrap().1.split_once(' ').unwrap().0;
+    for _ in 0..2 {
+        let order = json!({ "url": format!("https://api.test/v1/{}", "x".repeat(1000)), "repeat": 300 }).to_string();
+        let body = json!({ "model": "probe", "messages": [{ "role": "user", "content": order }] }).to_string();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head =
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nx-request-id: same\r\nconnection: close\r\n";
+        write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("denied"), "{answer}");
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    let text = fs::read_to_string(folder.path().join("ledger/egress.jsonl")).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &'static str| records.iter().filter(move |record| record["kind"] == kind);
+    assert!(of("request").all(|record| record["path"] == "/v1/" && record["path_cut"] == true));
+    assert_eq!(of("request").count(), 2 * 16);
+    assert_eq!(of("repeated").map(|record| record["repeated"].as_u64().unwrap()).collect::<Vec<_>>(), [240, 240]);
+    let suggested = contains("https://api.test/v1/\"").and(contains("# 480 more that the ledger has only counted"));
+    hauski(&folder).args(["policy", "suggest"]).assert().success().stdout(suggested);
+}
+
 #[test]
 fn nothing_denied_is_a_policy_that_grants_nothing() {
     let (folder, _) = with_ledger();
@@ -127,7 +182,7 @@ fn nothing_denied_is_a_policy_that_grants_nothing() {
     let rest = ROUTING.lines().last().unwrap();
     let parsed = Routing::parse("routing.yaml", format!("{text}{rest}\n").as_bytes()).unwrap();
     assert!(parsed.value.egress.grants.is_empty() && text.starts_with("# What adapters were denied"), "{text}");
-    assert_eq!(json(hauski(&folder).args(["policy", "suggest", "--json"]))["entries"], Value::Array(Vec::new()));
+    assert_eq!(json_of(hauski(&folder).args(["policy", "suggest", "--json"]))["entries"], Value::Array(Vec::new()));
     write(&folder, "routing.yaml", "egress: {}\n");
     hauski(&folder).args(["policy", "suggest"]).assert().code(64).stdout("");
 }

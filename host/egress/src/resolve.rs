@@ -1,11 +1,12 @@
 //! Names become addresses here and nowhere else: once a request, in a bounded time, to a bounded number.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, watch};
 
 /// More addresses than this for one name are an error: no honest name has them.
 pub(crate) const MAX_ADDRESSES: usize = 64;
@@ -25,30 +26,56 @@ pub trait Resolve: Send + Sync + 'static {
     fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a>;
 }
 
-/// The system's resolver.
+/// The system's resolver. Who asks for a name that is being looked up gets that answer: a name takes one turn, however many ask.
 #[derive(Debug)]
 pub struct SystemResolver {
-    lookups: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    under_way: Arc<UnderWay>,
 }
+
+/// What look-ups come to, by name, while they are under way.
+type UnderWay = Mutex<HashMap<String, watch::Receiver<Option<Found>>>>;
+type Found = Result<Vec<IpAddr>, Arc<io::Error>>;
 
 impl Default for SystemResolver {
     fn default() -> Self {
-        Self { lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
+        Self { turns: Arc::new(Semaphore::new(MAX_LOOKUPS)), under_way: Arc::default() }
     }
 }
 
 impl Resolve for SystemResolver {
     fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
         Box::pin(async move {
-            let turn = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
-            // A task of its own: a look-up that nobody waits for any more keeps its turn until it ends.
-            let lookup = tokio::spawn(look_up(name.to_owned(), turn));
-            lookup.await.map_err(io::Error::other)?
+            let mut found = self.join(name);
+            let found = found.wait_for(Option::is_some).await.map_err(io::Error::other)?;
+            let found = found.clone().unwrap_or_else(|| Ok(Vec::new()));
+            found.map_err(|error| io::Error::new(error.kind(), error))
         })
     }
 }
 
-async fn look_up(name: String, turn: tokio::sync::OwnedSemaphorePermit) -> io::Result<Vec<IpAddr>> {
+impl SystemResolver {
+    /// The look-up of `name` that is under way, or a new one.
+    fn join(&self, name: &str) -> watch::Receiver<Option<Found>> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = under_way.get(name).filter(|found| found.has_changed().is_ok()) {
+            return found.clone();
+        }
+        let (tell, found) = watch::channel(None);
+        under_way.insert(name.to_owned(), found.clone());
+        let (turns, entries, name) = (Arc::clone(&self.turns), Arc::clone(&self.under_way), name.to_owned());
+        // A task of its own: a look-up that nobody waits for any more keeps its turn until it ends.
+        tokio::spawn(async move {
+            let answer = look_up(&turns, name.clone()).await.map_err(Arc::new);
+            entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            tell.send_replace(Some(answer));
+        });
+        found
+    }
+}
+
+async fn look_up(turns: &Semaphore, name: String) -> io::Result<Vec<IpAddr>> {
+    let turn = turns.acquire().await.map_err(io::Error::other)?;
     let found = if name.contains('.') { look_up_whole(name).await } else { ask(&name).await };
     drop(turn);
     found
@@ -94,7 +121,24 @@ mod tests {
         let resolver = SystemResolver::default();
         let addresses = resolver.resolve("localhost").await.unwrap();
         assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
-        assert_eq!(resolver.lookups.available_permits(), MAX_LOOKUPS);
+        assert_eq!(resolver.turns.available_permits(), MAX_LOOKUPS);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_once_however_many_ask() {
+        let resolver = SystemResolver::default();
+        let turns = resolver.turns.clone().acquire_many_owned(u32::try_from(MAX_LOOKUPS).unwrap()).await.unwrap();
+        let mut asking = [resolver.resolve("localhost"), resolver.resolve("localhost")];
+        for one in &mut asking {
+            assert!(tokio::time::timeout(std::time::Duration::from_millis(1), one).await.is_err());
+        }
+        assert_eq!(resolver.under_way.lock().unwrap().len(), 1);
+        drop(turns);
+        for one in asking {
+            assert!(one.await.unwrap().iter().all(IpAddr::is_loopback));
+        }
+        assert!(resolver.under_way.lock().unwrap().is_empty());
+        assert!(!resolver.resolve("localhost").await.unwrap().is_empty(), "asked again, it is looked up again");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use hauski_tests::{Answer, TestHost, Upstream};
 use http::{Method, Request};
 use serde_json::json;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 const CLOUD: &str = "{ url: \"https://api.allowed.test/\", adapters: [probe, probe-wasi-http] }";
 
@@ -87,4 +88,47 @@ async fn a_field_that_says_something_else_is_refused() {
         let got = ask(&host, "probe", "http://127.0.0.1:1/", Some(value)).await;
         assert_eq!((got.status.as_u16(), got.code().as_str()), (400, "invalid_locality"), "{value}");
     }
+}
+
+/// What `x-hauski-route` says was so when the request came, and is held to while it waits and runs.
+#[tokio::test]
+async fn what_is_claimed_holds_though_the_policy_changes_meanwhile() {
+    let (go, told) = mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let upstream = Upstream::start(move |conversation| {
+        conversation.request()?;
+        let _ = told.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        conversation.answer("200 OK", "connection: close\r\n", "{}")
+    });
+    let near = format!("{{ url: \"{}\", adapters: [probe] }}", upstream.url("/"));
+    let names = names(&[]);
+    let host = probes().grant(&near).limit("instances", 1).resolver(names.clone()).start().await;
+    let url = upstream.url("/");
+    let first = ask(&host, "probe", &url, None);
+    let second = async {
+        until(|| upstream.connections() == 1).await;
+        // It waits for the only place.
+        let waits = ask(&host, "probe", "https://api.allowed.test/", None);
+        let change = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            host.set_grants(&[&near, CLOUD]);
+            host.client().until_metric("policy_generation 2", Duration::from_secs(20)).await;
+            go.send(()).unwrap();
+        };
+        tokio::join!(waits, change).0
+    };
+    let (_, second) = tokio::join!(first, second);
+    assert_eq!(second.headers["x-hauski-route"].to_str().unwrap().rsplit('=').next(), Some("local"));
+    assert!(second.content().contains("enied"), "{}", second.text);
+    assert_eq!(asked(&names), 0);
+}
+
+async fn until(done: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not come to that");
 }

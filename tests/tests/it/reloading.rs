@@ -162,3 +162,24 @@ async fn a_reload_that_is_asked_for_needs_no_change() {
     host.reload();
     until(&host, 2).await;
 }
+
+/// A pipe that nobody writes to would hold its reader up, and with it every later change.
+#[tokio::test]
+async fn f06_a_secret_that_becomes_a_pipe_holds_nothing_up() {
+    let upstream = Upstream::json("{}");
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "sk-first-of-two").unwrap();
+    let secret = format!("secret: {{ header: authorization, value: \"Bearer ${{file:{}}}\" }}", key.display());
+    let host =
+        probes().grant(&format!("{{ url: \"{}\", adapters: [probe], {secret} }}", upstream.url("/v1/"))).start().await;
+    std::fs::remove_file(&key).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&key).status().unwrap().success());
+    host.client().until_metric("policy_stale 1", PATIENCE).await;
+    assert_eq!(ready(&host).await["stale"]["problem"], "routing.yaml:4: secret-missing");
+    host.set_grants(&[]);
+    until(&host, 2).await;
+    let seen = send(&host, "probe", json!({ "url": upstream.url("/v1/x") })).await;
+    assert!(seen["ok"].is_null(), "{seen}");
+    host.stop();
+}

@@ -239,13 +239,15 @@ impl Checker {
     /// Ends behind the last line, which stands in `file`.
     pub(crate) fn finish(mut self, file: &Path) -> Checked {
         let place = Place { file, line: None };
-        let last = self.last.seq;
+        let (last, none) = (self.last.seq, self.first.is_none());
         for (head, whose) in std::mem::take(&mut self.heads) {
-            if head.seq > last {
-                let records = span(last + 1, head.seq);
+            // Some records are always kept: where there is none, what a head names is missing, whatever is said to be the oldest.
+            if head.seq > last || none && head.seq > 0 {
+                let from = head.seq.min(last + 1);
+                let records = span(from, head.seq);
                 let message = format!("{records} missing at the end, which by {whose} is record {}", head.seq);
-                self.tell(ProblemKind::Missing, place, Some(last + 1), message);
-            } else if head.seq > 0 && self.first.is_some() {
+                self.tell(ProblemKind::Missing, place, Some(from), message);
+            } else if head.seq > 0 {
                 let message = format!("the record that {whose} names is not kept, so it can't be compared");
                 self.tell(ProblemKind::OtherHead, place, Some(head.seq), message);
             }

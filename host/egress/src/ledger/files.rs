@@ -109,13 +109,14 @@ impl Files {
         }
     }
 
-    /// Opens the file that is written to, which is there or, with `create`, is not.
-    pub(crate) fn open_active(&self, create: bool) -> io::Result<File> {
-        let file = OpenOptions::new().append(true).read(true).create_new(create).mode(0o600).open(&self.active)?;
-        if create {
-            self.sync_folder()?;
-        }
-        Ok(file)
+    /// Opens the file that is written to, which is there.
+    pub(crate) fn open_active(&self) -> io::Result<File> {
+        OpenOptions::new().append(true).read(true).open(&self.active)
+    }
+
+    /// Makes the file that is written to, which is not there. Its name is on the disk once the folder is synced.
+    pub(crate) fn create_active(&self) -> io::Result<File> {
+        OpenOptions::new().append(true).read(true).create_new(true).mode(0o600).open(&self.active)
     }
 
     /// Gives the file that is written to the name of a full one, whose first record is `first`.
@@ -156,6 +157,10 @@ impl Files {
 
     /// Brings names that were made, changed or deleted to the disk.
     pub(crate) fn sync_folder(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.beside("no-sync").exists() {
+            return Err(io::Error::other("a test wants it to fail"));
+        }
         File::open(&self.folder)?.sync_all()
     }
 

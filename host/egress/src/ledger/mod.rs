@@ -1,8 +1,9 @@
-//! The ledger: one record of every decision, allowed or denied, in a file that shows when it was changed.
+//! The ledger: a record of every decision, allowed or denied, in a file that shows when it was changed.
 //!
 //! A request first reserves a place for its record and is refused where there is none; so whatever was decided can be written
 //! down. The record is handed to a thread of its own, which makes it a line of JSON, chains it to the line before, writes,
-//! rotates and syncs. What runs on the request's core is one place in a queue.
+//! rotates and syncs. What runs on the request's core is one place in a queue. Of many denials in one inbound request the thread
+//! writes the first, and how many more there were.
 
 mod chain;
 mod check;
@@ -11,6 +12,7 @@ mod files;
 mod lines;
 mod record;
 mod recover;
+mod repeats;
 mod state;
 mod verify;
 mod writer;
@@ -24,7 +26,7 @@ pub use error::{LedgerError, LedgerUnavailable};
 pub use recover::{Recovery, Torn};
 pub use verify::{Report, read};
 
-pub(crate) use record::class_named;
+pub(crate) use record::{class_named, cut_path, cut_text};
 
 use crate::{Decision, Exchange};
 use files::Files;
@@ -151,8 +153,8 @@ impl Inner {
         let open = self.open.get().ok_or(LedgerUnavailable::NotOpen)?;
         open.queue.clone().try_reserve_owned().map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => LedgerUnavailable::Full,
-            // The thread ended without having been told to.
-            mpsc::error::TrySendError::Closed(_) => LedgerUnavailable::Failed,
+            // Its thread says why before it closes the queue.
+            mpsc::error::TrySendError::Closed(_) => self.state.check().err().unwrap_or(LedgerUnavailable::Failed),
         })
     }
 }

@@ -1,17 +1,40 @@
 //! What a record says: taken from a decision or an exchange on the request's core, made a line on the writer's thread.
 //!
-//! A record has no content, no query and no secret: it is made of parsed parts, never of what a guest or a provider wrote,
-//! but for a text that is no URL, which is shown shortened, escaped and without query and userinfo.
+//! A record has no body, no header, no query and no userinfo. That of a request which was allowed has nothing that a guest wrote
+//! but the host, where the grant is for several: its path is the grant's prefix. That of one which was not let out has the host
+//! and the beginning of the path as they were asked for, or, of a text that is no URL, its beginning, escaped.
 
 use super::chain::{self, Hash, Head};
 use crate::{Asked, Caller, Decision, Denied, Exchange, Verdict};
 use hauski_policy::{AddressClass, Grant, Host, HostPattern, Method, Scheme, Target};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The most bytes of a path, or of a text that is no URL, in a record: an adapter can make them up.
+const SHOWN: usize = 200;
+
+/// The beginning of a path that is too long for a record, up to and with a `/`; whether there was more.
+pub(crate) fn cut_path(path: &str) -> (&str, bool) {
+    if path.len() <= SHOWN {
+        return (path, false);
+    }
+    let end = path.as_bytes()[..SHOWN].iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+    (&path[..end], true)
+}
+
+/// A text that is no URL, or its beginning, with `…` behind it, where it is too long for a record.
+pub(crate) fn cut_text(text: &str) -> Cow<'_, str> {
+    if text.len() <= SHOWN {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(SHOWN - '…'.len_utf8());
+    format!("{}…", &text[..end]).into()
+}
 
 /// A decision that is final, with what came of it. Cheap to make: reference counts, and a copy of what no grant has.
 pub(crate) struct Record {
@@ -39,6 +62,7 @@ struct Place {
     host: Host,
     port: u16,
     path: Box<str>,
+    path_cut: bool,
 }
 
 struct Allowed {
@@ -58,7 +82,9 @@ impl Record {
     pub(crate) fn of_decision(decision: &Decision<'_>, duration: Duration) -> Option<Self> {
         let what = match (decision.verdict, decision.asked) {
             (Verdict::Allowed(_), _) => return None,
-            (Verdict::Denied(denied), Asked::Text(shown)) => What::Text { shown: shown.into(), denied: *denied },
+            (Verdict::Denied(denied), Asked::Text(shown)) => {
+                What::Text { shown: cut_text(shown).into(), denied: *denied }
+            }
             (Verdict::Denied(denied), Asked::Target(target)) => {
                 What::Denied { asked: Place::of(target), denied: *denied }
             }
@@ -91,6 +117,23 @@ impl Record {
             caller: exchange.caller.clone(),
             duration: exchange.duration,
             what: What::Allowed(Box::new(allowed)),
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> &Arc<str> {
+        &self.request_id
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether it was denied by its text alone: nothing was sent for it, not even the question for a name.
+    pub(crate) fn is_of_text(&self) -> bool {
+        match &self.what {
+            What::Text { .. } => true,
+            What::Denied { denied, .. } => !matches!(denied, Denied::AddressClass { .. } | Denied::OwnAddress(_)),
+            What::Unresolved { .. } | What::Allowed(_) => false,
         }
     }
 
@@ -130,7 +173,8 @@ impl Record {
 impl Place {
     fn of(target: &Target) -> Self {
         let (method, scheme, port) = (target.method(), target.scheme(), target.port());
-        Self { method, scheme, host: target.host().clone(), port, path: target.path().into() }
+        let (path, path_cut) = cut_path(target.path());
+        Self { method, scheme, host: target.host().clone(), port, path: path.into(), path_cut }
     }
 }
 
@@ -140,7 +184,8 @@ impl Place {
 pub(crate) enum Event<'a> {
     /// A gateway took the ledger up, which the one before it had closed.
     Opened { version: &'a str },
-    /// A gateway took the ledger up, which the one before it had not closed: requests that were under way then have no record.
+    /// A gateway took the ledger up, which the one before it had not closed: requests that were under way then have no record,
+    /// and what they were denied beyond their first denials is not counted.
     Recovered {
         version: &'a str,
         /// The bytes of a record, or several, that were not whole and were cut off.
@@ -148,6 +193,14 @@ pub(crate) enum Event<'a> {
         /// The file that has these bytes.
         #[serde(skip_serializing_if = "Option::is_none")]
         kept: Option<&'a str>,
+    },
+    /// An inbound request had more denied by their text alone than it has records of.
+    Repeated {
+        request: &'a str,
+        adapter: &'a str,
+        digest: &'a str,
+        /// How many more.
+        repeated: u64,
     },
     /// A gateway let go of the ledger.
     Closed {
@@ -201,9 +254,12 @@ struct Entry<'a> {
     host: Option<Shown<&'a Host>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    /// The prefix that covered it; of one that was not allowed, the path, which is what a grant would have to name.
+    /// The prefix that covered it; of one that was not allowed, the path's beginning, which is what a grant would have to name.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
+    /// Whether the path went on behind that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    path_cut: bool,
     /// What was asked for, where it can't be taken apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     shown: Option<&'a str>,
@@ -231,6 +287,7 @@ impl<'a> Entry<'a> {
     fn place(&mut self, asked: &'a Place) {
         (self.method, self.scheme) = (Some(asked.method.as_str()), Some(asked.scheme.as_str()));
         (self.host, self.port, self.path) = (Some(Shown(&asked.host)), Some(asked.port), Some(&*asked.path));
+        self.path_cut = asked.path_cut;
     }
 
     fn denied(&mut self, denied: &Denied) {

@@ -73,12 +73,12 @@ pub(crate) fn recover(files: &Files) -> Result<Ready, LedgerError> {
         (head, active.length) = (tail.head, tail.end);
         last = if tail.last.is_empty() { last } else { Some(tail.last) };
         if tail.torn > 0 {
-            ends_with(files, head, &ends)?;
+            ends_with(files, last.as_ref().map(|_| head), &ends)?;
             let kept = cut(files, active, head).map_err(LedgerError::file("recovered", files.active()))?;
             torn = Some(Torn { bytes: tail.torn, kept });
         }
     }
-    ends_with(files, head, &ends)?;
+    ends_with(files, last.as_ref().map(|_| head), &ends)?;
     let unclosed = last.is_some_and(|line| !says_closed(&line));
     Ok(Ready { head, full, active, recovery: Recovery { records: head.seq, unclosed, torn } })
 }
@@ -196,7 +196,7 @@ fn read_full(path: &Path, synced: Head) -> Result<Tail, LedgerError> {
 }
 
 fn active(files: &Files) -> Result<Option<Active>, LedgerError> {
-    match files.open_active(false) {
+    match files.open_active() {
         Ok(file) => Ok(Some(Active { file, begin: Begin::after(Head::NONE), length: 0 })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LedgerError::file("opened", files.active())(error)),
@@ -212,11 +212,13 @@ fn cut(files: &Files, active: &mut Active, head: Head) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
-/// Holds the last record against the head. More records than it knows of are fine: it is written after them.
-fn ends_with(files: &Files, last: Head, ends: &Ends) -> Result<(), LedgerError> {
-    if last.seq < ends.synced.seq {
+/// Holds the last record against the head. More records than it knows of are fine: it is written after them. None at all are
+/// not, whatever it says of the oldest, as some are always kept.
+fn ends_with(files: &Files, last: Option<Head>, ends: &Ends) -> Result<(), LedgerError> {
+    let last = last.map_or(0, |last| last.seq);
+    if last < ends.synced.seq {
         let (path, head) = (files.active().to_owned(), ends.synced);
-        return Err(LedgerError::Short { path, last: last.seq, head });
+        return Err(LedgerError::Short { path, last, head });
     }
     Ok(())
 }

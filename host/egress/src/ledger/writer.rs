@@ -3,11 +3,15 @@
 //! What can't be written is kept and tried again each second, and no request is let out meanwhile. After a failed sync nobody
 //! knows what the disk has, so the ledger stays shut until it is opened anew.
 
+#[cfg(test)]
+mod tests;
+
 use super::chain::Head;
 use super::error::LedgerError;
 use super::files::{Begin, Ends, Files, Lock};
 use super::record::{Event, Record};
 use super::recover::{self, Recovery};
+use super::repeats::{Repeated, Repeats};
 use super::state::{Condition, State};
 use hauski_policy::LedgerLimits;
 use std::collections::VecDeque;
@@ -26,6 +30,8 @@ const PACE: Duration = Duration::from_millis(5);
 const SYNC: Duration = Duration::from_secs(1);
 /// How long to wait before what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long after a request is over it may take until what it was denied is counted.
+const COUNT: Duration = Duration::from_secs(1);
 /// How long requests that are under way may still hand in their records when the ledger is closed.
 const LAST_CALL: Duration = Duration::from_millis(250);
 
@@ -42,6 +48,8 @@ pub(crate) struct Writer {
     length: u64,
     /// Whether lines may stand behind `length` that were written in part.
     partial: bool,
+    /// Whether names were made or changed that may not be on the disk.
+    names: bool,
     begin: Begin,
     full: VecDeque<Begin>,
     /// Lines that are to be written, and the last record among them.
@@ -51,6 +59,7 @@ pub(crate) struct Writer {
     written: Head,
     synced: Head,
     sync_at: Option<Instant>,
+    repeats: Repeats,
 }
 
 impl Writer {
@@ -78,6 +87,7 @@ impl Writer {
             file,
             length,
             partial: false,
+            names: false,
             begin,
             full,
             buffer: Vec::new(),
@@ -85,6 +95,7 @@ impl Writer {
             written: head,
             synced: head,
             sync_at: None,
+            repeats: Repeats::default(),
         };
         let first = writer.first(&ready.recovery).and_then(|()| writer.sync());
         first.map_err(LedgerError::file("written", writer.files.active()))?;
@@ -106,6 +117,8 @@ impl Writer {
 
     /// Writes what comes until the queue ends or the ledger is closed.
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Record>) {
+        // Dropped before the queue is.
+        let _guard = Guard(Arc::clone(&self.state));
         let (mut batch, mut stop) = (Vec::with_capacity(BATCH), self.stop.clone());
         loop {
             let sync_at = self.sync_at;
@@ -115,6 +128,7 @@ impl Writer {
                     _ => self.append(&mut batch).await,
                 },
                 () = sleep_until(sync_at.unwrap_or_else(Instant::now)), if sync_at.is_some() => self.sync_or_fail(),
+                () = sleep(COUNT), if self.repeats.is_counting() => self.append(&mut batch).await,
                 _ = stop.wait_for(|stop| *stop) => break,
             }
             if queue.len() < BATCH {
@@ -126,38 +140,61 @@ impl Writer {
         let last_call = async { while queue.recv_many(&mut batch, BATCH).await > 0 {} };
         let _ = timeout(LAST_CALL, last_call).await;
         self.append(&mut batch).await;
+        self.count(true).await;
         self.close(queue.max_capacity() - queue.capacity());
     }
 
     /// Makes lines of the records and writes them, over as many files as they need.
     async fn append(&mut self, batch: &mut Vec<Record>) {
         for record in batch.drain(..) {
-            let (start, before) = (self.buffer.len(), self.head);
-            record.write(&mut self.buffer, &mut self.head);
-            let held = self.length + start as u64;
-            if held > 0 && self.length + self.buffer.len() as u64 > self.limits.file_bytes {
-                let (line, head) = (self.buffer.split_off(start), self.head);
-                self.head = before;
-                self.persist(Self::rotate).await;
-                self.buffer.extend_from_slice(&line);
-                self.head = head;
+            if self.repeats.take(&record) {
+                self.line(|buffer, head| record.write(buffer, head)).await;
             }
         }
-        self.persist(Self::flush).await;
+        self.count(false).await;
         if self.written != self.synced && self.sync_at.is_none() {
             self.sync_at = Some(Instant::now() + SYNC);
         }
     }
 
+    /// Writes what is ready, and behind it how much the requests that are over, or `all`, had denied without a record each.
+    async fn count(&mut self, all: bool) {
+        for Repeated { request, caller, count } in self.repeats.over(all) {
+            let (adapter, digest) = (caller.id().as_str(), caller.digest().to_string());
+            let event = Event::Repeated { request: &request, adapter, digest: &digest, repeated: count };
+            self.line(|buffer, head| event.write(buffer, head)).await;
+        }
+        self.persist(Self::flush).await;
+    }
+
+    /// Makes one line ready, in a new file where this one is full.
+    async fn line(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut Head)) {
+        let (start, before) = (self.buffer.len(), self.head);
+        write(&mut self.buffer, &mut self.head);
+        let held = self.length + start as u64;
+        if held > 0 && self.length + self.buffer.len() as u64 > self.limits.file_bytes {
+            let (line, head) = (self.buffer.split_off(start), self.head);
+            self.head = before;
+            self.persist(Self::rotate).await;
+            self.buffer.extend_from_slice(&line);
+            self.head = head;
+        }
+    }
+
     /// Does `step` until it succeeds. While it does not, no request is let out.
     async fn persist(&mut self, step: fn(&mut Self) -> io::Result<()>) {
+        let mut failed = false;
         while let Err(error) = step(self) {
+            failed = true;
             self.down(&error);
             if timeout(RETRY, self.stop.wait_for(|stop| *stop)).await.is_ok() {
                 return;
             }
         }
-        self.up();
+        // Where something else has failed, such as a sync, that it succeeds is what counts.
+        if failed {
+            self.up();
+        }
     }
 
     fn down(&self, error: &io::Error) {
@@ -179,9 +216,11 @@ impl Writer {
             return Ok(());
         }
         if self.file.is_none() {
-            self.file = Some(self.files.open_active(true)?);
+            self.file = Some(self.files.create_active()?);
+            self.names = true;
             (self.begin, self.length) = (Begin::after(self.written), 0);
         }
+        self.sync_names()?;
         let Some(file) = &mut self.file else { return Ok(()) };
         if self.partial {
             file.set_len(self.length)?;
@@ -204,10 +243,11 @@ impl Writer {
             self.files.retire(self.begin.first)?;
             self.full.push_back(self.begin);
             self.file = None;
+            self.names = true;
             (self.begin, self.length) = (Begin::after(self.written), 0);
-            self.files.sync_folder()?;
             tracing::info!(head = %self.written, "the ledger goes on in a new file");
         }
+        self.sync_names()?;
         while self.full.len() >= self.limits.files.max(2) {
             // Noted first: a file that is older than the oldest is a leftover, one that is missing is a loss.
             let oldest = self.full.get(1).copied().unwrap_or(self.begin);
@@ -217,6 +257,15 @@ impl Writer {
                 self.files.delete(gone.first)?;
             }
             self.full.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Brings names that were made or changed to the disk; tried again until it succeeds.
+    fn sync_names(&mut self) -> io::Result<()> {
+        if self.names {
+            self.files.sync_folder()?;
+            self.names = false;
         }
         Ok(())
     }
@@ -235,20 +284,19 @@ impl Writer {
             tracing::error!(%path, %error, "the disk has not kept the ledger: no request to a provider is let out any more");
             return Err(error);
         }
+        self.sync_names()?;
         self.synced = self.written;
         let oldest = self.full.front().copied().unwrap_or(self.begin);
         self.files.write_head(&Ends { synced: self.synced, oldest })?;
         self.sync_at = None;
+        self.up();
         Ok(())
     }
 
     fn sync_or_fail(&mut self) {
-        match self.sync() {
-            Ok(()) => self.up(),
-            Err(error) => {
-                self.sync_at = Some(Instant::now() + RETRY);
-                self.down(&error);
-            }
+        if let Err(error) = self.sync() {
+            self.sync_at = Some(Instant::now() + RETRY);
+            self.down(&error);
         }
     }
 
@@ -262,6 +310,17 @@ impl Writer {
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, waiting, "the ledger can't be closed: records are lost");
             }
+        }
+    }
+}
+
+/// Shuts the ledger where the thread ends by a panic.
+struct Guard(Arc<State>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.0.set(Condition::Failed) {
+            tracing::error!("the ledger's thread has panicked: no request to a provider is let out any more");
         }
     }
 }

@@ -17,13 +17,23 @@ pub struct Fragment {
     pub hopeless: Vec<(Hopeless, Seen)>,
     /// Denials that the policy would allow by now.
     pub allowed: u64,
-    /// Denials whose paths have too little in common.
+    /// Denials of which there are too many different ones for entries that can be reviewed.
     pub left: u64,
     /// Denials that were not looked at, because there are too many different ones.
     pub beyond: u64,
+    /// Requests of which the ledger has only how many there were.
+    pub counted: u64,
 }
 
 impl Fragment {
+    /// The `n` that were wanted most; of many that have nothing in common, the rest is left to the reader.
+    pub(super) fn most_wanted(&mut self, mut suggested: Vec<Suggested>, n: usize) -> Vec<Suggested> {
+        suggested.sort_by_key(|one| std::cmp::Reverse(one.seen.count));
+        let left = suggested.split_off(suggested.len().min(n));
+        self.left += left.iter().map(|one| one.seen.count).sum::<u64>();
+        suggested
+    }
+
     /// The same for programs.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -40,6 +50,7 @@ impl Fragment {
             "allowed_by_now": self.allowed,
             "too_scattered": self.left,
             "not_looked_at": self.beyond,
+            "only_counted": self.counted,
         })
     }
 }
@@ -73,11 +84,9 @@ impl fmt::Display for Fragment {
         f.write_str(if self.entries.is_empty() { "  allow: []\n" } else { "  allow:\n" })?;
         for one in &self.entries {
             writeln!(f, "    # {}", Words(&one.seen))?;
-            if !one.paths.iter().all(|path| one.entry.url.ends_with(&**path)) {
-                let shown: Vec<_> = one.paths.iter().take(PATHS).map(|path| comment(path)).collect();
-                let more = more(one.paths.len(), PATHS);
-                writeln!(f, "    # covers all below it; asked for were {}{more}", shown.join(" "))?;
-            }
+            let shown: Vec<_> = one.paths.iter().take(PATHS).map(|path| comment(path)).collect();
+            let more = more(one.paths.len(), PATHS);
+            writeln!(f, "    # covers all below it; asked for: {}{more}", shown.join(" "))?;
             writeln!(f, "    {}", one.entry)?;
         }
         for (one, seen) in self.hopeless.iter().take(SHOWN) {
@@ -89,8 +98,9 @@ impl fmt::Display for Fragment {
         }
         for (count, what) in [
             (self.allowed, "denied then, and allowed by the policy now"),
-            (self.left, "left out: their paths have too little in common"),
+            (self.left, "left out: they have too little in common"),
             (self.beyond, "not looked at: too many different ones; narrow them by `--adapter` or `--since`"),
+            (self.counted, "more that the ledger has only counted"),
         ] {
             if count > 0 {
                 writeln!(f, "# {count} {what}")?;

@@ -1,5 +1,8 @@
-//! From a ledger's denials to entries of `egress.allow` that would have allowed them: each for one adapter and one origin, with
-//! the methods and paths that were asked for and no more.
+//! From a ledger's denials to entries of `egress.allow` that would have allowed them: each for one adapter, one origin, and the
+//! methods that were asked for.
+//!
+//! Paths are wider than what was asked for: an entry covers all below its path, and of more than four paths that share a
+//! beginning below `/` there is one entry, for what they share. The fragment says so with each entry.
 //!
 //! In go the lines of records, out comes a fragment of `routing.yaml` for a person to review. What stands in a line is parsed as
 //! strictly as a request is, so that no text of an adapter gets into the fragment unseen.
@@ -19,10 +22,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use fragment::Fragment;
 
-/// The most different requests that are looked at; adapters can make up any number.
-const REQUESTS: usize = 100_000;
+/// The most different requests of one adapter that are looked at: it can make up any number, and is to leave the others theirs.
+const REQUESTS: usize = 10_000;
+/// The most different paths of one origin that are looked at for one adapter.
+const PATHS: usize = 4_000;
 /// The most entries for one adapter and origin.
 const ENTRIES: usize = 8;
+/// The most entries for one adapter.
+const ENTRIES_IN_ALL: usize = 100;
 
 /// Which denials are looked at, and what the entries are like.
 #[derive(Clone, Debug, Default)]
@@ -45,9 +52,11 @@ pub struct Suggester<'a> {
     allows: Allows<'a>,
     origins: BTreeMap<(String, String), Origin>,
     hopeless: BTreeMap<Hopeless, Seen>,
-    requests: usize,
+    /// How many different ones there are of each adapter.
+    requests: BTreeMap<AdapterId, usize>,
     allowed: u64,
     beyond: u64,
+    counted: u64,
 }
 
 /// What one adapter asked of one origin.
@@ -56,7 +65,15 @@ struct Origin {
     target: Target,
     /// The network of its addresses, as far as one of the denials told; the newest holds.
     network: Option<Network>,
-    paths: BTreeMap<Box<str>, BTreeMap<Method, Seen>>,
+    paths: BTreeMap<Box<str>, Requests>,
+}
+
+/// What one adapter asked of one path.
+#[derive(Default)]
+struct Requests {
+    methods: BTreeMap<Method, Seen>,
+    /// Whether one of them was for something below the path, which the ledger does not have.
+    cut: bool,
 }
 
 /// A request that no entry can allow.
@@ -91,7 +108,7 @@ pub struct Suggested {
     entry: Entry,
     /// Of all requests that it would allow.
     pub seen: Seen,
-    /// The paths that were asked for.
+    /// The paths that were asked for; with `…` behind it, one that was longer.
     pub paths: BTreeSet<Box<str>>,
 }
 
@@ -99,8 +116,8 @@ impl<'a> Suggester<'a> {
     /// Begins without a denial.
     #[must_use]
     pub fn new(wanted: Wanted, allows: Allows<'a>) -> Self {
-        let (origins, hopeless) = (BTreeMap::new(), BTreeMap::new());
-        Self { wanted, allows, origins, hopeless, requests: 0, allowed: 0, beyond: 0 }
+        let (origins, hopeless, requests) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { wanted, allows, origins, hopeless, requests, allowed: 0, beyond: 0, counted: 0 }
     }
 
     /// Looks at the line of a record.
@@ -110,52 +127,78 @@ impl<'a> Suggester<'a> {
         if other || self.wanted.since.is_some_and(|since| row.time < since) {
             return;
         }
-        if self.requests >= REQUESTS {
-            self.beyond += 1;
-            return;
-        }
         match row.asked {
-            Asked::Target { ref target, class } => match advice::network(target.host(), class) {
-                Ok(network) => self.grantable(&row, target, class, network),
+            Asked::Target { ref target, cut, class } => match advice::network(target.host(), class) {
+                Ok(_) if self.allows_by_now(&row, target, class) => self.allowed += 1,
+                Ok(network) => self.grantable(&row, target, cut, network),
                 Err(why) => self.give_up(&row, target.to_string(), why),
             },
             Asked::Other { ref shown, why } => self.give_up(&row, shown.clone(), why),
+            Asked::Counted(count) => self.counted = self.counted.saturating_add(count),
         }
     }
 
-    fn grantable(&mut self, row: &Row, target: &Target, class: Option<AddressClass>, network: Option<Network>) {
+    fn allows_by_now(&self, row: &Row, target: &Target, class: Option<AddressClass>) -> bool {
         let by_now = (self.allows)(&row.adapter, &row.digest, target);
-        if by_now.is_some_and(|network| class.is_none_or(|class| network.covers(class))) {
-            self.allowed += 1;
+        by_now.is_some_and(|network| class.is_none_or(|class| network.covers(class)))
+    }
+
+    /// Whether one more of the adapter's requests is looked at.
+    fn spend(&mut self, adapter: &AdapterId) -> bool {
+        let spent = self.requests.entry(adapter.clone()).or_default();
+        let left = *spent < REQUESTS;
+        if left {
+            *spent += 1
+        } else {
+            self.beyond += 1
+        }
+        left
+    }
+
+    fn grantable(&mut self, row: &Row, target: &Target, cut: bool, network: Option<Network>) {
+        let adapter = if self.wanted.pin { format!("{}@{}", row.adapter, row.digest) } else { row.adapter.to_string() };
+        let key = (adapter, advice::url(target, ""));
+        let origin = self.origins.get(&key);
+        let path = origin.and_then(|origin| origin.paths.get(target.path()));
+        if path.is_none() && origin.is_some_and(|origin| origin.paths.len() >= PATHS) {
+            self.beyond += 1;
             return;
         }
-        let adapter = if self.wanted.pin { format!("{}@{}", row.adapter, row.digest) } else { row.adapter.to_string() };
+        let known = path.is_some_and(|path| path.methods.contains_key(&target.method()));
+        if !known && !self.spend(&row.adapter) {
+            return;
+        }
         let new = || Origin { target: target.clone(), network: None, paths: BTreeMap::new() };
-        let origin = self.origins.entry((adapter, advice::url(target, ""))).or_insert_with(new);
+        let origin = self.origins.entry(key).or_insert_with(new);
         origin.network = network.or(origin.network);
-        let methods = origin.paths.entry(target.path().into()).or_default();
-        let fresh = Seen::none(row);
-        self.requests += usize::from(!methods.contains_key(&target.method()));
-        methods.entry(target.method()).or_insert(fresh).add(row);
+        let path = origin.paths.entry(target.path().into()).or_default();
+        path.cut |= cut;
+        path.methods.entry(target.method()).or_insert_with(|| Seen::none(row)).add(row);
     }
 
     fn give_up(&mut self, row: &Row, asked: String, why: &'static str) {
         let (adapter, reason) = (row.adapter.to_string(), row.reason.to_owned());
         let hopeless = Hopeless { adapter, asked, reason, why };
-        self.requests += usize::from(!self.hopeless.contains_key(&hopeless));
+        if !self.hopeless.contains_key(&hopeless) && !self.spend(&row.adapter) {
+            return;
+        }
         self.hopeless.entry(hopeless).or_insert_with(|| Seen::none(row)).add(row);
     }
 
     /// The entries for all that was looked at.
     #[must_use]
     pub fn finish(self) -> Fragment {
-        let mut fragment = Fragment { allowed: self.allowed, beyond: self.beyond, ..Fragment::default() };
-        for ((adapter, _), origin) in &self.origins {
-            let mut suggested = origin.suggest(adapter);
-            // The most wanted first; of many that have nothing in common, the rest is left to the reader.
-            suggested.sort_by_key(|one| std::cmp::Reverse(one.seen.count));
-            let left = suggested.split_off(suggested.len().min(ENTRIES));
-            fragment.left += left.iter().map(|one| one.seen.count).sum::<u64>();
+        let Self { allowed, beyond, counted, .. } = self;
+        let mut fragment = Fragment { allowed, beyond, counted, ..Fragment::default() };
+        let origins: Vec<_> = self.origins.iter().collect();
+        for origins in origins.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+            let mut suggested = Vec::new();
+            for ((adapter, _), origin) in origins {
+                suggested.extend(fragment.most_wanted(origin.suggest(adapter), ENTRIES));
+            }
+            if suggested.len() > ENTRIES_IN_ALL {
+                suggested = fragment.most_wanted(suggested, ENTRIES_IN_ALL);
+            }
             fragment.entries.extend(suggested);
         }
         fragment.hopeless = self.hopeless.into_iter().collect();
@@ -167,21 +210,23 @@ impl Origin {
     fn suggest(&self, adapter: &str) -> Vec<Suggested> {
         // A path that was only read is not granted to be written to because another was.
         let mut by_methods: BTreeMap<Vec<Method>, Vec<&str>> = BTreeMap::new();
-        for (path, methods) in &self.paths {
-            by_methods.entry(methods.keys().copied().collect()).or_default().push(path);
+        for (path, requests) in &self.paths {
+            by_methods.entry(requests.methods.keys().copied().collect()).or_default().push(path);
         }
         let mut suggested = Vec::new();
         for (methods, paths) in by_methods {
-            for prefix in paths::prefixes(&paths) {
-                let covered: Vec<_> = paths.iter().copied().filter(|path| paths::covers(&prefix, path)).collect();
-                let mut seen: Option<Seen> = None;
-                for one in covered.iter().filter_map(|path| self.paths.get(*path)).flat_map(BTreeMap::values) {
-                    seen = Some(seen.map_or_else(|| one.clone(), |seen| seen.and(one)));
+            for (prefix, covered) in paths::groups(paths) {
+                let (mut seen, mut paths): (Option<Seen>, _) = (None, BTreeSet::new());
+                for (path, requests) in covered.iter().filter_map(|path| self.paths.get_key_value(*path)) {
+                    paths.insert(if requests.cut { format!("{path}…").into() } else { path.clone() });
+                    for one in requests.methods.values() {
+                        seen = Some(seen.map_or_else(|| one.clone(), |seen| seen.and(one)));
+                    }
                 }
                 let Some(seen) = seen else { continue };
-                let (url, methods) = (advice::url(&self.target, &prefix), methods.clone());
+                let (url, methods) = (advice::url(&self.target, prefix), methods.clone());
                 let entry = Entry { url, adapter: adapter.to_owned(), methods, network: self.network };
-                suggested.push(Suggested { entry, seen, paths: covered.into_iter().map(Into::into).collect() });
+                suggested.push(Suggested { entry, seen, paths });
             }
         }
         suggested

@@ -1,7 +1,9 @@
 //! A denial as the ledger's line has it, parsed as strictly as the request was.
+//!
+//! Where the ledger has only the beginning of a path, the entry is for all below that, unless that is the whole origin.
 
 use crate::Denied;
-use crate::ledger::class_named;
+use crate::ledger::{class_named, cut_path, cut_text};
 use hauski_policy::{AdapterId, AddressClass, Denial, Digest, InvalidHost, InvalidTarget, Target};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -20,9 +22,16 @@ pub(crate) struct Row {
 /// What was asked for.
 pub(crate) enum Asked {
     /// What an entry may allow; with the class of the address that none covered.
-    Target { target: Target, class: Option<AddressClass> },
+    Target {
+        target: Target,
+        /// Whether the target's path is the beginning of what was asked for, up to and with a `/`.
+        cut: bool,
+        class: Option<AddressClass>,
+    },
     /// What no entry can allow.
     Other { shown: String, why: &'static str },
+    /// So many more requests, of which the ledger has nothing else.
+    Counted(u64),
 }
 
 #[derive(Deserialize)]
@@ -39,34 +48,44 @@ struct Line<'a> {
     host: Option<Cow<'a, str>>,
     port: Option<u16>,
     path: Option<Cow<'a, str>>,
+    path_cut: Option<bool>,
     address_class: Option<Cow<'a, str>>,
     shown: Option<Cow<'a, str>>,
+    repeated: Option<u64>,
 }
 
 impl Row {
     /// The denial in this line; `None` where it is another record.
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let line: Line<'_> = serde_json::from_slice(line).ok()?;
+        let (time, adapter) = (line.time.parse().ok()?, line.adapter.as_ref()?.parse().ok()?);
+        let digest = line.digest.as_ref()?.parse().ok()?;
+        if line.kind == "repeated" {
+            let asked = Asked::Counted(line.repeated?);
+            return Some(Self { time, adapter, digest, reason: "repeated", asked });
+        }
         if line.kind != "request" || line.verdict.as_deref() != Some("denied") {
             return None;
         }
         let denied = denied_as(line.reason.as_deref()?)?;
-        let (adapter, digest) = (line.adapter.as_ref()?.parse().ok()?, line.digest.as_ref()?.parse().ok()?);
         let asked = match line.target() {
-            Some(target) => match why_not(&denied) {
-                Some(why) => Asked::Other { shown: target.to_string(), why },
-                None => Asked::Target { target, class: line.class(&denied)? },
+            Some((target, cut)) => match why_not(&denied).or_else(|| why_not_below(&target, cut)) {
+                Some(why) => Asked::Other { shown: format!("{target}{}", if cut { "…" } else { "" }), why },
+                None => Asked::Target { class: line.class(&denied)?, target, cut },
             },
-            None => Asked::Other { shown: line.shown?.into_owned(), why: "it is no URL that is let out" },
+            None => Asked::Other { shown: cut_text(&line.shown?).into(), why: "it is no URL that is let out" },
         };
-        Some(Self { time: line.time.parse().ok()?, adapter, digest, reason: denied.code(), asked })
+        Some(Self { time, adapter, digest, reason: denied.code(), asked })
     }
 }
 
 impl Line<'_> {
-    fn target(&self) -> Option<Target> {
+    /// What was asked for, and whether its path was longer.
+    fn target(&self) -> Option<(Target, bool)> {
         let authority = format!("{}:{}", self.host.as_ref()?, self.port?);
-        Target::from_parts(self.method.as_ref()?, self.scheme.as_ref()?, &authority, self.path.as_ref()?).ok()
+        let (path, cut) = cut_path(self.path.as_ref()?);
+        let target = Target::from_parts(self.method.as_ref()?, self.scheme.as_ref()?, &authority, path).ok()?;
+        Some((target, cut || self.path_cut == Some(true)))
     }
 
     /// The class that was not covered, where that is why it was denied; `None` where it should be there and is not.
@@ -86,6 +105,12 @@ fn why_not(denied: &Denied) -> Option<&'static str> {
         Denied::Target(_) | Denied::UrlTooLong => Some("it is no URL that is let out"),
         Denied::Grant(_) | Denied::AddressClass { .. } => None,
     }
+}
+
+/// Why a path that was cut is no prefix of an entry.
+fn why_not_below(target: &Target, cut: bool) -> Option<&'static str> {
+    let narrow = target.path() != "/" && target.path().ends_with('/');
+    (cut && !narrow).then_some("its path is too long for the ledger, which has nothing of it that an entry could name")
 }
 
 /// A denial with this code, its details made up.

@@ -185,3 +185,93 @@ fn entries_allow_their_denials_and_nothing_else() {
         }
     }
 }
+
+/// The line of a denial whose path the ledger has cut.
+fn cut(text: &str) -> Vec<u8> {
+    let mut value: serde_json::Value = serde_json::from_slice(&line(text)).unwrap();
+    value["path_cut"] = true.into();
+    value.to_string().into_bytes()
+}
+
+#[test]
+fn a_path_that_was_cut_is_a_prefix_or_nothing() {
+    let fragment = suggest_with(Wanted::default(), &[cut("a GET https://api.test/v1/chat/ path-not-granted")]);
+    assert_eq!(entries(&fragment), [r#"- { url: "https://api.test/v1/chat/", adapters: ["a"], methods: [GET] }"#]);
+    routing(&fragment);
+    assert!(fragment.to_string().contains("covers all below it; asked for: /v1/chat/…\n"), "{fragment}");
+    // No ledger of ours has the last one, nor one that is that long.
+    let long = format!("a GET https://api.test/{} path-not-granted", "x".repeat(4000));
+    for line in [
+        cut("a GET https://api.test/ path-not-granted"),
+        cut("a GET https://api.test/v1 host-not-granted"),
+        line(&long),
+    ] {
+        let fragment = suggest_with(Wanted::default(), &[line]);
+        assert_eq!((fragment.entries.len(), fragment.hopeless.len()), (0, 1), "{fragment}");
+        assert!(fragment.to_string().contains("its path is too long for the ledger"), "{fragment}");
+        routing(&fragment);
+    }
+    let deep = format!("a GET https://api.test/v1/{} path-not-granted", "x".repeat(4000));
+    assert!(entries(&suggest_with(Wanted::default(), &[line(&deep)]))[0].contains("\"https://api.test/v1/\""));
+}
+
+/// An entry is a prefix, whatever it was made from: each says so.
+#[test]
+fn each_entry_says_what_it_covers() {
+    let mut denials = vec!["a POST https://api.test/v1/chat path-not-granted".to_owned()];
+    denials.extend((0..6).map(|n| format!("a GET https://files.test/v1/{n} path-not-granted")));
+    let text = suggest(&denials.iter().map(String::as_str).collect::<Vec<_>>()).to_string();
+    assert!(text.contains("# covers all below it; asked for: /v1/chat\n"), "{text}");
+    assert!(text.contains("# covers all below it; asked for: /v1/0 /v1/1 /v1/2 /v1/3 /v1/4 and 1 more\n"), "{text}");
+    assert_eq!(text.matches("covers all below it").count(), text.matches("- { url").count());
+}
+
+#[test]
+fn what_was_only_counted_is_said() {
+    let counted = |adapter: &str| {
+        let time = "2026-11-22T10:00:00Z";
+        let line = json!({ "time": time, "kind": "repeated", "adapter": adapter, "digest": DIGEST, "repeated": 240 });
+        line.to_string().into_bytes()
+    };
+    let lines = [counted("a"), counted("b"), line("a GET https://api.test/ host-not-granted")];
+    let fragment = suggest_with(Wanted::default(), &lines);
+    assert!(fragment.to_string().contains("# 480 more that the ledger has only counted\n"), "{fragment}");
+    assert_eq!(fragment.to_json()["only_counted"], 480);
+    let wanted = Wanted { adapter: Some("b".parse().unwrap()), ..Wanted::default() };
+    assert_eq!(suggest_with(wanted, &lines).to_json()["only_counted"], 240);
+}
+
+/// One adapter that makes up paths, hosts and texts takes no time, and nothing from the others.
+#[test]
+fn no_adapter_crowds_out_another() {
+    let begun = std::time::Instant::now();
+    let mut suggester = Suggester::new(Wanted::default(), &|_, _, _| None);
+    for n in 0..REQUESTS {
+        suggester.record(&line(&format!("a GET https://api.test/{n}/x path-not-granted")));
+        suggester.record(&line(&format!("a GET https://h{n}.test/ host-not-granted")));
+        suggester.record(&line(&format!("a GET http://169.254.169.254/{n} host-not-granted")));
+    }
+    suggester.record(&line("b GET https://api.test/v1 path-not-granted"));
+    // Of what is known, no more is needed to go on counting.
+    suggester.record(&line("a GET https://h0.test/ host-not-granted"));
+    let fragment = suggester.finish();
+    let of = |adapter: &str| fragment.entries.iter().filter(|one| one.entry.adapter == adapter).count();
+    assert_eq!(of("b"), 1);
+    assert!(of("a") == ENTRIES_IN_ALL && fragment.hopeless.len() <= REQUESTS);
+    let all = 3 * REQUESTS as u64 + 2;
+    let told = fragment.entries.iter().map(|one| one.seen.count).sum::<u64>()
+        + fragment.hopeless.iter().map(|(_, seen)| seen.count).sum::<u64>();
+    assert_eq!(told + fragment.left + fragment.beyond, all);
+    assert!(fragment.entries.iter().any(|one| one.seen.count == 2));
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn one_origin_takes_not_all_of_an_adapters_share() {
+    let mut lines: Vec<_> =
+        (0..=PATHS).map(|n| line(&format!("a GET https://api.test/{n} path-not-granted"))).collect();
+    lines.push(line("a GET https://other.test/ host-not-granted"));
+    let fragment = suggest_with(Wanted::default(), &lines);
+    assert_eq!((fragment.beyond, fragment.left), (1, (PATHS - ENTRIES) as u64));
+    assert!(entries(&fragment).iter().any(|entry| entry.contains("other.test")));
+}

@@ -159,19 +159,63 @@ fn heads_that_were_noted_elsewhere() {
     assert_eq!(ends.oldest.first, first);
 }
 
-/// Lines that nobody honest writes do not break the reader.
+/// Nothing is left but a head, which says that there were records and that none of them is kept.
 #[test]
-fn hostile_lines() {
-    for hostile in ["18446744073709551615", "0", "1"] {
-        let (world, paths) = ledger();
-        let mut all = lines(&paths[1]);
-        let mut line = format!("{{\"seq\":{hostile},\"prev\":\"{}\"}}", Hash::NONE).into_bytes();
-        chain::seal(&mut line, 0);
-        all.insert(1, line);
-        all.insert(2, b"\xff\xff\n".to_vec());
-        fs::write(&paths[1], all.concat()).unwrap();
-        assert!(!world.verify().holds());
+fn records_that_are_all_gone() {
+    let (world, paths) = ledger();
+    let (head, files) = (world.assert_holds().head, Files::of(&world.path()).unwrap());
+    let gone = Head { seq: 1000, ..head };
+    files.write_head(&files::Ends { synced: gone, oldest: files::Begin::after(gone) }).unwrap();
+    paths.iter().for_each(|path| fs::remove_file(path).unwrap());
+    for empty in [false, true] {
+        if empty {
+            fs::write(world.path(), b"").unwrap();
+        }
+        let other = Head { hash: Hash::NONE, ..gone };
+        for noted in [None, Some(gone), Some(other), Some(Head { seq: 900, ..head }), Some(Head { seq: 1500, ..head })]
+        {
+            let problems = read(&world.path(), noted, &mut |_| {}, &mut |_, _| {}).unwrap().problems;
+            let missing: Vec<_> = problems.iter().map(|problem| problem.kind).collect();
+            assert_eq!(missing, vec![ProblemKind::Missing; 1 + usize::from(noted.is_some())], "{noted:?} {empty}");
+        }
+        let error = Ledger::at(&world.path(), WIDE).open().err().unwrap();
+        assert!(matches!(error, LedgerError::Short { last: 0, .. }), "{error}");
     }
+    // A ledger that never had one is another matter.
+    let world = World::new();
+    recover::recover(&Files::of(&world.path()).unwrap()).unwrap();
+    let with = |noted| read(&world.path(), noted, &mut |_| {}, &mut |_, _| {}).unwrap().problems;
+    assert_eq!((with(None), with(Some(Head::NONE))), (Vec::new(), Vec::new()));
+    assert_eq!(with(Some(Head { seq: 1, ..head }))[0].kind, ProblemKind::Missing);
+}
+
+/// Records that nobody honest writes, each of which holds for itself.
+#[test]
+fn hostile_records() {
+    use ProblemKind::{Duplicated, Missing, OtherHead, Reordered};
+    let hostile = |seq: u64| {
+        move |lines: &mut Vec<Vec<u8>>| {
+            let mut line = format!("{{\"seq\":{seq},\"prev\":\"{}\"}}", Hash::NONE).into_bytes();
+            chain::seal(&mut line, 0);
+            lines.insert(1, line);
+        }
+    };
+    check(1, hostile(0), |_| vec![(Duplicated, Some(0))]);
+    check(1, hostile(1), |_| vec![(Duplicated, Some(1))]);
+    // All that is behind the highest number comes too late, and what lies between is missing: so is what the head names.
+    let (world, paths) = ledger();
+    let mut all = lines(&paths[1]);
+    hostile(u64::MAX)(&mut all);
+    fs::write(&paths[1], all.concat()).unwrap();
+    let problems = world.verify().problems;
+    let of = |kind| problems.iter().filter(|problem| problem.kind == kind).count();
+    assert_eq!((of(Missing), of(OtherHead), of(Reordered) + 2), (1, 1, problems.len()), "{problems:#?}");
+    assert!(problems.len() > 3);
+}
+
+#[test]
+fn lines_that_are_no_text() {
+    check(1, |lines| lines.insert(1, b"\xff\xff\n".to_vec()), |_| vec![(ProblemKind::Changed, None)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The ledger as a whole: what is recorded, what a crash leaves, and what is found when it was changed.
 
+mod bounds;
 mod changes;
 mod crashes;
 mod writing;
