@@ -258,7 +258,7 @@ impl Observer for Log {
     }
 
     fn finished(&self, exchange: &Exchange<'_>) {
-        assert!(exchange.first_byte.is_none_or(|first| first <= exchange.duration));
+        assert!(exchange.first_byte.is_none_or(|first| first <= exchange.duration) && !exchange.duration.is_zero());
         self.finished.lock().unwrap().push(Finished {
             status: exchange.status.map(|status| status.as_u16()),
             end: exchange.end.code(),

@@ -223,6 +223,20 @@ async fn a_fresh_connection_that_fails_is_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_denial_of_a_path_or_a_method_closes_nothing() {
+    let upstream = Upstream::answering(HELLO);
+    let url = format!("http://127.0.0.1:{}/v1/", upstream.port());
+    let world = World::new(&[&format!(r#"{{ url: "{url}", adapters: [a], methods: [GET] }}"#)]);
+    let caller = world.caller("a");
+    world.get(&caller, &format!("GET {url}x")).await.unwrap();
+    for denied in [format!("POST {url}x"), format!("GET http://127.0.0.1:{}/", upstream.port())] {
+        assert!(world.permit(&caller, &denied).await.unwrap_err().is_denied());
+    }
+    world.get(&caller, &format!("GET {url}x")).await.unwrap();
+    assert_eq!((upstream.connections(), world.log.reused()), (1, vec![false, true]));
+}
+
+#[tokio::test]
 async fn an_early_answer_ends_the_upload() {
     let upstream = Upstream::start(|conn, _| {
         // The body never ends.
