@@ -1,4 +1,4 @@
-//! Secrets: fetched once from the environment and from files, attached to permitted requests, wiped when no longer held.
+//! Secrets: fetched with each policy from the environment and from files, attached to permitted requests, wiped when no longer held.
 //!
 //! In go the grants' templates; out comes the value for a grant, and only to the door. There is no way to print one.
 

@@ -78,8 +78,8 @@ impl Shared {
     /// Replaces grants and secrets, at once and together.
     ///
     /// From the moment this returns every question is judged by the new policy. Of the requests under way, those that it would
-    /// not permit end with [`crate::EgressError::Withdrawn`] at their next piece, in whichever direction; the others go on, with the
-    /// secret they were sent with. Open connections to origins that an adapter may no longer reach are closed.
+    /// not permit end with [`crate::EgressError::Withdrawn`] at their next piece, in whichever direction, or a second later; so do
+    /// those of which nothing is sent yet and whose secret was replaced. The others go on, with the secret they were sent with. Open connections to origins that an adapter may no longer reach are closed.
     pub fn set_policy(&self, egress: Egress, secrets: Secrets) {
         let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
         let generation = policy.generation + 1;
