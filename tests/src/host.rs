@@ -39,7 +39,8 @@ pub struct Builder {
 }
 
 /// Limits that are wide enough for tests and short enough to fail in them.
-const LIMITS: &str = "{ memory_mib: 16, cpu_ms: 1000, instances: 8, connect_ms: 2000, first_token_ms: 5000, \
+const LIMITS: &str = "{ memory_mib: 16, cpu_ms: 1000, instances: 8, queue: 64, queue_ms: 5000, retries: 1, \
+                      breaker_failures: 10, breaker_ms: 1000, probe_seconds: 0, connect_ms: 2000, first_token_ms: 5000, \
                       idle_ms: 5000, total_ms: 20000, response_mib: 4 }";
 
 impl TestHost {
@@ -290,10 +291,10 @@ impl Builder {
         let models = if self.models.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.models) };
         let routing = routing(&self.grants, if self.local_only { "  local_only: true\n" } else { "" });
         let limits = format!(
-            "latency: {{ llm_p95_ms: 400 }}\n\
-             server: {{ request_mib: 1, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
+            "server: {{ request_mib: 1, buffered_mib: 8, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
              ledger: {{ file_mib: 1, files: 4 }}\n\
-             adapters:\n  defaults: {}\n  overrides: {{ {} }}\n",
+             adapters:\n  defaults: {}\n  overrides: {{ {} }}\n\
+             latency: {{ llm_p95_ms: 400 }}\n",
             self.request_seconds, self.limits, self.overrides
         );
         let settings = Settings {

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// The record of all that adapters asked for
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Where requests go
+    #[command(subcommand)]
+    Route(Route),
     /// What the policy could say
     #[command(subcommand)]
     Policy(Policy),
@@ -109,6 +112,27 @@ pub(crate) enum Policy {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Route {
+    /// Say which models a request for a name would be asked of, in which order, and why
+    ///
+    /// The decision is the one that `serve` would take now, breakers aside. Nothing is sent.
+    Explain {
+        /// What the client puts into `model`: a route's name or a model's id
+        #[arg(value_name = "MODEL")]
+        name: String,
+        /// What the request's key is: `x-hauski-route-key`, or else `prompt_cache_key`, `safety_identifier` or `user` of its body
+        #[arg(long, default_value = "", hide_default_value = true)]
+        key: String,
+        /// As if the request were held to what is local
+        #[arg(long)]
+        local_only: bool,
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Models {
     /// List the models with their adapters, files and needs
     Ls {
@@ -148,5 +172,6 @@ Examples:
   hauski check                        what would `serve` say?
   HAUSKI_BIND=127.0.0.1:9000 hauski serve
   hauski adapters ls                  which adapter may reach what?
+  hauski route explain chat           whom is a request for `chat` asked of?
   hauski ledger verify                is the record of it untouched?
   hauski policy suggest --since 24h   what would have to be granted?";

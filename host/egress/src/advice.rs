@@ -105,6 +105,12 @@ mod tests {
             first_token: span,
             idle: span,
             total: span,
+            queue: 0,
+            queue_wait: Duration::ZERO,
+            retries: 0,
+            breaker_failures: 1,
+            breaker_open: Duration::ZERO,
+            probe: None,
             response_bytes: 0,
         };
         Caller::new("1e5".parse().unwrap(), Digest::from_bytes([0; 32]), limits)

@@ -42,6 +42,7 @@ pub use guard::{Ask, Destination, Permit};
 pub use headers::InvalidRequest;
 pub use ledger::{Ledger, LedgerError, LedgerUnavailable, LedgerWriter, Recovery};
 pub use observe::{Asked, Decision, End, Exchange, Observer, Verdict};
+pub use pass::today;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use response::{Response, ResponseBody};
 pub use rustls::pki_types::CertificateDer;

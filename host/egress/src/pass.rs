@@ -80,6 +80,7 @@ impl Standing {
 }
 
 /// The day in UTC, on which grants end.
-pub(crate) fn today() -> Date {
+#[must_use]
+pub fn today() -> Date {
     Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
 }

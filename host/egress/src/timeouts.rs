@@ -72,6 +72,12 @@ mod tests {
             first_token: span(60),
             idle: span(30),
             total: Duration::MAX,
+            queue: 0,
+            queue_wait: Duration::ZERO,
+            retries: 0,
+            breaker_failures: 1,
+            breaker_open: Duration::ZERO,
+            probe: None,
             response_bytes: 0,
         }
     }

@@ -42,6 +42,8 @@ pub struct LatencyBudgets {
 pub struct ServerLimits {
     /// The largest request body, in bytes.
     pub request_bytes: usize,
+    /// The most memory that clients' request bodies take together, while they are read and wait, in bytes; never less than one of them.
+    pub buffered_bytes: usize,
     /// How long a client may take to send its request's head and body.
     pub request_time: Duration,
     /// The most connections at once.
@@ -78,4 +80,16 @@ pub struct AdapterLimits {
     pub total: Duration,
     /// The largest body of a provider's answer, in bytes.
     pub response_bytes: u64,
+    /// The most requests that wait for an instance.
+    pub queue: usize,
+    /// How long one of them waits.
+    pub queue_wait: Duration,
+    /// How often a request is tried again at the same model while no byte of an answer has come.
+    pub retries: u32,
+    /// After how many failures in a row a model is not asked for a while.
+    pub breaker_failures: u32,
+    /// That while.
+    pub breaker_open: Duration,
+    /// Between two looks at whether a model's provider can be used; `None`: no looks of their own.
+    pub probe: Option<Duration>,
 }

@@ -109,7 +109,8 @@ impl<'n> Fields<'n> {
         let mut misspelt = Vec::new();
         for (key, child) in entries.iter().filter(|(key, _)| !known.contains(&&*key.text)) {
             reader.hide(child, &may_be_secret);
-            let message = format!("{} has no key {}", reader.here(), quote(&key.text));
+            let name = if reader.source.is_hidden(&key.span) { "`***`".to_owned() } else { quote(&key.text) };
+            let message = format!("{} has no key {name}", reader.here());
             let help = match closest(&key.text, known) {
                 Some(meant) => {
                     misspelt.push(meant.to_owned());

@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use hauski_policy::{Diagnostics, Limits, Models, Routing};
+use hauski_policy::{Diagnostics, Keys, Limits, Models, Routing};
 
 fn diagnostics(file: &str) -> Diagnostics {
     let text = std::fs::read(format!("{}/tests/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let result = match file {
         "broken/models.yml" => Models::parse(file, &text).map(drop),
+        "broken/client_keys.yaml" | "broken/client_keys_syntax.yaml" => Keys::parse(file, &text).map(drop),
         "broken/limits.yaml" => Limits::parse(file, &text).map(drop),
         _ => Routing::parse(file, &text).map(drop),
     };
@@ -41,12 +42,15 @@ macro_rules! broken {
 broken! {
     addresses: "addresses.yaml",
     characters: "characters.yaml",
+    client_keys: "client_keys.yaml",
+    client_keys_syntax: "client_keys_syntax.yaml",
     duplicate_keys: "duplicate_keys.yaml",
     entries: "entries.yaml",
     hosts: "hosts.yaml",
     keys: "keys.yaml",
     limits: "limits.yaml",
     models: "models.yml",
+    routes: "routes.yaml",
     secrets: "secrets.yaml",
     syntax: "syntax.yaml",
     types: "types.yaml",

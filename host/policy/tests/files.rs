@@ -99,17 +99,26 @@ fn the_shipped_limits() {
     let any = limits.adapter(&"any".parse().unwrap());
     assert_eq!((any.memory_bytes, any.instances, any.response_bytes), (64 << 20, 256, 64 << 20));
     assert_eq!((any.cpu, any.total), (Duration::from_secs(5), Duration::from_secs(600)));
+    assert_eq!((limits.server.buffered_bytes, any.queue, any.retries), (256 << 20, 64, 1));
+    assert_eq!((any.queue_wait, any.breaker_open), (Duration::from_secs(5), Duration::from_secs(5)));
+    assert_eq!((any.breaker_failures, any.probe), (10, None));
     insta::assert_snapshot!("limits_shown", serde_json::to_string_pretty(&limits).unwrap());
 }
 
 #[test]
 fn overrides() {
-    let text =
-        shipped("limits.yaml").replace("overrides: {}", "overrides: { ollama: { memory_mib: 256, total_ms: 1500 } }");
+    let text = shipped("limits.yaml").replace(
+        "overrides: {}",
+        "overrides: { ollama: { memory_mib: 256, total_ms: 1500, queue: 0, \
+         queue_ms: 1, retries: 0, breaker_failures: 3, breaker_ms: 250, probe_seconds: 30 } }",
+    );
     let limits = Limits::parse("limits.yaml", text.as_bytes()).unwrap().value;
     let ollama = limits.adapter(&"ollama".parse().unwrap());
     assert_eq!((ollama.memory_bytes, ollama.total), (256 << 20, Duration::from_millis(1500)));
     assert_eq!(ollama.instances, 256);
+    assert_eq!((ollama.queue, ollama.queue_wait, ollama.retries), (0, Duration::from_millis(1), 0));
+    assert_eq!((ollama.breaker_failures, ollama.breaker_open), (3, Duration::from_millis(250)));
+    assert_eq!(ollama.probe, Some(Duration::from_secs(30)));
     assert_eq!(limits.adapters().count(), 2);
     let shown = limits.to_json().to_string();
     assert_eq!(Limits::parse("limits.yaml", shown.as_bytes()).unwrap().value.to_json().to_string(), shown);
@@ -129,7 +138,46 @@ fn limits_that_are_refused() {
     check_limits("memory_mib: 64", "memory_mib: 64MiB", &["wrong-type"]);
     check_limits("memory_mib: 64", "# memory_mib: 64", &["missing-key"]);
     check_limits("shutdown_seconds: 30", "shutdown_seconds: 0", &[]);
+    check_limits("buffered_mib: 256", "buffered_mib: 31", &["buffered-too-small"]);
+    check_limits("buffered_mib: 256", "buffered_mib: 32", &[]);
+    for (key, least, most) in [
+        ("queue: 64", 0, 100_000),
+        ("queue_ms: 5000", 1, 86_400_000),
+        ("retries: 1", 0, 5),
+        ("breaker_failures: 10", 1, 1000),
+        ("breaker_ms: 5000", 1, 86_400_000),
+        ("probe_seconds: 0", 0, 86_400),
+    ] {
+        let (name, _) = key.split_once(':').unwrap();
+        let whole = format!("    {key} ");
+        for (number, expected) in
+            [(least, &[][..]), (most, &[]), (least - 1, &["out-of-range"]), (most + 1, &["out-of-range"])]
+        {
+            check_limits(&whole, &format!("    {name}: {number} "), expected);
+            check_limits("overrides: {}", &format!("overrides: {{ a: {{ {name}: {number} }} }}"), expected);
+        }
+        check_limits(&whole, &format!("    # {key} "), &["missing-key"]);
+    }
     check_limits("llm_p95_ms: 400", "llm_p99_ms: 400", &["unknown-key"]);
+}
+
+/// A file that is cut off is refused, or lacks nothing but the end of a budget by which nothing is cut off.
+#[test]
+fn limits_truncated_at_every_byte() {
+    let whole = shipped("limits.yaml")
+        .replace("overrides: {}", "overrides:\n    ollama: { total_ms: 1500 }\n    b:\n      memory_mib: 256");
+    let limits = Limits::parse("limits.yaml", whole.as_bytes()).unwrap().value;
+    for end in 0..whole.len() {
+        if let Ok(mut part) = Limits::parse("limits.yaml", &whole.as_bytes()[..end]) {
+            part.value.latency = limits.latency;
+            assert_eq!(part.value.to_json().to_string(), limits.to_json().to_string(), "cut at {end}");
+            assert!(end > whole.rfind("llm_p95_ms").unwrap(), "cut at {end}");
+        }
+    }
+    let (latency, rest) = ("latency: { llm_p95_ms: 400 }\n", whole.split("# What the load").next().unwrap());
+    assert!(Limits::parse("limits.yaml", format!("{rest}{latency}").as_bytes()).is_ok());
+    let found = Limits::parse("limits.yaml", format!("{latency}{rest}").as_bytes()).unwrap().warnings;
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["latency-not-last"]);
 }
 
 #[test]
@@ -155,6 +203,7 @@ fn commented_examples_are_right() {
     let routing = Routing::parse("routing.yaml", uncomment(&routing, "  # ").as_bytes()).unwrap();
     assert!(routing.warnings.is_empty(), "{}", routing.warnings);
     assert_eq!(routing.value.egress.grants.len(), 4);
+    assert_eq!(routing.value.route("chat").unwrap().candidates.len(), 4);
     let text = shipped("models.yml");
     let text = text
         .lines()

@@ -257,9 +257,10 @@ fn f06_truncated_at_every_byte() {
     let flow = "egress: {default: deny, allow: [\"https://a.test\", {url: \"https://b.test\", adapters: [b]}]}\n\
                 routing: {prefer_local: true, cloud_fallback: {enabled: false}}\n";
     let shipped = include_str!("../../../policies/routing.yaml");
-    for whole in [&file(entries), flow, shipped] {
+    let routes = file("    - https://a.test\n").replace("  cloud_fallback", &format!("{ROUTES}  cloud_fallback"));
+    for whole in [&file(entries), flow, shipped, &routes] {
         let granted = serde_json::to_string(&parse(whole)).unwrap();
-        let last = whole.trim_end().find("enabled").unwrap();
+        let last = whole.trim_end().rfind("enabled").unwrap();
         for end in 0..whole.len() {
             match Routing::parse("routing.yaml", &whole.as_bytes()[..end]) {
                 Ok(parsed) => {
@@ -270,6 +271,79 @@ fn f06_truncated_at_every_byte() {
             }
         }
     }
+}
+
+const ROUTES: &str = "  routes:\n    - model: chat\n      candidates:\n        - { model: llama3, weight: 3 }\n        - model: gpt\n          \
+                      weight: 10\n          order: 2\n        - { model: llama4, canary_percent: 5 }\n    - model: b\n      candidates:\n        \
+                      - model: gpt\n          order: 20\n";
+
+/// The codes of what is found in a file with these routes.
+#[track_caller]
+fn check_routes(routes: &str, expected: &[&str]) {
+    let text = file(" []").replace("  cloud_fallback", &format!("  routes: {routes}\n  cloud_fallback"));
+    let found = Routing::parse("routing.yaml", text.replace("allow:\n", "allow:").as_bytes());
+    let found = found.map_or_else(|errors| errors, |parsed| parsed.warnings);
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), expected, "{routes}");
+}
+
+#[test]
+fn routes() {
+    let text = file("    - https://a.test\n").replace("  cloud_fallback", &format!("{ROUTES}  cloud_fallback"));
+    let routing = parse(&text);
+    let chat = routing.route("chat").unwrap();
+    let values: Vec<_> =
+        chat.candidates.iter().map(|one| (&*one.model, one.weight, one.order, one.canary_percent, one.line)).collect();
+    assert_eq!(values, [("llama3", 3, 1, None, 11), ("gpt", 10, 2, None, 12), ("llama4", 1, 1, Some(5), 15)]);
+    assert_eq!((routing.routes.len(), routing.route("llama3")), (2, None));
+    let shown = serde_json::to_string_pretty(&routing).unwrap();
+    insta::assert_snapshot!("routes_shown", shown);
+    assert_eq!(serde_json::to_string_pretty(&parse(&shown)).unwrap(), shown);
+    assert!(parse(&file("    - https://a.test")).routes.is_empty());
+}
+
+#[test]
+fn routes_that_are_refused() {
+    let with = |candidates: &str| format!("[{{ model: chat, candidates: [{candidates}] }}]");
+    check_routes("[]", &[]);
+    check_routes("{}", &["wrong-type"]);
+    check_routes("", &["missing-value"]);
+    check_routes("[{ model: chat }]", &["missing-key"]);
+    check_routes("[{ candidates: [{ model: a }] }]", &["missing-key"]);
+    check_routes("[{ model: \"a b\", candidates: [{ model: a }] }]", &["model-id-invalid"]);
+    check_routes("[{ model: a, candidates: [{ model: a }] }, { model: b, candidates: [{ model: a }] }]", &[]);
+    check_routes(
+        "[{ model: a, candidates: [{ model: a }] }, { model: a, candidates: [{ model: b }] }]",
+        &["duplicate-route"],
+    );
+    for (candidates, expected) in [
+        ("", &["empty-list"][..]),
+        ("a", &["wrong-type"]),
+        ("{ model: a, wieght: 1 }", &["unknown-key"]),
+        ("{ model: a }, { model: b }, { model: a, order: 2 }", &["duplicate-candidate"]),
+        ("{ model: a, weight: 0 }", &["out-of-range"]),
+        ("{ model: a, weight: 1001 }", &["out-of-range"]),
+        ("{ model: a, order: 0 }", &["out-of-range"]),
+        ("{ model: a, order: 101 }", &["out-of-range"]),
+        ("{ model: a, weight: 1000, order: 100 }", &[]),
+        ("{ model: a }, { model: b, canary_percent: 101 }", &["out-of-range"]),
+        ("{ model: a }, { model: b, canary_percent: 0.5 }", &["out-of-range"]),
+        ("{ model: a }, { model: b, canary_percent: 1, weight: 1 }", &["canary-contradiction"]),
+        ("{ model: a }, { model: b, canary_percent: 1, order: 1 }", &["canary-contradiction"]),
+        ("{ model: b, canary_percent: 5 }", &["only-canaries"]),
+        ("{ model: a }, { model: b, canary_percent: 60 }, { model: c, canary_percent: 40 }", &[]),
+        ("{ model: a }, { model: b, canary_percent: 60 }, { model: c, canary_percent: 41 }", &["canary-sum"]),
+        ("{ model: a }, { model: b, canary_percent: 0 }", &[]),
+    ] {
+        check_routes(&with(candidates), expected);
+    }
+}
+
+/// A cut within routes that stand last could take the order from a candidate; so they are better not last.
+#[test]
+fn routes_that_stand_last_are_warned_of() {
+    let found = Routing::parse("routing.yaml", format!("{}{ROUTES}", file("    - https://a.test")).as_bytes());
+    assert!(found.unwrap().warnings.iter().any(|d| d.code == "routes-last"));
+    assert!(parse(&format!("{}  routes: []\n", file("    - https://a.test"))).routes.is_empty());
 }
 
 /// Were `egress` last, a cut could take the adapters from an entry; so it is refused there.

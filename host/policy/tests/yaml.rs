@@ -65,7 +65,8 @@ fn f06_nothing_is_allowed_by_absence() {
     check(format!("{WHOLE}egress: {{}}\n"), "7:1 duplicate-key");
     check(format!("{WHOLE}  routes: []\n"), "ok");
     check(format!("{WHOLE}  routes:\n"), "7:3 missing-value");
-    check(format!("{WHOLE}  routes: [{{}}]\n"), "7:11 routes-unsupported");
+    check(format!("{WHOLE}  routes: [{{}}]\n"), "7:12 missing-key");
+    check(WHOLE.replace("  cloud", "  routes: [{}]\n  cloud"), "6:12 missing-key");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::imports::Named;
 use crate::instance::Template;
 use crate::reply::Reply;
 use crate::state::Call;
-use hauski_policy::{AdapterLimits, Egress, Locality};
+use hauski_egress::today;
+use hauski_policy::{AdapterLimits, Egress, Locality, Target};
 
 /// An adapter that can serve.
 pub struct Adapter {
@@ -55,26 +56,41 @@ impl Adapter {
         self.template.slots.in_use()
     }
 
+    /// Requests that wait for an instance at this moment.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.template.slots.waiting()
+    }
+
+    /// Whether a grant of `egress` lets the adapter fetch `url`: for what a client asks a provider to fetch.
+    #[must_use]
+    pub fn may_fetch(&self, egress: &Egress, url: &str) -> bool {
+        let holder = self.template.caller.holder();
+        Target::parse("GET", url).is_ok_and(|target| egress.decide(holder, &target, today(), false).is_ok())
+    }
+
     /// Answers a chat request as a whole. `request` and answer are JSON in OpenAI's dialect.
     ///
     /// # Errors
     /// If the adapter gives none; see [`CallError`].
-    pub async fn complete(&self, call: Call, request: String) -> Result<String, CallError> {
+    #[expect(clippy::ptr_arg, reason = "the bindings take a `&String`")]
+    pub async fn complete(&self, call: Call, request: &String) -> Result<String, CallError> {
         let indices = self.exports.chat.as_ref().ok_or(CallError::NotServed("chat"))?;
         let mut fresh = self.template.instantiate(call).await?;
         let chat = fresh.load(|store, instance| indices.load(store, instance))?;
-        fresh.run(async |store| chat.call_complete(store, &request).await).await
+        fresh.run(async |store| chat.call_complete(store, request).await).await
     }
 
     /// Answers a chat request piece by piece.
     ///
     /// # Errors
     /// If the provider or the adapter refuses it; what breaks later is an error of [`Reply::next`].
-    pub async fn start(&self, call: Call, request: String) -> Result<Reply, CallError> {
+    #[expect(clippy::ptr_arg, reason = "the bindings take a `&String`")]
+    pub async fn start(&self, call: Call, request: &String) -> Result<Reply, CallError> {
         let indices = self.exports.chat.as_ref().ok_or(CallError::NotServed("chat"))?;
         let mut fresh = self.template.instantiate(call).await?;
         let chat = fresh.load(|store, instance| indices.load(store, instance))?;
-        let reply = fresh.run(async |store| chat.call_start(store, &request).await).await?;
+        let reply = fresh.run(async |store| chat.call_start(store, request).await).await?;
         Ok(Reply::new(fresh, chat, reply))
     }
 
@@ -82,11 +98,12 @@ impl Adapter {
     ///
     /// # Errors
     /// If the adapter gives no answer; see [`CallError`].
-    pub async fn embed(&self, call: Call, request: String) -> Result<String, CallError> {
+    #[expect(clippy::ptr_arg, reason = "the bindings take a `&String`")]
+    pub async fn embed(&self, call: Call, request: &String) -> Result<String, CallError> {
         let indices = self.exports.embeddings.as_ref().ok_or(CallError::NotServed("embeddings"))?;
         let mut fresh = self.template.instantiate(call).await?;
         let embeddings = fresh.load(|store, instance| indices.load(store, instance))?;
-        fresh.run(async |store| embeddings.call_embed(store, &request).await).await
+        fresh.run(async |store| embeddings.call_embed(store, request).await).await
     }
 
     /// What the provider serves now, as JSON objects of OpenAI's `GET /v1/models`; `call` has the settings of the model on whose

@@ -42,6 +42,12 @@ pub enum Full {
         /// The adapter's limit.
         instances: usize,
     },
+    /// The adapter's queue.
+    #[error("all instances of the adapter are busy, and {waiting} requests wait for one already (limit `queue`)")]
+    Queue {
+        /// The adapter's limit.
+        waiting: usize,
+    },
     /// The place that all adapters share.
     #[error("the instances of all adapters together take all the place there is")]
     Pool,

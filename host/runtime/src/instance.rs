@@ -37,10 +37,10 @@ pub(crate) struct Fresh {
 }
 
 impl Template {
-    /// Makes an instance that lives for one call. The call's total time begins now, waiting for a slot included.
+    /// Makes an instance that lives for one call. Waiting for a slot is part of the call's total time.
     pub(crate) async fn instantiate(&self, call: Call) -> Result<Fresh, CallError> {
-        let deadline = Instant::now() + self.limits.total;
-        let slot = self.slots.acquire(deadline).await?;
+        let deadline = call.started + self.limits.total;
+        let slot = self.slots.acquire(&call.tenant, deadline).await?;
         let state = State::new(call, self.caller.clone(), deadline, self.limits.memory_bytes);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);

@@ -16,6 +16,7 @@ mod load;
 mod log;
 mod memory;
 mod meter;
+mod progress;
 mod reply;
 mod sends;
 mod settings;
@@ -30,6 +31,7 @@ pub use error::{AdapterError, CallError, Full, RateLimit, UpstreamFailure};
 pub use folder::{Adapters, FolderError, Refused};
 pub use imports::{Import, ImportState};
 pub use load::LoadError;
+pub use progress::Progress;
 pub use reply::Reply;
 pub use state::Call;
 

@@ -8,6 +8,7 @@ use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::error::CallError;
 use crate::imports::{self, Import};
 use crate::instance::Template;
+use crate::progress::Progress;
 use crate::slots::{Pool, Slots};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
@@ -15,6 +16,7 @@ use hauski_policy::{AdapterId, AdapterLimits, Digest};
 use sha2::Digest as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
@@ -96,7 +98,7 @@ impl Loader<'_> {
         let linker = imports::linker(self.engine, &imports).map_err(contract)?;
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let exports = exports(&component, &pre)?;
-        let slots = Slots::new(self.pool.clone(), &component, limits.instances);
+        let slots = Slots::new(self.pool.clone(), &component, &limits);
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let hostcall_bytes = self.request_bytes.max(response_bytes).saturating_add(1 << 20);
         let template = Template { pre, caller, limits, slots, hostcall_bytes };
@@ -112,7 +114,15 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
     let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
     let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.clone());
     let template = Template { pre, caller, limits, slots, hostcall_bytes: 1 << 20 };
-    let call = Call { request_id: "describe".into(), settings: Arc::default(), local_only: true, door: None };
+    let call = Call {
+        request_id: "describe".into(),
+        tenant: Arc::default(),
+        started: Instant::now(),
+        progress: Progress::default(),
+        settings: Arc::default(),
+        local_only: true,
+        door: None,
+    };
     let mut fresh = template.instantiate(call).await?;
     let about = fresh.load(|store, instance| exports.about.load(store, instance))?;
     let said = fresh.run(async |store| about.call_describe(store).await.map(Ok)).await?;

@@ -1,17 +1,16 @@
-//! Who may have an instance: a limit for each adapter, and one for the pool that all of them share.
+//! Who may have an instance: a limit for each adapter with a queue before it, and a limit for the pool that all of them share.
 //!
-//! An exhausted pool is an error of the engine; with the semaphores in front it is a wait instead.
+//! The queue is bounded, and fair between those who ask: whoever has many requests in it gets one instance in turn with the
+//! others, not before them. An exhausted pool is an error of the engine; with a semaphore in front it is a wait instead.
 
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
 use crate::error::{CallError, Full};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use hauski_policy::AdapterLimits;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Component;
-
-/// How long a request waits for an instance. A client that is told to come back soon is better off than one that waits for long.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The pool's slots, shared by all adapters.
 #[derive(Clone)]
@@ -27,32 +26,29 @@ impl Pool {
 #[derive(Clone)]
 pub(crate) struct Slots {
     pool: Pool,
-    own: Arc<Semaphore>,
-    instances: usize,
+    queue: Arc<Queue>,
     /// Slots of the pool that one instance takes.
     weight: u32,
 }
 
 /// The right to one instance; given back on drop.
 pub(crate) struct Slot {
-    _own: OwnedSemaphorePermit,
+    _own: Place,
     _pool: OwnedSemaphorePermit,
 }
 
 impl Slots {
-    /// Slots for at most `instances` of `component` at once.
-    pub(crate) fn new(pool: Pool, component: &Component, instances: usize) -> Self {
+    /// Slots for instances of `component`, as many at once as `limits` say.
+    pub(crate) fn new(pool: Pool, component: &Component, limits: &AdapterLimits) -> Self {
         let needs = component.resources_required();
         let weight = needs.map_or(1, |needs| needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)));
-        Self { pool, own: Arc::new(Semaphore::new(instances)), instances, weight: weight.clamp(1, SLOTS) }
+        Self { pool, queue: Arc::new(Queue::new(limits)), weight: weight.clamp(1, SLOTS) }
     }
 
-    /// Waits for a slot, at the longest until `deadline`, and no longer than [`PATIENCE`].
-    pub(crate) async fn acquire(&self, deadline: Instant) -> Result<Slot, CallError> {
-        let until = deadline.min(Instant::now() + PATIENCE);
-        let own = self.own.clone().acquire_owned();
-        let own = timeout_at(until, own).await.ok().and_then(Result::ok);
-        let own = own.ok_or(CallError::Busy(Full::Adapter { instances: self.instances }))?;
+    /// Waits for a slot in `tenant`'s turn, at the longest until `deadline`, and no longer than the queue lets anyone wait.
+    pub(crate) async fn acquire(&self, tenant: &str, deadline: Instant) -> Result<Slot, CallError> {
+        let until = deadline.min(Instant::now() + self.queue.limits.queue_wait);
+        let own = self.queue.enter(tenant, until).await?;
         let pool = self.pool.0.clone().acquire_many_owned(self.weight);
         let pool = timeout_at(until, pool).await.ok().and_then(Result::ok).ok_or(CallError::Busy(Full::Pool))?;
         Ok(Slot { _own: own, _pool: pool })
@@ -60,6 +56,125 @@ impl Slots {
 
     /// Instances that exist at this moment.
     pub(crate) fn in_use(&self) -> usize {
-        self.instances.saturating_sub(self.own.available_permits())
+        self.queue.limits.instances.saturating_sub(self.queue.lock().free)
+    }
+
+    /// Requests that wait for an instance at this moment.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.lock().waiting
     }
 }
+
+/// Places for instances, and those who wait for one.
+struct Queue {
+    lines: Mutex<Lines>,
+    limits: AdapterLimits,
+}
+
+#[derive(Default)]
+struct Lines {
+    free: usize,
+    waiting: usize,
+    /// Who waits, each in a line of its own. What is handed over is a place.
+    lines: BTreeMap<Box<str>, VecDeque<oneshot::Sender<Place>>>,
+    /// Whose turn it is, and whose after that.
+    turns: VecDeque<Box<str>>,
+}
+
+/// A place for one instance.
+struct Place(Arc<Queue>);
+
+impl Queue {
+    fn new(limits: &AdapterLimits) -> Self {
+        let lines = Lines { free: limits.instances, ..Lines::default() };
+        Self { lines: Mutex::new(lines), limits: *limits }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place, or waits for one until `until`.
+    async fn enter(self: &Arc<Self>, tenant: &str, until: Instant) -> Result<Place, CallError> {
+        let place = {
+            let mut lines = self.lock();
+            if lines.free > 0 {
+                lines.free -= 1;
+                return Ok(Place(self.clone()));
+            }
+            if lines.waiting >= self.limits.queue {
+                return Err(CallError::Busy(Full::Queue { waiting: self.limits.queue }));
+            }
+            lines.waiting += 1;
+            lines.line_up(tenant)
+        };
+        let _waiting = Waiting(self);
+        let late = CallError::Busy(Full::Adapter { instances: self.limits.instances });
+        timeout_at(until, place).await.ok().and_then(Result::ok).ok_or(late)
+    }
+}
+
+impl Lines {
+    /// Puts one more at the end of `tenant`'s line.
+    fn line_up(&mut self, tenant: &str) -> oneshot::Receiver<Place> {
+        let (hand_over, place) = oneshot::channel();
+        match self.lines.get_mut(tenant) {
+            Some(line) => {
+                // Those who left are still in it.
+                line.retain(|waiter| !waiter.is_closed());
+                line.push_back(hand_over);
+            }
+            None => {
+                self.lines.insert(tenant.into(), VecDeque::from([hand_over]));
+                self.turns.push_back(tenant.into());
+            }
+        }
+        place
+    }
+
+    /// The next one in turn who still waits.
+    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        while let Some(tenant) = self.turns.pop_front() {
+            let Some(line) = self.lines.get_mut(&tenant) else { continue };
+            let next = std::iter::from_fn(|| line.pop_front()).find(|waiter| !waiter.is_closed());
+            if line.is_empty() {
+                self.lines.remove(&tenant);
+            } else {
+                self.turns.push_back(tenant);
+            }
+            if next.is_some() {
+                return next;
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let next = {
+            let mut lines = self.0.lock();
+            let next = lines.next();
+            if next.is_none() {
+                lines.free += 1;
+            }
+            next
+        };
+        // Whoever has left meanwhile drops what he is handed, and so hands it on.
+        if let Some(next) = next {
+            drop(next.send(Place(self.0.clone())));
+        }
+    }
+}
+
+/// Counts one who waits.
+struct Waiting<'a>(&'a Queue);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;

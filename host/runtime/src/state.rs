@@ -2,6 +2,7 @@
 
 use crate::memory::MemoryLimit;
 use crate::meter::Meter;
+use crate::progress::Progress;
 use crate::sends::Sends;
 use crate::wasi_http::Hooks;
 use hauski_egress::{Caller, Door};
@@ -24,6 +25,12 @@ const HEADER_BYTES: usize = 64 << 10;
 pub struct Call {
     /// The request's id, for log lines.
     pub request_id: Arc<str>,
+    /// Whose request it is, for the queue's turns; empty where nobody has a name.
+    pub tenant: Arc<str>,
+    /// When the request began: its total time counts from here, however often it is tried.
+    pub started: Instant,
+    /// How far it has come at its providers.
+    pub progress: Progress,
     /// The `config` of the model that is asked: keys and their JSON text.
     pub settings: Arc<BTreeMap<Box<str>, Box<str>>>,
     /// Whether the request may reach only what is local.

@@ -2,11 +2,18 @@
 //!
 //! The one hook that sends goes through the guard like `upstream` does; without a door it denies.
 
+use crate::progress::{Progress, Waiting};
 use crate::sends::{Held, Sends};
 use crate::state::Call;
-use hauski_egress::{Ask, BoxError, Caller, Destination, DnsError, Door, EgressError, OutboundBody, Timeouts, headers};
+use bytes::Bytes;
+use hauski_egress::{
+    Ask, BoxError, Caller, Destination, DnsError, Door, EgressError, OutboundBody, ResponseBody, Timeouts, headers,
+};
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -18,12 +25,14 @@ pub(crate) struct Hooks {
     local_only: bool,
     deadline: Instant,
     sends: Sends,
+    progress: Progress,
 }
 
 impl Hooks {
     pub(crate) fn new(call: &Call, caller: &Caller, deadline: Instant, sends: Sends) -> Self {
         let (door, request_id) = (call.door.clone(), call.request_id.clone());
-        Self { door, request_id, caller: caller.clone(), local_only: call.local_only, deadline, sends }
+        let (caller, progress) = (caller.clone(), call.progress.clone());
+        Self { door, request_id, caller, local_only: call.local_only, deadline, sends, progress }
     }
 }
 
@@ -62,6 +71,7 @@ impl WasiHttpHooks for Hooks {
             caller: self.caller.clone(),
             request_id: self.request_id.clone(),
             local_only: self.local_only,
+            progress: self.progress.clone(),
             timeouts: Timeouts {
                 connect: options.connect_timeout,
                 first_byte: options.first_byte_timeout,
@@ -79,6 +89,7 @@ struct Asking {
     caller: Caller,
     request_id: Arc<str>,
     local_only: bool,
+    progress: Progress,
     timeouts: Timeouts,
 }
 
@@ -94,19 +105,49 @@ impl Asking {
             authority: head.uri.authority().map_or("", |authority| authority.as_str()),
             path_and_query: head.uri.path_and_query().map_or("", |path| path.as_str()),
         };
-        let Self { door, caller, request_id, local_only, timeouts } = self;
+        let Self { door, caller, request_id, local_only, progress, timeouts } = self;
+        let waiting = progress.wait();
         let ask = Ask { request_id: &request_id, method: head.method.as_str(), to, local_only, timeouts };
         let permit = door.permit(&caller, ask).await?;
         let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
         let answer = door.send(permit, head.headers, body).await?;
-        let body = answer.body.map_err(move |error| {
-            let _ = &held;
-            translate(error)
-        });
+        progress.answered();
+        drop(waiting);
+        let body = Watched { body: answer.body, progress, waiting: None, _held: held };
         let mut response = http::Response::new(body.boxed_unsync());
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
         Ok((response, Box::new(async { Ok(()) })))
+    }
+}
+
+/// A provider's body that notes how long it was waited for.
+struct Watched {
+    body: ResponseBody,
+    progress: Progress,
+    waiting: Option<Waiting>,
+    _held: Held,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        self.waiting = match poll {
+            Poll::Ready(_) => None,
+            Poll::Pending => self.waiting.take().or_else(|| Some(self.progress.wait())),
+        };
+        poll.map_err(translate)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

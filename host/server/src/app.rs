@@ -1,15 +1,19 @@
 //! What handlers share: the parts of a running gateway, and the view of its policy at this moment.
 
+use crate::body::Room;
+use crate::breaker::Breaker;
 use crate::metrics::Metrics;
 use crate::setup::Problem;
 use crate::source::{Loaded, Seen, Source};
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::Door;
-use hauski_policy::{Diagnostics, Limits, Models};
+use hauski_policy::{AdapterLimits, Diagnostics, Limits, Models};
 use hauski_runtime::Adapters;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::watch;
 
 /// What is wrong where a look at the policy's files does not come back.
 const SILENCE: &str = "the files do not answer";
@@ -23,6 +27,8 @@ pub(crate) struct App {
     pub(crate) gateway: Arc<Gateway>,
     /// The worker's way out, with its own connections.
     pub(crate) door: Arc<Door>,
+    /// Becomes true when the gateway stops and waits no longer for running answers.
+    pub(crate) cut: watch::Receiver<bool>,
 }
 
 /// Everything that a running gateway consists of.
@@ -49,6 +55,27 @@ pub struct Gateway {
     /// What the policy's files held when they were last read.
     pub(crate) seen: Seen,
     pub(crate) watch: Arc<Watch>,
+    /// The memory for request bodies.
+    pub(crate) room: Room,
+    pub(crate) breakers: Breakers,
+}
+
+/// The breakers of all models: they outlive the policies.
+#[derive(Default)]
+pub(crate) struct Breakers(Mutex<BTreeMap<Box<str>, Arc<Breaker>>>);
+
+impl Breakers {
+    /// The breaker of the model with this id.
+    pub(crate) fn of(&self, model: &str, limits: &AdapterLimits) -> Arc<Breaker> {
+        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.entry(model.into()).or_insert_with(|| Arc::new(Breaker::new(limits))).clone()
+    }
+
+    /// All of them, by model.
+    pub(crate) fn all(&self) -> Vec<(Box<str>, Arc<Breaker>)> {
+        let breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.iter().map(|(model, breaker)| (model.clone(), breaker.clone())).collect()
+    }
 }
 
 /// The policy's files say something else than what holds, because what they say can't hold.
@@ -73,11 +100,16 @@ impl Gateway {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The public names of the models that can be asked, in the order of `models.yml`.
+    /// The public names that can be asked: models in the order of `models.yml`, then routes that are no model's name.
     #[must_use]
-    pub fn models_served(&self) -> Vec<&str> {
-        let view = self.view();
-        self.models.iter().map(|model| &*model.id).filter(|id| view.served(id).is_some()).collect()
+    pub fn names_served(&self, view: &View) -> Vec<Box<str>> {
+        let models = self.models.iter().map(|model| &model.id);
+        let routes = view.routes().map(|route| &route.name).filter(|name| self.models.get(name).is_none());
+        let asked = |name: &&Box<str>| match view.route(name) {
+            Some(_) => view.routes().any(|route| route.name == **name),
+            None => view.served(name).is_some(),
+        };
+        models.filter(asked).chain(routes).cloned().collect()
     }
 
     /// The models whose adapter can't serve them, each with the reason, in the order of `models.yml`.
@@ -109,7 +141,7 @@ impl Gateway {
         self.watch.list(&routing.egress);
         self.egress.set_policy(routing.egress.clone(), loaded.secrets);
         let generation = self.egress.policy().generation;
-        let view = View::new(routing, &self.models, &self.adapters, generation);
+        let view = View::new(routing, &self.models, &self.adapters, &self.breakers, generation);
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
         self.set_stale(None);
         // Last: who sees the number sees the policy.

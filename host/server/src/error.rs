@@ -5,8 +5,10 @@ use hauski_runtime::{AdapterError, CallError};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::time::Duration;
 
 /// An answer that says what went wrong: status, and a body of the form `{"error": {"message", "type", "param", "code"}}`.
 ///
@@ -20,7 +22,8 @@ pub(crate) struct Details {
     pub(crate) status: StatusCode,
     pub(crate) kind: &'static str,
     pub(crate) code: &'static str,
-    pub(crate) param: Option<&'static str>,
+    /// The field that is wrong, such as `tools[0].type`.
+    pub(crate) param: Option<Cow<'static, str>>,
     pub(crate) message: String,
     retry_after: Option<HeaderValue>,
     /// The provider's own error body, handed through byte for byte.
@@ -55,20 +58,80 @@ impl ApiError {
     /// The client's request can't be understood. `param` is the field that is wrong.
     pub(crate) fn invalid(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
         let mut error = Self::new(StatusCode::BAD_REQUEST, INVALID, code, message);
-        error.0.param = param;
+        error.0.param = param.map(Cow::Borrowed);
+        error
+    }
+
+    /// The client asks for what the gateway doesn't do. `param` is the field that asks for it; the message says what to do instead.
+    pub(crate) fn unsupported(param: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let mut error = Self::new(StatusCode::BAD_REQUEST, INVALID, "unsupported_parameter", message);
+        error.0.param = Some(param.into());
+        error
+    }
+
+    /// A field of the client's request has the wrong type or value; `expected` completes "has to be".
+    pub(crate) fn wrong(param: impl Into<Cow<'static, str>>, expected: &str) -> Self {
+        let param = param.into();
+        let mut error =
+            Self::new(StatusCode::BAD_REQUEST, INVALID, "invalid_value", format!("`{param}` has to be {expected}"));
+        error.0.param = Some(param);
         error
     }
 
     /// The model is not one that can be asked.
     pub(crate) fn model_not_found(message: impl Into<String>) -> Self {
         let mut error = Self::new(StatusCode::NOT_FOUND, INVALID, "model_not_found", message);
-        error.0.param = Some("model");
+        error.0.param = Some("model".into());
         error
     }
 
     /// The model's adapter can't serve.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "adapter_unavailable", message)
+    }
+
+    /// All of a request's models have failed, or none is there, and the policy holds back those that are not local.
+    pub(crate) fn cloud_fallback(name: &str, held: &str, last: &Self) -> Self {
+        let message = format!(
+            "no local model of `{name}` answered ({}), and `routing.cloud_fallback.enabled` is `false` in routing.yaml, so \
+             `{held}` was not asked",
+            last.message
+        );
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "cloud_fallback_disabled", message);
+        error.0.quotes = last.quotes;
+        error
+    }
+
+    /// The model has failed again and again and is not asked for a while.
+    pub(crate) fn circuit_open(message: impl Into<String>, left: Duration) -> Self {
+        let seconds = left.as_secs_f64().ceil();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "circuit_open", message)
+            .with_retry_after(HeaderValue::try_from(format!("{seconds}")).ok())
+    }
+
+    /// The client asks a provider to fetch what the policy does not let its adapter reach.
+    pub(crate) fn remote_url(field: String, adapter: &str) -> Self {
+        let message = format!(
+            "`{field}` is a URL that no entry of routing.yaml lets the adapter `{adapter}` reach by GET: send the content itself \
+             as a `data:` URL, or ask the operator for an entry"
+        );
+        let mut error = Self::new(StatusCode::BAD_REQUEST, INVALID, "remote_url_denied", message);
+        error.0.param = Some(field.into());
+        error
+    }
+
+    /// There is no memory for the body now.
+    pub(crate) fn no_room() -> Self {
+        let message = "the bodies of other requests take all the memory there is for them (limit `server.buffered_mib`): try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "no_room", message)
+            .with_retry_after(Some(HeaderValue::from_static("1")))
+    }
+
+    /// The gateway stops.
+    pub(crate) fn shutting_down() -> Self {
+        let message =
+            "the gateway stops, and the answer took longer than it can wait (limit `server.shutdown_seconds`)";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "shutting_down", message)
     }
 
     /// The body is over the limit.

@@ -4,22 +4,36 @@
 //! way of a request: `observe` (id, metrics, log), `origin` (foreign pages), `router`, a handler, the runtime.
 
 mod app;
+mod ask;
 mod body;
+mod breaker;
 mod chat_request;
+mod dialect;
+mod embedding_request;
 pub mod environment;
 mod error;
+mod exchange;
+pub mod explain;
 mod handlers;
+mod json;
 mod locality;
 mod metrics;
+mod normalise;
 mod observe;
 mod origin;
 mod patience;
+mod pipeline;
+mod plan;
+mod question;
 mod reload;
+mod remote_urls;
+mod retry;
 mod router;
 mod serve;
 pub mod setup;
 mod source;
 mod sse;
+mod tally;
 mod view;
 mod watch;
 

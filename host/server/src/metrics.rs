@@ -1,11 +1,13 @@
 //! The metrics that `/metrics` shows, in Prometheus' text form. Labels are bounded: routes, adapters, granted destinations, codes.
 
+use crate::app::Breakers;
 use hauski_egress::Ledger;
 use hauski_runtime::Adapters;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +24,10 @@ pub struct Metrics {
     pub(crate) requests: IntCounterVec,
     pub(crate) request_seconds: HistogramVec,
     pub(crate) first_token_seconds: HistogramVec,
+    pub(crate) inter_chunk_seconds: Histogram,
+    pub(crate) added_seconds: HistogramVec,
+    pub(crate) tokens: IntCounterVec,
+    pub(crate) retries: IntCounterVec,
     pub(crate) egress_requests: IntCounterVec,
     pub(crate) egress_denied: IntCounterVec,
     pub(crate) egress_bytes: IntCounterVec,
@@ -30,6 +36,8 @@ pub struct Metrics {
     pub(crate) policy_generation: IntGauge,
     pub(crate) policy_stale: IntGauge,
     instances: IntGaugeVec,
+    queued: IntGaugeVec,
+    breakers: IntGaugeVec,
     adapters: IntGaugeVec,
     pub(crate) connections: IntGauge,
 }
@@ -64,6 +72,28 @@ impl Metrics {
                 "From a streaming request's head to its first chunk.",
                 &["adapter"],
             )?,
+            inter_chunk_seconds: add(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "inter_chunk_seconds",
+                        "Between two pieces of a streamed answer, from when the first was asked to be written.",
+                    )
+                    .buckets(SECONDS.to_vec()),
+                )?,
+            )?,
+            added_seconds: seconds(
+                "added_latency_seconds",
+                "What the gateway adds: from a request's last byte to its whole answer or first chunk, without the time in \
+                 which a provider was waited for.",
+                &["adapter"],
+            )?,
+            tokens: counter(
+                "tokens_total",
+                "Tokens of requests and answers, as providers count them.",
+                &["model", "kind"],
+            )?,
+            retries: counter("retries_total", "Times that a request was tried again at the same model.", &["model"])?,
             egress_requests: counter(
                 "egress_requests_total",
                 "Requests of adapters that the policy allowed, when their answer is complete or has failed.",
@@ -98,6 +128,12 @@ impl Metrics {
                 IntGauge::new("policy_stale", "1 while the policy on disk can't hold and the last good one holds on.")?,
             )?,
             instances: gauge("adapter_instances", "Instances that serve a request at this moment.", &["adapter"])?,
+            queued: gauge("adapter_queue_depth", "Requests that wait for an instance at this moment.", &["adapter"])?,
+            breakers: gauge(
+                "breaker_state",
+                "Whether a model is asked: 0 closed, which is yes; 1 open, which is no; 2 half-open, one request finds out.",
+                &["model"],
+            )?,
             adapters: gauge("adapters", "Files of the adapters folder.", &["state"])?,
             connections: add(&registry, IntGauge::new("http_connections", "Open connections of clients.")?)?,
             registry,
@@ -113,10 +149,15 @@ impl Metrics {
     }
 
     /// The text of `/metrics`; what the adapters know themselves is asked now.
-    pub(crate) fn render(&self, adapters: &Adapters) -> Result<Vec<u8>, prometheus::Error> {
+    pub(crate) fn render(&self, adapters: &Adapters, breakers: &Breakers) -> Result<Vec<u8>, prometheus::Error> {
         for (id, adapter) in adapters.iter() {
             let in_flight = i64::try_from(adapter.in_flight()).unwrap_or(i64::MAX);
             self.instances.with_label_values(&[id.as_str()]).set(in_flight);
+            let waiting = i64::try_from(adapter.waiting()).unwrap_or(i64::MAX);
+            self.queued.with_label_values(&[id.as_str()]).set(waiting);
+        }
+        for (model, breaker) in breakers.all() {
+            self.breakers.with_label_values(&[&model]).set(breaker.code());
         }
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.adapters.with_label_values(&["loaded"]).set(count(adapters.iter().count()));

@@ -1,12 +1,13 @@
 //! Which path goes to which handler.
 
 use crate::app::App;
+use crate::dialect::{Understand, chat, completions, messages, responses};
 use crate::error::ApiError;
-use crate::handlers::{adapters, chat, config, health, metrics, models};
+use crate::handlers::{adapters, answers, config, health, metrics, models};
 use crate::{observe, origin};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::{Method, Uri};
 
 /// The routes of one worker. What shows the configuration is not there unless it is asked for and the bind is loopback.
@@ -16,7 +17,12 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/models", get(models::models))
-        .route("/v1/chat/completions", post(chat::completions));
+        .route("/v1/models/{*id}", get(models::model))
+        .route("/v1/chat/completions", asks(chat::understand))
+        .route("/v1/completions", asks(|body| completions::understand(&body)?.parse()))
+        .route("/v1/responses", asks(|body| responses::understand(&body)?.parse()))
+        .route("/v1/messages", asks(|body| messages::understand(&body)?.parse()))
+        .route("/v1/embeddings", post(answers::embeddings));
     if app.gateway.expose_config {
         router = router
             .route("/config/routing", get(config::routing))
@@ -30,6 +36,11 @@ pub(crate) fn router(app: App) -> Router {
         .layer(from_fn(origin::check))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
+}
+
+/// Asks a model in the dialect that `understand` reads.
+fn asks(understand: Understand) -> MethodRouter<App> {
+    post(async move |state, id, request| answers::chat((state, id, request), understand).await)
 }
 
 fn not_found(uri: &Uri) -> ApiError {

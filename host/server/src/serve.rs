@@ -19,6 +19,7 @@ use std::time::Duration;
 use std::{io, thread};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// The server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +131,9 @@ fn log_recovery(recovery: &Recovery) {
     }
 }
 
+/// How long those whose answers are cut off have to be told so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A connection, and its place among the most that may be open.
 type Accepted = (TcpStream, OwnedSemaphorePermit);
 type Queue = mpsc::UnboundedSender<Accepted>;
@@ -145,7 +149,8 @@ impl Worker {
     /// Serves the connections it is handed until the stop, then waits for them to end.
     async fn run(self, accept: Option<(TcpListener, Vec<Queue>)>, mut connections: Connections) {
         let door = Arc::new(Door::new(self.gateway.egress.clone()));
-        let router = router(App { gateway: self.gateway.clone(), door });
+        let (cut, is_cut) = watch::channel(false);
+        let router = router(App { gateway: self.gateway.clone(), door, cut: is_cut });
         let mut tasks = JoinSet::new();
         if let Some((listener, queues)) = accept {
             tasks.spawn(accept_until(listener, queues, self.gateway.clone(), self.stopped.clone()));
@@ -169,11 +174,18 @@ impl Worker {
         while let Ok(accepted) = connections.try_recv() {
             tasks.spawn(serve(accepted));
         }
-        let drained = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.gateway.limits.server.shutdown, drained).await.is_err() {
+        if timeout(self.gateway.limits.server.shutdown, drain(&mut tasks)).await.is_err() {
             tracing::warn!("answers that ran longer than `server.shutdown_seconds` were cut off");
+            // Their clients are told.
+            let _ = cut.send(true);
+            let _ = timeout(LAST_WORDS, drain(&mut tasks)).await;
         }
     }
+}
+
+/// Waits until all have ended.
+async fn drain(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
 }
 
 /// Accepts connections until the stop and hands them round.

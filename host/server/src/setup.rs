@@ -2,7 +2,8 @@
 //!
 //! `hauski check` is this without the socket. All that is wrong is told at once.
 
-use crate::app::Gateway;
+use crate::app::{Breakers, Gateway};
+use crate::body::Room;
 use crate::environment::{Environment, LIMITS, MODELS, Process, Settings};
 use crate::metrics::Metrics;
 use crate::source::{self, Source};
@@ -122,7 +123,9 @@ pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<
         extra_roots: world.extra_roots,
     };
     let egress = Arc::new(Shared::new(parts).map_err(|error| vec![error.into()])?);
-    let view = View::new(routing, &models, &adapters, egress.policy().generation);
+    let breakers = Breakers::default();
+    let view = View::new(routing, &models, &adapters, &breakers, egress.policy().generation);
+    let room = Room::new(&limits.server);
     let gateway = Gateway {
         limits,
         models,
@@ -137,6 +140,8 @@ pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<
         source,
         seen,
         watch,
+        room,
+        breakers,
     };
     Ok((gateway, warnings))
 }

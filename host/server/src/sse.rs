@@ -1,81 +1,130 @@
-//! A reply as server-sent events (WHATWG HTML, section 9.2), in the form of OpenAI's streams.
+//! A reply as server-sent events (WHATWG HTML, section 9.2), in whatever dialect the client speaks.
 //!
-//! Each chunk is an event, `[DONE]` the last one. What breaks in the middle is an error event and an aborted body: a client
-//! never takes half an answer for a whole one. The next chunks are asked for when the last ones are written, so a slow reader
-//! slows the provider.
+//! What breaks in the middle is an error event and an aborted body: a client never takes half an answer for a whole one. The
+//! next chunks are asked for when the last ones are written, so a slow reader slows the provider.
 
+use crate::dialect::Answer;
 use crate::error::ApiError;
+use crate::metrics::Metrics;
+use crate::normalise::Normaliser;
 use crate::observe::RequestId;
+use crate::tally::Tally;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use hauski_runtime::Reply;
-use serde::de::IgnoredAny;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// An answer that is on its way to its client.
+pub(crate) struct Streaming {
+    pub(crate) reply: Reply,
+    pub(crate) normaliser: Normaliser,
+    pub(crate) answer: Box<dyn Answer>,
+    pub(crate) tally: Tally,
+    pub(crate) id: RequestId,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Becomes true when the gateway stops and can't wait any longer.
+    pub(crate) cut: watch::Receiver<bool>,
+    /// When the last chunks came.
+    pub(crate) last: Instant,
+}
+
+impl Streaming {
+    /// The events of some chunks.
+    ///
+    /// # Errors
+    /// If one of them is not what the contract says.
+    pub(crate) fn events(&mut self, chunks: Vec<String>) -> Result<Bytes, ApiError> {
+        let mut events = String::with_capacity(chunks.iter().map(|chunk| chunk.len() + 64).sum());
+        for chunk in chunks {
+            self.tally.note(&chunk);
+            let chunk = self.normaliser.chunk(chunk)?;
+            self.answer.chunk(&chunk, &mut events)?;
+        }
+        Ok(Bytes::from(events))
+    }
+
+    /// Waits for the next chunks; `None` is the end, whose events follow.
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let chunks = tokio::select! {
+            biased;
+            chunks = self.reply.next() => chunks?,
+            _ = self.cut.wait_for(|cut| *cut) => return Err(ApiError::shutting_down()),
+        };
+        let Some(chunks) = chunks else { return Ok(None) };
+        self.metrics.inter_chunk_seconds.observe(self.last.elapsed().as_secs_f64());
+        let events = self.events(chunks)?;
+        self.last = Instant::now();
+        Ok(Some(events))
+    }
+}
 
 /// What is left to be sent.
 enum Rest {
-    /// Events that are there, and the reply that gives more.
-    Events(Bytes, Reply),
-    /// Only a reply that gives more.
-    More(Reply),
+    /// Events that are there, and what gives more.
+    Events(Bytes, Box<Streaming>),
+    /// Only what gives more.
+    More(Box<Streaming>),
     /// The error event is out; the body has to be aborted.
     Abort,
 }
 
-/// A body that sends the events `first` and what follows them.
-pub(crate) fn body(first: Option<Bytes>, reply: Reply, id: RequestId) -> Body {
-    let rest = match first {
-        Some(events) => Rest::Events(events, reply),
-        None => Rest::More(reply),
+/// A body that sends the events `first` and what follows them; without `first`, the answer has no chunks.
+pub(crate) fn body(first: Option<Bytes>, mut streaming: Streaming) -> Result<Body, ApiError> {
+    let Some(first) = first else {
+        let mut events = String::new();
+        streaming.answer.end(&mut events)?;
+        return Ok(Body::from(events));
     };
-    Body::from_stream(stream::unfold(Some(rest), move |rest| step(rest, id.clone())))
+    let rest = Some(Rest::Events(first, Box::new(streaming)));
+    Ok(Body::from_stream(stream::unfold(rest, step)))
 }
 
-async fn step(rest: Option<Rest>, id: RequestId) -> Option<(Result<Bytes, Aborted>, Option<Rest>)> {
-    let mut reply = match rest? {
-        Rest::Events(events, reply) => return Some((Ok(events), Some(Rest::More(reply)))),
-        Rest::More(reply) => reply,
+async fn step(rest: Option<Rest>) -> Option<(Result<Bytes, Aborted>, Option<Rest>)> {
+    let mut streaming = match rest? {
+        Rest::Events(events, streaming) if !events.is_empty() => {
+            return Some((Ok(events), Some(Rest::More(streaming))));
+        }
+        Rest::Events(_, streaming) | Rest::More(streaming) => streaming,
         Rest::Abort => {
             // Lets the error event reach the wire before the connection is torn down.
             tokio::task::yield_now().await;
             return Some((Err(Aborted), None));
         }
     };
-    let next = match reply.next().await {
-        Ok(chunks) => chunks.map(|chunks| events(&chunks)).transpose(),
-        Err(error) => Err(error.into()),
+    let mut events = String::new();
+    let ended = loop {
+        match streaming.next().await {
+            // Some chunks give no events.
+            Ok(Some(events)) if events.is_empty() => {}
+            Ok(Some(events)) => return Some((Ok(events), Some(Rest::More(streaming)))),
+            Ok(None) => break streaming.answer.end(&mut events),
+            Err(error) => break Err(error),
+        }
     };
-    Some(match next {
-        Ok(Some(events)) => (Ok(events), Some(Rest::More(reply))),
-        Ok(None) => (Ok(Bytes::from_static(b"data: [DONE]\n\n")), None),
-        Err(error) => {
-            let cause = error.cause();
-            tracing::warn!(request_id = &*id.0, code = cause.code, cause = cause.message, "answer broke off");
-            (Ok(Bytes::from(format!("data: {}\n\n", error.body()))), Some(Rest::Abort))
-        }
-    })
+    let rest = ended.err().map(|error| {
+        let (id, cause) = (&*streaming.id.0, error.cause());
+        tracing::warn!(request_id = id, code = cause.code, cause = cause.message, "answer broke off");
+        streaming.answer.broken(&error, &mut events);
+        Rest::Abort
+    });
+    Some((Ok(Bytes::from(events)), rest))
 }
 
-/// The events of some chunks. A chunk that is no JSON is the adapter's failure: it could be read as another event.
-pub(crate) fn events(chunks: &[String]) -> Result<Bytes, ApiError> {
-    let mut text = String::with_capacity(chunks.iter().map(|chunk| chunk.len() + 8).sum());
-    for chunk in chunks {
-        check_json(chunk)?;
-        text.push_str("data: ");
-        // JSON may hold line breaks between its tokens, events may not: each line is a `data` field of its own.
-        for (at, line) in chunk.split(['\n', '\r']).enumerate() {
-            text.push_str(if at == 0 { "" } else { "\ndata: " });
-            text.push_str(line);
-        }
-        text.push_str("\n\n");
+/// Appends an event. JSON may hold line breaks between its tokens, events may not: each line is a `data` field of its own.
+pub(crate) fn event(events: &mut String, name: Option<&str>, data: &str) {
+    if let Some(name) = name {
+        events.push_str("event: ");
+        events.push_str(name);
+        events.push('\n');
     }
-    Ok(Bytes::from(text))
-}
-
-/// Checks that what an adapter gives out is JSON.
-pub(crate) fn check_json(text: &str) -> Result<(), ApiError> {
-    serde_json::from_str::<IgnoredAny>(text)
-        .map(drop)
-        .map_err(|error| ApiError::broke_contract(format!("the adapter's answer is no JSON: {error}")))
+    events.push_str("data: ");
+    for (at, line) in data.split(['\n', '\r']).enumerate() {
+        events.push_str(if at == 0 { "" } else { "\ndata: " });
+        events.push_str(line);
+    }
+    events.push_str("\n\n");
 }
 
 /// The body ends here without its end.
@@ -88,13 +137,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_become_events() {
-        let chunks = [r#"{"a":1}"#.to_owned(), "{\"b\":\r\n2}".to_owned()];
-        assert_eq!(events(&chunks).unwrap(), "data: {\"a\":1}\n\ndata: {\"b\":\ndata: \ndata: 2}\n\n");
-    }
-
-    #[test]
-    fn no_chunk_smuggles_an_event() {
-        assert_eq!(events(&["{}\n\ndata: [DONE]".to_owned()]).unwrap_err().code, "adapter_broke_contract");
+    fn lines_are_fields() {
+        let mut events = String::new();
+        event(&mut events, None, "{\"b\":\r\n2}");
+        event(&mut events, Some("error"), "{}");
+        assert_eq!(events, "data: {\"b\":\ndata: \ndata: 2}\n\nevent: error\ndata: {}\n\n");
     }
 }

@@ -2,7 +2,7 @@
 
 use hauski_egress::{Decision, Door, Exchange, Ledger, Observer, Parts, Secrets, Shared, SystemResolver};
 use hauski_policy::{AdapterId, Limits, Routing};
-use hauski_runtime::{Adapter, AdapterError, Call, CallError, Runtime};
+use hauski_runtime::{Adapter, AdapterError, Call, CallError, Progress, Runtime};
 use hauski_tests::Upstream;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,15 @@ async fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
     let settings = Arc::new([("base_url".into(), base_url.into())].into());
     (
         adapters.get(&id).unwrap().clone(),
-        Call { request_id: "test".into(), settings, local_only: false, door: Some(Arc::new(door)) },
+        Call {
+            request_id: "test".into(),
+            tenant: Arc::default(),
+            started: tokio::time::Instant::now(),
+            progress: Progress::default(),
+            settings,
+            local_only: false,
+            door: Some(Arc::new(door)),
+        },
     )
 }
 
@@ -61,7 +69,7 @@ async fn embeddings_go_through_byte_for_byte() {
     let upstream = Upstream::json(answer);
     let (adapter, call) = adapter(&upstream).await;
     let request = r#"{"model":"m","input":["a","b"],"dimensions":2.0}"#;
-    assert_eq!(adapter.embed(call, request.to_owned()).await.unwrap(), answer);
+    assert_eq!(adapter.embed(call, &request.to_owned()).await.unwrap(), answer);
     let sent = upstream.requests().pop().unwrap();
     assert!(sent.starts_with("POST /v1/embeddings HTTP/1.1\r\n") && sent.ends_with(request), "{sent}");
 }

@@ -38,7 +38,6 @@ async fn only_models_that_can_be_asked_are_listed() {
 async fn models_that_can_not_be_served_say_why() {
     let host = echo()
         .adapter("openai-compatible")
-        .guest("embeds_only")
         .model("{ id: nowhere-to-go, adapter: openai-compatible }")
         .model("{ id: complete, adapter: openai-compatible, config: { base_url: \"http://127.0.0.1:9/v1\" } }")
         .start()
@@ -47,7 +46,7 @@ async fn models_that_can_not_be_served_say_why() {
     let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["echo", "complete"]);
     assert_eq!(host.client().get("/ready").await.json()["models"], 2);
-    for (model, why) in [("nowhere-to-go", "`base_url`"), ("embeds-only", "chat"), ("lost", "`nowhere.wasm`")] {
+    for (model, why) in [("nowhere-to-go", "`base_url`"), ("lost", "`nowhere.wasm`")] {
         let answer = host.client().chat(model, "x").await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "adapter_unavailable"), "{}", answer.text);
         let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();

@@ -273,7 +273,7 @@ async fn embeds_only() {
     let all = listing["adapters"].as_array().unwrap();
     let serves = &all.iter().find(|one| one["id"] == "embeds-only").unwrap()["description"]["serves"];
     assert_eq!(serves, &serde_json::json!(["embeddings"]));
-    assert_eq!(host.client().chat("embeds-only", "x").await.code(), "adapter_unavailable");
+    assert_eq!(host.client().chat("embeds-only", "x").await.code(), "not_served");
     echo_answers(&host).await;
 }
 

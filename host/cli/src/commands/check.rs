@@ -49,7 +49,7 @@ fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {
 pub(super) fn summary(gateway: &Gateway) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let adapters = count(gateway.adapters.iter().count(), "adapter");
-    let models = count(gateway.models_served().len(), "model");
+    let models = count(gateway.names_served(&gateway.view()).len(), "model");
     let grants = count(gateway.view().routing.egress.grants.len(), "egress grant");
     format!("{adapters}, {models} to ask, {grants}")
 }

@@ -5,9 +5,10 @@ mod check;
 mod ledger;
 mod models;
 mod policy;
+mod route;
 mod serve;
 
-use crate::args::{Adapters, Args, Command, Ledger, Models, Policy};
+use crate::args::{Adapters, Args, Command, Ledger, Models, Policy, Route};
 use crate::failure::Failure;
 use crate::log;
 use crate::since::Since;
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Command::Models(Models::Ls { json }) => models::ls(*json),
         Command::Adapters(Adapters::Ls { json }) => adapters::ls(*json),
         Command::Ledger(Ledger::Verify { path, head, json }) => ledger::verify(path.as_deref(), *head, *json),
+        Command::Route(Route::Explain { name, key, local_only, json }) => route::explain(name, key, *local_only, *json),
         Command::Policy(Policy::Suggest { ledger, adapter, since, pin, json }) => {
             let wanted = Wanted { adapter: adapter.clone(), since: since.map(Since::begin), pin: *pin };
             policy::suggest(ledger.as_deref(), wanted, *json)

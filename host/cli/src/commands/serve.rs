@@ -33,7 +33,7 @@ pub(crate) fn run(options: Serve) -> Result<(), Failure> {
     warnings.iter().for_each(log_warnings);
     warn(&settings, &gateway, files);
     let summary = check::summary(&gateway);
-    let model = gateway.models_served().first().map(|model| (*model).to_owned());
+    let model = gateway.names_served(&gateway.view()).first().cloned();
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let ledger = gateway.egress.ledger().clone();
     block_on(async {

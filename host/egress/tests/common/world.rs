@@ -156,6 +156,12 @@ pub(crate) fn limits() -> AdapterLimits {
         first_token: long,
         idle: long,
         total: 2 * long,
+        queue: 0,
+        queue_wait: Duration::ZERO,
+        retries: 0,
+        breaker_failures: 1,
+        breaker_open: Duration::ZERO,
+        probe: None,
         response_bytes: 1 << 20,
     }
 }

@@ -269,7 +269,7 @@ impl Grammar for AdapterIdText {
 
 /// A day: year, month, day, and nothing else.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Day(Date);
+pub(super) struct Day(pub(super) Date);
 
 impl Grammar for Day {
     const PATTERN: &'static str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$";

@@ -24,20 +24,24 @@ type Instances = Whole<1, 100_000>;
 type BodyMib = Whole<1, 4096>;
 type FileMib = Whole<1, 1024>;
 type Files = Whole<2, 10_000>;
+type Queue = Whole<0, 100_000>;
+type Retries = Whole<0, 5>;
+type Failures = Whole<1, 1000>;
+type ProbeSeconds = Whole<0, 86_400>;
 
 raw! {
     /// Budgets and limits. All of them are required: the code has no defaults.
     #[schemars(rename = "Limits")]
     pub(super) struct RawLimits {
         required {
-            /// What the load tests are held to; nothing is cut off by it.
-            latency: RawLatency = "{ llm_p95_ms: 400 }",
             /// What the front takes from its clients.
-            server: RawServer = "{ request_mib: 32, request_seconds: 60, connections: 4096, shutdown_seconds: 30 }",
+            server: RawServer = "{ request_mib: 32, buffered_mib: 256, ... }",
             /// How much of the ledger is kept.
             ledger: RawLedger = "{ file_mib: 64, files: 16 }",
             /// What one request may use of an adapter and of the network behind it.
             adapters: RawAdapters = "{ defaults: { ... } }",
+            /// What the load tests are held to; nothing is cut off by it. Stands last, so that a file that was cut off is noticed.
+            latency: RawLatency = "{ llm_p95_ms: 400 }",
         }
         optional {}
     }
@@ -62,6 +66,9 @@ raw! {
         required {
             /// The largest request body, in MiB.
             request_mib: Whole<1, 1024> = "32",
+            /// The most memory that clients' request bodies may take together while they are read and wait, in MiB; no less than
+            /// `request_mib`.
+            buffered_mib: Whole<1, 65_536> = "256",
             /// How long a client may take to send its request, in seconds.
             request_seconds: Whole<1, 3600> = "60",
             /// The most connections at once.
@@ -140,6 +147,18 @@ adapter_limits! {
     total_ms: Millis = "600000",
     /// The largest body of a provider's answer, in MiB.
     response_mib: BodyMib = "64",
+    /// The most requests that wait for an instance.
+    queue: Queue = "64",
+    /// How long one of them waits, in milliseconds.
+    queue_ms: Millis = "5000",
+    /// How often a request is tried again at the same model while no byte of an answer has come.
+    retries: Retries = "1",
+    /// After how many failures in a row a model is not asked for a while.
+    breaker_failures: Failures = "10",
+    /// That while, in milliseconds.
+    breaker_ms: Millis = "5000",
+    /// Between two looks at whether the provider of a model can be used, in seconds; 0: no looks of their own.
+    probe_seconds: ProbeSeconds = "0",
 }
 
 /// Single adapters and their limits.
@@ -193,7 +212,10 @@ impl Limits {
     /// All that is wrong with it.
     pub fn parse(file: &str, text: &[u8]) -> Result<Parsed<Self>, Diagnostics> {
         let (mut reader, root) = yaml::parse(file, text);
-        let value = root.and_then(|root| RawLimits::from_node(&root, &mut reader)?.validate());
+        let value = root.and_then(|root| {
+            check_order(&root, &mut reader);
+            RawLimits::from_node(&root, &mut reader)?.validate(&mut reader)
+        });
         reader.finish(value)
     }
 
@@ -202,9 +224,9 @@ impl Limits {
     pub fn to_json(&self) -> serde_json::Value {
         let overrides = self.overrides.iter().map(|(id, limits)| (id.to_string(), adapter_to_json(limits)));
         json!({
-            "latency": { "llm_p95_ms": millis(self.latency.llm_p95) },
             "server": {
                 "request_mib": self.server.request_bytes as u64 / MIB,
+                "buffered_mib": self.server.buffered_bytes as u64 / MIB,
                 "request_seconds": self.server.request_time.as_secs(),
                 "connections": self.server.connections,
                 "shutdown_seconds": self.server.shutdown.as_secs(),
@@ -214,6 +236,7 @@ impl Limits {
                 "defaults": adapter_to_json(&self.defaults),
                 "overrides": overrides.collect::<serde_json::Map<_, _>>(),
             },
+            "latency": { "llm_p95_ms": millis(self.latency.llm_p95) },
         })
     }
 }
@@ -235,12 +258,19 @@ fn adapter_to_json(limits: &AdapterLimits) -> serde_json::Value {
         "idle_ms": millis(limits.idle),
         "total_ms": millis(limits.total),
         "response_mib": limits.response_bytes / MIB,
+        "queue": limits.queue,
+        "queue_ms": millis(limits.queue_wait),
+        "retries": limits.retries,
+        "breaker_failures": limits.breaker_failures,
+        "breaker_ms": millis(limits.breaker_open),
+        "probe_seconds": limits.probe.map_or(0, |probe| probe.as_secs()),
     })
 }
 
 impl RawLimits {
-    fn validate(self) -> Option<Limits> {
+    fn validate(self, reader: &mut Reader) -> Option<Limits> {
         let (server, ledger, adapters) = (self.server.get()?, self.ledger.get()?, self.adapters.get()?);
+        server.check_buffered(reader);
         let defaults = adapters.defaults.get()?.validate()?;
         let overrides = adapters.overrides.get().map(|all| all.0).unwrap_or_default();
         let overrides: BTreeMap<_, _> = overrides.into_iter().map(|(id, raw)| (id, raw.over(&defaults))).collect();
@@ -248,6 +278,7 @@ impl RawLimits {
             latency: LatencyBudgets { llm_p95: duration(self.latency.get()?.llm_p95_ms)? },
             server: ServerLimits {
                 request_bytes: bytes(server.request_mib)?,
+                buffered_bytes: bytes(server.buffered_mib)?,
                 request_time: Duration::from_secs(server.request_seconds.get()?.0),
                 connections: count(server.connections)?,
                 shutdown: Duration::from_secs(server.shutdown_seconds.get()?.0),
@@ -256,6 +287,34 @@ impl RawLimits {
             defaults,
             overrides,
         })
+    }
+}
+
+impl RawServer {
+    /// The largest body has to fit, or no client could ever send it.
+    fn check_buffered(&self, reader: &mut Reader) {
+        if let (Field::Given(request), Field::Given(buffered)) = (&self.request_mib, &self.buffered_mib)
+            && buffered.value.0 < request.value.0
+        {
+            let (most, least) = (buffered.value.0, request.value.0);
+            let message = format!("`server.buffered_mib` is {most}, so a body of `request_mib`, {least}, never fits");
+            reader.error("buffered-too-small", &buffered.span, message).help(format!("write {least} or more"));
+        }
+    }
+}
+
+/// A file that is cut off could lack an override, or the end of a number. So the last section is one by which nothing is cut off.
+fn check_order(root: &Node, reader: &mut Reader) {
+    let Value::Map(entries) = &root.value else { return };
+    let Some((key, _)) = entries.iter().find(|(key, _)| &*key.text == "latency") else { return };
+    if entries.last().is_some_and(|(last, _)| *last.text != *key.text) {
+        reader
+            .warning(
+                "latency-not-last",
+                &key.span,
+                "`latency` is not the last section, so a file that was cut off could say less",
+            )
+            .help("write it last: its keys show that what stands before it is whole");
     }
 }
 
@@ -270,6 +329,12 @@ impl RawDefaults {
             idle: duration(self.idle_ms)?,
             total: duration(self.total_ms)?,
             response_bytes: self.response_mib.get()?.0 * MIB,
+            queue: count(self.queue)?,
+            queue_wait: duration(self.queue_ms)?,
+            retries: small(self.retries)?,
+            breaker_failures: small(self.breaker_failures)?,
+            breaker_open: duration(self.breaker_ms)?,
+            probe: probe(self.probe_seconds)?,
         })
     }
 }
@@ -285,6 +350,12 @@ impl RawOverride {
             idle: duration(self.idle_ms).unwrap_or(defaults.idle),
             total: duration(self.total_ms).unwrap_or(defaults.total),
             response_bytes: self.response_mib.get().map_or(defaults.response_bytes, |mib| mib.0 * MIB),
+            queue: count(self.queue).unwrap_or(defaults.queue),
+            queue_wait: duration(self.queue_ms).unwrap_or(defaults.queue_wait),
+            retries: small(self.retries).unwrap_or(defaults.retries),
+            breaker_failures: small(self.breaker_failures).unwrap_or(defaults.breaker_failures),
+            breaker_open: duration(self.breaker_ms).unwrap_or(defaults.breaker_open),
+            probe: probe(self.probe_seconds).unwrap_or(defaults.probe),
         }
     }
 }
@@ -299,6 +370,15 @@ fn millis(duration: Duration) -> u64 {
 
 fn count<const MIN: u64, const MAX: u64>(field: Field<Whole<MIN, MAX>>) -> Option<usize> {
     usize::try_from(field.get()?.0).ok()
+}
+
+fn small<const MIN: u64, const MAX: u64>(field: Field<Whole<MIN, MAX>>) -> Option<u32> {
+    u32::try_from(field.get()?.0).ok()
+}
+
+/// `Some(None)`: no probes.
+fn probe(field: Field<ProbeSeconds>) -> Option<Option<Duration>> {
+    field.get().map(|seconds| (seconds.0 > 0).then(|| Duration::from_secs(seconds.0)))
 }
 
 fn bytes<const MIN: u64, const MAX: u64>(field: Field<Whole<MIN, MAX>>) -> Option<usize> {

@@ -1,8 +1,10 @@
 //! The policy files: each with its raw form, its validation, and its valid form as JSON in the shape of the file.
 
 mod grant;
+mod keys;
 mod limits;
 mod models;
+mod routes;
 mod routing;
 pub(crate) mod schema;
 mod secret;

@@ -135,7 +135,7 @@ impl RawModel {
 
 /// A model's public name.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct ModelId(Box<str>);
+pub(super) struct ModelId(pub(super) Box<str>);
 
 impl Grammar for ModelId {
     const PATTERN: &'static str = "^[A-Za-z0-9/:._@-]{1,128}$";

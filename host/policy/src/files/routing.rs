@@ -1,18 +1,18 @@
 //! `routing.yaml`: what adapters may reach, and what is preferred.
 
 use super::grant::{self, RawEntry};
+use super::routes::{self, RawRoute};
 use crate::diagnostics::{Diagnostics, Parsed};
 use crate::egress::Egress;
 use crate::grant::Grant;
 use crate::node::{Node, Value};
 use crate::raw::{FromNode, raw};
 use crate::reader::Reader;
+use crate::route::Route;
 use crate::scalar::{Word, Words};
 use crate::yaml;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +25,16 @@ pub struct Routing {
     pub prefer_local: bool,
     /// Whether a model that is not local may answer where no local one can.
     pub cloud_fallback: bool,
+    /// The public names behind which several models stand, in the file's order; they are distinct.
+    pub routes: Vec<Route>,
+}
+
+impl Routing {
+    /// The route with this public name.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| &*route.name == name)
+    }
 }
 
 raw! {
@@ -69,9 +79,9 @@ raw! {
             cloud_fallback: RawFallback = "{ enabled: false }",
         }
         optional {
-            /// Not supported yet: only the empty list.
-            #[expect(dead_code, reason = "there is nothing in it; it is read for its diagnostics")]
-            routes: NoRoutes,
+            /// Public names behind which several models stand. None, where the key is not there. Stands before one of the others, so
+            /// that a file that was cut off is noticed.
+            routes: Vec<RawRoute>,
         }
     }
 }
@@ -94,37 +104,6 @@ pub(super) struct Deny;
 
 impl Words for Deny {
     const WORDS: &'static [(&'static str, Self)] = &[("deny", Self)];
-}
-
-/// The empty list of routes.
-#[derive(Debug)]
-pub(super) struct NoRoutes;
-
-impl FromNode for NoRoutes {
-    fn from_node(node: &Node, reader: &mut Reader) -> Option<Self> {
-        if matches!(&node.value, Value::List(items) if items.is_empty()) {
-            return Some(Self);
-        }
-        let message = format!("{} can only be the empty list so far", reader.here());
-        reader
-            .error("routes-unsupported", &node.span, message)
-            .help("write `[]`, and name each model's adapter in `models.yml`");
-        None
-    }
-}
-
-impl JsonSchema for NoRoutes {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "NoRoutes".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "array", "maxItems": 0 })
-    }
 }
 
 impl Routing {
@@ -153,8 +132,8 @@ impl Routing {
             },
             "routing": {
                 "prefer_local": self.prefer_local,
+                "routes": self.routes.iter().map(routes::to_json).collect::<Vec<_>>(),
                 "cloud_fallback": { "enabled": self.cloud_fallback },
-                "routes": [],
             },
         })
     }
@@ -172,10 +151,12 @@ impl RawRouting {
         let egress = self.egress.get().and_then(|egress| egress.validate(reader));
         let preferences = self.routing.get()?;
         let cloud_fallback = preferences.cloud_fallback.get().and_then(|fallback| fallback.enabled.get());
+        let routes = routes::validate(preferences.routes.get().unwrap_or_default(), reader);
         Some(Routing {
             egress: egress?,
             prefer_local: preferences.prefer_local.get()?,
             cloud_fallback: cloud_fallback?,
+            routes,
         })
     }
 }
@@ -228,6 +209,20 @@ fn check_order(root: &Node, reader: &mut Reader) {
                 "`egress` stands after `routing`, so a file that was cut off could grant more",
             )
             .help("write `egress` first: the required keys after it show that the file is whole");
+    }
+    if let Some((_, routing)) = entries.iter().find(|(key, _)| &*key.text == "routing") {
+        check_order_of_routes(routing, reader);
+    }
+}
+
+/// A route that is cut off could lead elsewhere than the whole: to a candidate without its `order`, or past one that is local.
+fn check_order_of_routes(routing: &Node, reader: &mut Reader) {
+    let Value::Map(entries) = &routing.value else { return };
+    let has_items = |node: &Node| matches!(&node.value, Value::List(items) if !items.is_empty());
+    if let Some((key, _)) = entries.last().filter(|(key, routes)| &*key.text == "routes" && has_items(routes)) {
+        reader
+            .warning("routes-last", &key.span, "`routes` stands last, so a file that was cut off could lead elsewhere")
+            .help("write `routes` before `cloud_fallback`: the required keys after it show that the file is whole");
     }
 }
 

@@ -5,8 +5,8 @@
 
 use hauski_policy::address::canonical;
 use hauski_policy::{
-    AdapterId, Diagnostics, Digest, Egress, Grant, Holder, Host, HostPattern, Limits, Locality, Model, Models, Parsed,
-    Routing, SecretPart, Target,
+    AdapterId, Diagnostics, Digest, Egress, Grant, Holder, Host, HostPattern, Keys, Limits, Locality, Model, Models,
+    Parsed, Routing, SecretPart, Target,
 };
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
@@ -32,6 +32,13 @@ pub(crate) const POLICY: &str = r#"egress:
       secret: { header: x-api-key, value: "${env:KEY}" }
 routing:
   prefer_local: true
+  routes:
+    - model: chat
+      candidates:
+        - { model: llama3, weight: 3 }
+        - { model: gpt, order: 2 }
+        - model: llama4
+          canary_percent: 5
   cloud_fallback: { enabled: false }
 "#;
 
@@ -151,13 +158,14 @@ fn covers(grant: &Grant, method: &str, url: &Url, today: &str) -> bool {
 
 /// Reads a text as each of the policy files. `cuts` are the places at which it is cut off as well, and must mean nothing else then.
 pub(crate) fn check_files(text: &[u8], cuts: impl Iterator<Item = usize>) {
-    if let Some(routing) = shown("routing.yaml", text, Routing::parse) {
+    let cuts: Vec<_> = cuts.filter(|cut| *cut < text.len()).collect();
+    if let Some((routing, notices_cuts)) = shown("routing.yaml", text, Routing::parse) {
         // Of a secret's value only the references are shown: entries that differ in the rest look the same.
         if let Some(again) = again(&routing.to_json(), "duplicate-entry", Routing::parse) {
             assert_eq!(meaning(&again, false), meaning(&routing, false));
         }
         routing.egress.grants.iter().for_each(|grant| check_grant(&routing.egress, grant));
-        for cut in cuts.filter(|cut| *cut < text.len()) {
+        for &cut in cuts.iter().filter(|_| notices_cuts) {
             if let Ok(part) = Routing::parse("routing.yaml", &text[..cut]) {
                 assert_eq!(
                     meaning(&part.value, true),
@@ -168,18 +176,30 @@ pub(crate) fn check_files(text: &[u8], cuts: impl Iterator<Item = usize>) {
             }
         }
     }
-    if let Some(limits) = shown("limits.yaml", text, Limits::parse) {
+    if let Some((limits, notices_cuts)) = shown("limits.yaml", text, Limits::parse) {
         let again = again(&limits.to_json(), "", Limits::parse);
         assert_eq!(again.map(|limits| format!("{limits:?}")), Some(format!("{limits:?}")));
+        for &cut in cuts.iter().filter(|_| notices_cuts) {
+            // The budget stands last: its number may lose its end, and cuts nothing off.
+            if let Ok(Parsed { value: mut part, .. }) = Limits::parse("limits.yaml", &text[..cut]) {
+                part.latency = limits.latency;
+                assert_eq!(format!("{part:?}"), format!("{limits:?}"), "cut off at {cut}: {}", text.escape_ascii());
+            }
+        }
     }
-    if let Some(models) = shown("models.yml", text, Models::parse) {
+    if let Some((keys, _)) = shown("keys.yaml", text, Keys::parse) {
+        let shown = keys.to_json();
+        let shown = shown["keys"].as_array().unwrap_or_else(|| panic!("{shown}"));
+        assert!(shown.iter().all(|key| key.get("hash").is_none()) && shown.len() == keys.iter().count());
+    }
+    if let Some((models, _)) = shown("models.yml", text, Models::parse) {
         let again = again(&models.to_json(), "", Models::parse);
         let all = |models: &Models| models.iter().map(values).collect::<Vec<_>>();
         assert_eq!(again.as_ref().map(all), Some(all(&models)));
     }
 }
 
-/// All that a policy says, but for the lines of its entries and, unless `whole`, what of them is not shown.
+/// All that a policy says, but for the lines of its entries and candidates and, unless `whole`, what of them is not shown.
 fn meaning(routing: &Routing, whole: bool) -> String {
     let mut routing = routing.clone();
     for grant in &mut routing.egress.grants {
@@ -189,6 +209,8 @@ fn meaning(routing: &Routing, whole: bool) -> String {
             secret.parts.retain(|part| !matches!(part, SecretPart::Text(_)));
         }
     }
+    let candidates = routing.routes.iter_mut().flat_map(|route| &mut route.candidates);
+    candidates.for_each(|candidate| candidate.line = 0);
     format!("{routing:?}")
 }
 
@@ -216,7 +238,7 @@ fn check_grant(egress: &Egress, grant: &Grant) {
 type Parse<T> = fn(&str, &[u8]) -> Result<Parsed<T>, Diagnostics>;
 
 /// The value, if there is one; in any case what is found can be shown, and is not endless.
-fn shown<T>(file: &str, text: &[u8], parse: Parse<T>) -> Option<T> {
+fn shown<T>(file: &str, text: &[u8], parse: Parse<T>) -> Option<(T, bool)> {
     let (value, found) = match parse(file, text) {
         Ok(Parsed { value, warnings }) => (Some(value), warnings),
         Err(errors) => (None, errors),
@@ -224,7 +246,9 @@ fn shown<T>(file: &str, text: &[u8], parse: Parse<T>) -> Option<T> {
     assert_eq!(value.is_none(), found.errors() > 0);
     assert!(found.iter().count() <= 200);
     assert!(found.render(text.len().is_multiple_of(2)).len() < 1 << 20);
-    value
+    // Files in another order are warned of: a cut in them can't be noticed.
+    let notices_cuts = !found.iter().any(|one| matches!(one.code, "routes-last" | "latency-not-last"));
+    value.map(|value| (value, notices_cuts))
 }
 
 /// Reads what was printed; `known` is the only reason for which that may fail.

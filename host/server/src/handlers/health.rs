@@ -17,7 +17,7 @@ pub(crate) async fn health() -> &'static str {
 /// 200 if at least one model can be asked, else 503; says how many, and what could not be loaded, and which policy holds.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     let gateway = &app.gateway;
-    let models = gateway.models_served().len();
+    let models = gateway.names_served(&gateway.view()).len();
     let (status, word) =
         if models > 0 { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "no model can be asked") };
     let adapters = json!({ "loaded": gateway.adapters.iter().count(), "refused": gateway.adapters.refused().len() });

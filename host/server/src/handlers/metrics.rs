@@ -9,7 +9,10 @@ use http::header;
 /// All metrics.
 pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     app.gateway.metrics.policy_stale.set(app.gateway.stale().is_some().into());
-    let text =
-        app.gateway.metrics.render(&app.gateway.adapters).map_err(|error| ApiError::metrics(error.to_string()))?;
+    let text = app
+        .gateway
+        .metrics
+        .render(&app.gateway.adapters, &app.gateway.breakers)
+        .map_err(|error| ApiError::metrics(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }

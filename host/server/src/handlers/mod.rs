@@ -1,7 +1,7 @@
 //! A file for each noun.
 
 pub(crate) mod adapters;
-pub(crate) mod chat;
+pub(crate) mod answers;
 pub(crate) mod config;
 pub(crate) mod health;
 pub(crate) mod metrics;

@@ -1,23 +1,58 @@
-//! `GET /v1/models`: the models that can be asked now.
+//! `GET /v1/models` and `GET /v1/models/{id}`: what can be asked now: models, and the routes over them.
 
 use crate::app::App;
+use crate::error::ApiError;
+use crate::view::{Served, View, shown};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use hauski_policy::{Locality, Route};
 use serde_json::{Value, json};
 use std::time::UNIX_EPOCH;
 
 /// OpenAI's list of models; `hauski` says what answers and whether the prompt stays on this machine.
 pub(crate) async fn models(State(app): State<App>) -> Json<Value> {
-    let (gateway, view) = (&app.gateway, app.gateway.view());
-    let created = gateway.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let entry = |model: &hauski_policy::Model| {
-        let served = view.served(&model.id)?;
-        let profile = served.adapter.profile();
-        Some(json!({
-            "id": model.id, "object": "model", "created": created, "owned_by": profile.id,
-            "hauski": { "adapter": profile.id, "digest": profile.digest, "locality": served.locality.as_str() },
-        }))
-    };
-    let data: Vec<_> = gateway.models.iter().filter_map(entry).collect();
+    let view = app.gateway.view();
+    let names = app.gateway.names_served(&view);
+    let data: Vec<_> = names.iter().filter_map(|name| entry(&app, &view, name)).collect();
     Json(json!({ "object": "list", "data": data }))
+}
+
+/// One of them. Ids may hold slashes.
+pub(crate) async fn model(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let missing = || {
+        ApiError::model_not_found(format!(
+            "there is no model `{}` that can be asked; `GET /v1/models` lists those that can",
+            shown(&id)
+        ))
+    };
+    entry(&app, &app.gateway.view(), &id).map(Json).ok_or_else(missing)
+}
+
+/// What is told of a model or a route. A route takes the place of a model with the same name.
+fn entry(app: &App, view: &View, name: &str) -> Option<Value> {
+    let created = app.gateway.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (owner, hauski) = match view.route(name) {
+        Some(route) => ("hauski", of_route(view, route)?),
+        None => {
+            let served = view.served(name)?;
+            (served.adapter.profile().id.as_str(), of_model(served))
+        }
+    };
+    Some(json!({ "id": name, "object": "model", "created": created, "owned_by": owner, "hauski": hauski }))
+}
+
+fn of_model(served: &Served) -> Value {
+    let profile = served.adapter.profile();
+    let serves = &profile.description.serves;
+    json!({ "adapter": profile.id, "digest": profile.digest, "locality": served.locality.as_str(), "serves": serves })
+}
+
+/// A route is local if all of its models are.
+fn of_route(view: &View, route: &Route) -> Option<Value> {
+    let served: Vec<_> = route.candidates.iter().filter_map(|one| view.served(&one.model)).collect();
+    let serves = &served.first()?.adapter.profile().description.serves;
+    let local = served.iter().all(|one| one.locality == Locality::Local);
+    let locality = if local { Locality::Local } else { Locality::Cloud };
+    let models: Vec<_> = served.iter().map(|one| &one.model).collect();
+    Some(json!({ "route": models, "locality": locality.as_str(), "serves": serves }))
 }

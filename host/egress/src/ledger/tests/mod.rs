@@ -87,6 +87,12 @@ fn caller() -> Caller {
         first_token: span,
         idle: span,
         total: span,
+        queue: 0,
+        queue_wait: Duration::ZERO,
+        retries: 0,
+        breaker_failures: 1,
+        breaker_open: Duration::ZERO,
+        probe: None,
         response_bytes: 0,
     };
     Caller::new("ollama".parse().unwrap(), Digest::from_bytes([7; 32]), limits)

@@ -1,0 +1,112 @@
+//! Places are given in turn, to no more than there are, and none is lost.
+
+use super::*;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
+
+fn queue(instances: usize, queue: usize) -> Arc<Queue> {
+    let (mib, second) = (1 << 20, Duration::from_secs(1));
+    Arc::new(Queue::new(&AdapterLimits {
+        memory_bytes: mib,
+        cpu: second,
+        instances,
+        queue,
+        queue_wait: second,
+        retries: 0,
+        breaker_failures: 1,
+        breaker_open: second,
+        probe: None,
+        connect: second,
+        first_token: second,
+        idle: second,
+        total: second,
+        response_bytes: mib as u64,
+    }))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+#[track_caller]
+fn check_idle(queue: &Queue) {
+    let lines = queue.lock();
+    assert_eq!((lines.free, lines.waiting, lines.lines.len(), lines.turns.len()), (1, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn tenants_take_turns() {
+    let queue = queue(1, 10);
+    let place = queue.enter("first", soon()).await.unwrap();
+    let (tell, mut order) = mpsc::unbounded_channel();
+    for tenant in ["a", "a", "a", "b", "c", "b"] {
+        let (queue, tell) = (queue.clone(), tell.clone());
+        tokio::spawn(async move {
+            let _place = queue.enter(tenant, soon()).await.unwrap();
+            tell.send(tenant).unwrap();
+        });
+        yield_now().await;
+    }
+    assert_eq!(queue.lock().waiting, 6);
+    drop((place, tell));
+    let mut seen = Vec::new();
+    while let Some(tenant) = order.recv().await {
+        seen.push(tenant);
+    }
+    assert_eq!(seen, ["a", "b", "c", "a", "b", "a"]);
+    check_idle(&queue);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let queue = queue(1, 1);
+    let place = queue.enter("a", soon()).await.unwrap();
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.enter("a", soon()).await.map(drop) }
+    });
+    yield_now().await;
+    let refused = queue.enter("b", soon()).await.map(drop);
+    assert!(matches!(refused, Err(CallError::Busy(Full::Queue { waiting: 1 }))), "{refused:?}");
+    drop(place);
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_too_long_is_told() {
+    let queue = queue(1, 1);
+    let _place = queue.enter("a", soon()).await.unwrap();
+    let late = queue.enter("a", Instant::now() + Duration::from_millis(10)).await.map(drop);
+    assert!(matches!(late, Err(CallError::Busy(Full::Adapter { instances: 1 }))), "{late:?}");
+    assert_eq!(queue.lock().waiting, 0);
+}
+
+#[tokio::test]
+async fn who_leaves_is_passed_over() {
+    let queue = queue(1, 10);
+    let place = queue.enter("a", soon()).await.unwrap();
+    let spawn = |tenant| {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.enter(tenant, soon()).await })
+    };
+    let (gone, also_gone, stays) = (spawn("a"), spawn("b"), spawn("a"));
+    yield_now().await;
+    gone.abort();
+    also_gone.abort();
+    yield_now().await;
+    assert_eq!(queue.lock().waiting, 1);
+    drop(place);
+    drop(stays.await.unwrap().unwrap());
+    check_idle(&queue);
+}
+
+#[tokio::test]
+async fn those_who_left_do_not_pile_up() {
+    let queue = queue(1, 10);
+    let _place = queue.enter("a", soon()).await.unwrap();
+    for _ in 0..100 {
+        let _ = queue.enter("a", Instant::now()).await.map(drop);
+    }
+    assert!(queue.lock().lines["a"].len() <= 1);
+}

@@ -1,0 +1,139 @@
+//! Asks the models of a plan in turn until one answers: with breakers, tries and pauses.
+
+use crate::error::ApiError;
+use crate::exchange::Exchange;
+use crate::locality;
+use crate::plan::Plan;
+use crate::question::Question;
+use crate::retry::{self, Health, Next};
+use crate::view::Served;
+use hauski_policy::Locality;
+use hauski_runtime::{Call, CallError};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// A request and the models that may answer it.
+pub(crate) struct Asking<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) plan: &'a Plan<'a>,
+    /// What the request asks its provider to fetch, each with the field that asks for it.
+    pub(crate) remote_urls: &'a [(String, String)],
+}
+
+/// What a model answered.
+pub(crate) struct Got<'a, T> {
+    pub(crate) answer: T,
+    pub(crate) served: &'a Served,
+    /// Whether it was held to what is local.
+    pub(crate) held: bool,
+}
+
+/// Why a model gave no answer, and whether the next one may be asked.
+struct Failed {
+    error: ApiError,
+    elsewhere: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// What the first model answers that can.
+    ///
+    /// # Errors
+    /// What the last one said, or which policy holds back those that were not asked.
+    pub(crate) async fn ask<Q: Question>(&self, question: &Q) -> Result<Got<'a, Q::Answer>, ApiError> {
+        let mut last = None;
+        for served in &self.plan.steps {
+            match self.ask_one(served, question).await {
+                Ok(answer) => return Ok(Got { answer, served, held: self.is_held(served) }),
+                Err(failed) if !failed.elsewhere => return Err(failed.error),
+                Err(failed) => last = Some(failed.error),
+            }
+        }
+        Err(self.plan.nobody_left(last))
+    }
+
+    /// Asks one model as often as its limits allow.
+    async fn ask_one<Q: Question>(&self, served: &Served, question: &Q) -> Result<Q::Answer, Failed> {
+        self.check_urls(served).map_err(|error| Failed { error, elsewhere: true })?;
+        let mut tries = 0;
+        loop {
+            let pass = served.breaker.enter().map_err(|left| Failed { error: open(served, left), elsewhere: true })?;
+            tries += 1;
+            let before = self.exchange.progress.answers();
+            let error = match question.put(served, self.call(served)).await {
+                Ok(answer) => {
+                    pass.succeeded();
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let (next, health) = retry::judge(&error, self.exchange.progress.answers() > before, tries);
+            match health {
+                Health::Well => pass.succeeded(),
+                Health::Ill => pass.failed(),
+                Health::Unknown => drop(pass),
+            }
+            match next {
+                Next::Again(pause) if tries <= served.adapter.limits().retries => {
+                    let metrics = &self.exchange.app.gateway.metrics;
+                    metrics.retries.with_label_values(&[&served.model]).inc();
+                    sleep(pause).await;
+                }
+                Next::Again(_) | Next::Elsewhere => return Err(self.failed(error, true)),
+                Next::Tell => return Err(self.failed(error, false)),
+            }
+        }
+    }
+
+    fn failed(&self, error: CallError, elsewhere: bool) -> Failed {
+        Failed { error: locality::explain(error, self.asked_local()), elsewhere }
+    }
+
+    /// What goes with one call.
+    fn call(&self, served: &Served) -> Call {
+        let exchange = self.exchange;
+        Call {
+            request_id: exchange.id.0.clone(),
+            tenant: exchange.tenant.clone(),
+            started: exchange.started.into(),
+            progress: exchange.progress.clone(),
+            settings: served.settings.clone(),
+            local_only: self.is_held(served),
+            door: Some(exchange.app.door.clone()),
+        }
+    }
+
+    /// What the answer claims is enforced, also where the policy changes meanwhile.
+    fn is_held(&self, served: &Served) -> bool {
+        self.asked_local() || served.locality == Locality::Local
+    }
+
+    fn asked_local(&self) -> bool {
+        self.exchange.local_only || self.plan.local_only
+    }
+
+    /// Whether the policy lets this model's adapter fetch what its provider is asked to.
+    fn check_urls(&self, served: &Served) -> Result<(), ApiError> {
+        let denied = |(url, _): &&(String, String)| !served.adapter.may_fetch(self.plan.egress, url);
+        match self.remote_urls.iter().find(denied) {
+            None => Ok(()),
+            Some((_, field)) => Err(ApiError::remote_url(field.clone(), &served.adapter.profile().id)),
+        }
+    }
+
+    /// Notes what the gateway itself has taken of the time so far.
+    pub(crate) fn observe_added(&self, served: &Served) {
+        let exchange = self.exchange;
+        let added = exchange.started.elapsed().saturating_sub(exchange.progress.waited());
+        let histogram = &exchange.app.gateway.metrics.added_seconds;
+        histogram.with_label_values(&[&*served.adapter.profile().id]).observe(added.as_secs_f64());
+    }
+}
+
+fn open(served: &Served, left: Duration) -> ApiError {
+    let message = format!(
+        "the model `{}` has failed again and again, so it is not asked for the next {} ms (limits `breaker_failures`, `breaker_ms`)",
+        served.model,
+        left.as_millis()
+    );
+    ApiError::circuit_open(message, left)
+}

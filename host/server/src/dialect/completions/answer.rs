@@ -1,0 +1,202 @@
+//! The answer to a request for a completion.
+//!
+//! In go a `chat.completion` or its chunks; out come a `text_completion`, or its chunks as events. Text and usage keep their
+//! bytes. Thoughts are left out: this API has no place for them, and they are not part of the text.
+
+use super::super::Answer;
+use super::super::messages::json::{Object, decoded, inner, list, quoted};
+use crate::error::ApiError;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Says an adapter's answer as a text completion.
+pub(super) struct TextCompletion {
+    /// What the client called the model, as JSON.
+    model: String,
+    /// Whether the client asked for the stream's usage.
+    usage_asked: bool,
+    /// What stands around the choices of the last chunk.
+    frame: Option<Frame>,
+    /// For each choice that has begun whether it is complete.
+    complete: BTreeMap<u64, bool>,
+    usage: Option<String>,
+}
+
+/// What each chunk says besides its choices, as JSON.
+struct Frame {
+    id: String,
+    created: String,
+    model: String,
+    fingerprint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    created: Option<&'a RawValue>,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    system_fingerprint: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choices: Vec<Choice<'a>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    message: Option<Said<'a>>,
+    #[serde(borrow)]
+    delta: Option<Said<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Said<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    function_call: Option<&'a RawValue>,
+}
+
+impl TextCompletion {
+    pub(super) fn new(model: String, usage_asked: bool) -> Self {
+        Self { model, usage_asked, frame: None, complete: BTreeMap::new(), usage: None }
+    }
+
+    fn frame(&self, completion: &Completion<'_>) -> Result<Frame, ApiError> {
+        let id = text("id", completion.id)?.map_or("unknown", inner);
+        Ok(Frame {
+            id: format!("\"cmpl-{}\"", id.strip_prefix("chatcmpl-").unwrap_or(id)),
+            created: completion.created.map_or("0", RawValue::get).to_owned(),
+            model: text("model", completion.model)?.unwrap_or(&self.model).to_owned(),
+            fingerprint: completion.system_fingerprint.map(|fingerprint| fingerprint.get().to_owned()),
+        })
+    }
+}
+
+impl Answer for TextCompletion {
+    fn whole(&mut self, completion: String) -> Result<String, ApiError> {
+        let completion = parse(&completion)?;
+        let frame = self.frame(&completion)?;
+        let mut choices = Vec::with_capacity(completion.choices.len());
+        for (at, choice) in (0..).zip(completion.choices) {
+            let said = choice.message.ok_or_else(|| broke("holds no message"))?;
+            let reason = text("finish_reason", choice.finish_reason)?.ok_or_else(|| broke("has no `finish_reason`"))?;
+            choices.push(said_as_text(choice.index.unwrap_or(at), said.text()?, Some(reason)));
+        }
+        if choices.is_empty() {
+            return Err(broke("holds no choice"));
+        }
+        Ok(frame.around(&choices).maybe("usage", completion.usage.map(RawValue::get)).end())
+    }
+
+    fn chunk(&mut self, chunk: &str, events: &mut String) -> Result<(), ApiError> {
+        let chunk = parse(chunk)?;
+        if let Some(usage) = chunk.usage {
+            // Kept for the end, wherever it comes: those that come later count more.
+            self.usage = Some(usage.get().to_owned());
+        }
+        let frame = self.frame(&chunk)?;
+        let mut choices = Vec::with_capacity(chunk.choices.len());
+        for choice in chunk.choices {
+            let index = choice.index.unwrap_or_default();
+            let reason = text("finish_reason", choice.finish_reason)?;
+            *self.complete.entry(index).or_default() |= reason.is_some();
+            let words = choice.delta.unwrap_or_default().text()?;
+            if words.is_some() || reason.is_some() {
+                choices.push(said_as_text(index, words, reason));
+            }
+        }
+        if !choices.is_empty() {
+            // OpenAI's API says so in each chunk that is not the last one, if usage is asked for.
+            let usage = self.usage_asked.then_some("null");
+            data(&frame.around(&choices).maybe("usage", usage).end(), events);
+            self.frame = Some(frame);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, events: &mut String) -> Result<(), ApiError> {
+        let frame = self.frame.take().filter(|_| self.complete.values().all(|complete| *complete));
+        let frame = frame.ok_or_else(|| broke("ended without a `finish_reason`"))?;
+        if let Some(usage) = self.usage.take().filter(|_| self.usage_asked) {
+            data(&frame.around(&[]).raw("usage", &usage).end(), events);
+        }
+        data("[DONE]", events);
+        Ok(())
+    }
+
+    fn broken(&mut self, error: &ApiError, events: &mut String) {
+        data(&error.body(), events);
+    }
+}
+
+impl Frame {
+    fn around(&self, choices: &[String]) -> Object {
+        Object::new()
+            .raw("id", &self.id)
+            .raw("object", &quoted("text_completion"))
+            .raw("created", &self.created)
+            .raw("model", &self.model)
+            .maybe("system_fingerprint", self.fingerprint.as_deref())
+            .raw("choices", &list(choices))
+    }
+}
+
+impl<'a> Said<'a> {
+    /// The text. A model that refuses says so in text, too.
+    fn text(&self) -> Result<Option<&'a str>, ApiError> {
+        if self.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()) || self.function_call.is_some() {
+            return Err(broke("calls a tool, which a text completion can't say"));
+        }
+        Ok(text("content", self.content)?.or(text("refusal", self.refusal)?))
+    }
+}
+
+fn said_as_text(index: u64, words: Option<&str>, reason: Option<&str>) -> String {
+    Object::new()
+        .raw("text", words.unwrap_or(r#""""#))
+        .raw("index", &index.to_string())
+        .raw("logprobs", "null")
+        .raw("finish_reason", reason.unwrap_or("null"))
+        .end()
+}
+
+fn parse(json: &str) -> Result<Completion<'_>, ApiError> {
+    serde_json::from_str(json).map_err(|error| broke(&format!("is no chat completion: {error}")))
+}
+
+/// The JSON string in the field `name`. An empty one says nothing.
+fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<&'a str>, ApiError> {
+    match value.map(RawValue::get) {
+        None => Ok(None),
+        Some(text) if text.starts_with('"') => Ok(Some(text).filter(|text| !decoded(text).is_empty())),
+        Some(_) => Err(broke(&format!("has a `{name}` that is no string"))),
+    }
+}
+
+/// Appends an event. Usage may be on several lines: each is a `data` field of its own.
+fn data(json: &str, events: &mut String) {
+    for (at, line) in json.split(['\n', '\r']).enumerate() {
+        events.push_str(if at == 0 { "data: " } else { "\ndata: " });
+        events.push_str(line);
+    }
+    events.push_str("\n\n");
+}
+
+/// The adapter's answer is not what it has to be. `how` completes "the adapter's answer".
+fn broke(how: &str) -> ApiError {
+    ApiError::broke_contract(format!("the adapter's answer {how}"))
+}

@@ -1,0 +1,187 @@
+//! An answer piece by piece, as Anthropic's events.
+//!
+//! In go chunks of a chat completion; out come events. Anthropic's blocks come one after the other, chat's text and calls may
+//! come mixed. So one block is open, and what belongs to a later one is kept until the open one is closed. What is said or
+//! thought closes as soon as something else is said; a call of a tool only at the end, because chat doesn't say when it is
+//! complete.
+
+use super::answer::{call_id, event, message, text, thoughts, tool_call};
+use super::completion::{Call, Completion, Stop, Usage, broke};
+use super::json::{Object, quoted};
+use crate::error::ApiError;
+use std::collections::VecDeque;
+
+/// How much may be kept back, and how many blocks. Nothing that is meant to be read comes near.
+const KEPT_BYTES: usize = 16 << 20;
+const KEPT_BLOCKS: usize = 1024;
+
+/// How far the answer has come.
+#[derive(Default)]
+pub(super) struct Stream {
+    /// The message's id, once it has begun.
+    id: Option<String>,
+    /// The open block, and those that wait behind it.
+    blocks: VecDeque<Block>,
+    /// How many blocks were begun.
+    begun: usize,
+    /// How many bytes of events wait.
+    kept: usize,
+    called: bool,
+    refused: bool,
+    stop: Option<Stop>,
+    usage: Usage,
+}
+
+struct Block {
+    index: usize,
+    kind: Kind,
+    /// Events that wait until the block is the open one.
+    kept: String,
+}
+
+#[derive(PartialEq)]
+enum Kind {
+    Text,
+    Thoughts,
+    /// A call, with the number and the id that chunks call it by.
+    Tool(u64, String),
+}
+
+impl Stream {
+    pub(super) fn chunk(
+        &mut self,
+        chunk: Completion<'_>,
+        model: &str,
+        stops: &[String],
+        events: &mut String,
+    ) -> Result<(), ApiError> {
+        // Those that come later count more: they are totals.
+        self.usage = chunk.usage.unwrap_or(self.usage);
+        let (id, model) = (chunk.id()?, chunk.model()?.unwrap_or(model));
+        let Some(choice) = chunk.choice()? else { return Ok(()) };
+        if self.id.is_none() {
+            let message = message(&id, model, "[]", None, &self.usage.json());
+            event("message_start", &of("message_start").raw("message", &message).end(), events);
+            self.id = Some(id);
+        }
+        self.stop = choice.stop(stops)?.or_else(|| self.stop.take());
+        let said = choice.delta.unwrap_or_default();
+        if let Some(thought) = said.thoughts()? {
+            self.say(Kind::Thoughts, "thinking_delta", "thinking", thought, events)?;
+        }
+        let refusal = said.refusal()?;
+        self.refused |= refusal.is_some();
+        for words in [said.content()?, refusal].into_iter().flatten() {
+            self.say(Kind::Text, "text_delta", "text", words, events)?;
+        }
+        for call in said.calls() {
+            self.call(&call, events)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, events: &mut String) -> Result<(), ApiError> {
+        let stop = self.stop.take().ok_or_else(|| broke("ended without a `finish_reason`"))?;
+        while !self.blocks.is_empty() {
+            self.close(events);
+        }
+        let stop = stop.given(self.refused, self.called);
+        let sequence = stop.sequence.as_deref().unwrap_or("null");
+        let delta = Object::new().raw("stop_reason", &quoted(stop.reason)).raw("stop_sequence", sequence).end();
+        event(
+            "message_delta",
+            &of("message_delta").raw("delta", &delta).raw("usage", &self.usage.json()).end(),
+            events,
+        );
+        event("message_stop", &of("message_stop").end(), events);
+        Ok(())
+    }
+
+    /// Text or thoughts: they go on in the last block, if it is of that kind.
+    fn say(&mut self, kind: Kind, delta: &str, field: &str, words: &str, events: &mut String) -> Result<(), ApiError> {
+        if self.blocks.back().is_none_or(|last| last.kind != kind) {
+            let empty = quoted("");
+            let block = if kind == Kind::Text { text(&empty) } else { thoughts(&empty) };
+            self.begin(kind, &block, events)?;
+        }
+        self.add(self.blocks.len() - 1, delta, field, words, events)
+    }
+
+    /// A piece of a call.
+    fn call(&mut self, call: &Call<'_>, events: &mut String) -> Result<(), ApiError> {
+        let (number, id, name) = (call.index.unwrap_or_default(), call.id()?, call.name()?);
+        // Some servers give all calls one number. Others give each piece another id, but only the first one a name.
+        let begins = |known: &str| name.is_some() && id.is_some_and(|id| id != known);
+        let place = self.blocks.iter().rposition(|block| matches!(&block.kind, Kind::Tool(n, _) if *n == number));
+        let place = place.filter(|at| !matches!(&self.blocks[*at].kind, Kind::Tool(_, known) if begins(known)));
+        let place = match place {
+            Some(place) => place,
+            None => {
+                let name = name.ok_or_else(|| broke("calls a tool without a name"))?;
+                let id = call_id(call, self.id.as_deref().unwrap_or_default(), self.begun)?;
+                let block = tool_call(&id, name, "{}");
+                self.begin(Kind::Tool(number, id.into_owned()), &block, events)?;
+                self.called = true;
+                self.blocks.len() - 1
+            }
+        };
+        match call.arguments()? {
+            Some(piece) => self.add(place, "input_json_delta", "partial_json", piece, events),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a block. It is the open one, unless a call of a tool is.
+    fn begin(&mut self, kind: Kind, block: &str, events: &mut String) -> Result<(), ApiError> {
+        if self.blocks.front().is_some_and(|open| !matches!(open.kind, Kind::Tool(..))) {
+            self.close(events);
+        }
+        self.blocks.push_back(Block { index: self.begun, kind, kept: String::new() });
+        let start = of("content_block_start").raw("index", &self.begun.to_string()).raw("content_block", block).end();
+        self.begun += 1;
+        self.tell(self.blocks.len() - 1, "content_block_start", &start, events)
+    }
+
+    /// Adds a piece to the block at `place`.
+    fn add(
+        &mut self,
+        place: usize,
+        delta: &str,
+        field: &str,
+        piece: &str,
+        events: &mut String,
+    ) -> Result<(), ApiError> {
+        let index = self.blocks[place].index.to_string();
+        let delta = Object::new().raw("type", &quoted(delta)).raw(field, piece).end();
+        let told = of("content_block_delta").raw("index", &index).raw("delta", &delta).end();
+        self.tell(place, "content_block_delta", &told, events)
+    }
+
+    /// Tells an event of the block at `place`, or keeps it if the block has to wait.
+    fn tell(&mut self, place: usize, name: &str, data: &str, events: &mut String) -> Result<(), ApiError> {
+        if place == 0 {
+            event(name, data, events);
+            return Ok(());
+        }
+        event(name, data, &mut self.blocks[place].kept);
+        self.kept += data.len();
+        if self.kept > KEPT_BYTES || self.blocks.len() > KEPT_BLOCKS {
+            return Err(broke("mixes more calls of tools than can be kept"));
+        }
+        Ok(())
+    }
+
+    /// Closes the open block, and opens the next one.
+    fn close(&mut self, events: &mut String) {
+        let Some(block) = self.blocks.pop_front() else { return };
+        event("content_block_stop", &of("content_block_stop").raw("index", &block.index.to_string()).end(), events);
+        if let Some(next) = self.blocks.front_mut() {
+            events.push_str(&std::mem::take(&mut next.kept));
+        }
+    }
+}
+
+/// An event of the type `kind`.
+fn of(kind: &str) -> Object {
+    Object::new().raw("type", &quoted(kind))
+}

@@ -1,0 +1,174 @@
+//! The output of a response: its items, as they grow.
+//!
+//! In goes what an adapter says, bit by bit; out come the events that tell of it, and the items as JSON. An item is opened when its
+//! first bit comes, and closed when the model turns to something else, or at the end.
+
+use super::json::{array, inner, one_line};
+use super::spoken::{Call, Choice, Says};
+use crate::error::ApiError;
+use std::collections::BTreeMap;
+
+mod events;
+mod item;
+
+pub(super) use events::Events;
+use item::{Item, Speech, State, Tool};
+
+/// All items of a response, in the order in which they were opened.
+#[derive(Default)]
+pub(super) struct Output {
+    /// What the items' names are made of.
+    name: String,
+    items: Vec<Item>,
+    /// The message or the reasoning that grows.
+    open: Option<usize>,
+    calls: Vec<Begun>,
+    /// Where the calls are that have numbers, by these.
+    numbered: BTreeMap<usize, usize>,
+    /// Where the calls are that have none, by their ids.
+    named: BTreeMap<String, usize>,
+}
+
+/// A tool call that has begun.
+struct Begun {
+    tool: Tool,
+    /// Where its item is. There is none before the call's name is known.
+    item: Option<usize>,
+}
+
+impl Output {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    /// Adds what a choice says.
+    pub(super) fn add(&mut self, choice: &Choice, says: &Says, events: &mut Events) {
+        if let Some(text) = says.reasoning().filter(|text| !inner(text.0).is_empty()) {
+            self.speak(Speech::Reasoning, inner(text.0), &[], events);
+        }
+        let logprobs: Vec<_> = choice.logprobs().iter().map(|token| one_line(token).into_owned()).collect();
+        let content = says.content.map_or("", |text| inner(text.0));
+        // Some providers also tell how likely the tokens of thoughts and calls were: without a text these are not its own.
+        let open = self.open.and_then(|at| self.items.get(at)).is_some_and(|item| !item.reasons());
+        let speaks = open && says.tool_calls.is_none() && !logprobs.is_empty();
+        if !content.is_empty() || speaks {
+            self.speak(Speech::Text, content, &logprobs, events);
+        }
+        if let Some(text) = says.refusal.filter(|text| !inner(text.0).is_empty()) {
+            self.speak(Speech::Refusal, inner(text.0), &[], events);
+        }
+        for annotation in says.annotations() {
+            self.annotate(one_line(&annotation).into_owned(), events);
+        }
+        for call in says.tool_calls.as_deref().unwrap_or_default() {
+            self.call(call, events);
+        }
+    }
+
+    /// Ends the output. `cut` says that its last item is not all there.
+    ///
+    /// # Errors
+    /// `ApiError::broke_contract` if a call never got a name.
+    pub(super) fn end(&mut self, cut: bool, events: &mut Events) -> Result<(), ApiError> {
+        if self.calls.iter().any(|call| call.item.is_none()) {
+            return Err(ApiError::broke_contract("the adapter's answer has a tool call without a name"));
+        }
+        if self.items.is_empty() {
+            // Clients look for a message even if it says nothing.
+            self.speak(Speech::Text, "", &[], events);
+        }
+        let last = self.items.len() - 1;
+        for (at, item) in self.items.iter_mut().enumerate() {
+            item.close(if cut && at == last { State::Incomplete } else { State::Completed }, events);
+        }
+        Ok(())
+    }
+
+    /// The items as JSON.
+    pub(super) fn json(&self) -> String {
+        let items: Vec<_> = self.items.iter().map(Item::json).collect();
+        array(&items)
+    }
+
+    /// Adds to the message or the reasoning that is open, or opens one.
+    fn speak(&mut self, speech: Speech, text: &str, logprobs: &[String], events: &mut Events) {
+        let reasons = speech == Speech::Reasoning;
+        let item = self.open.and_then(|at| self.items.get_mut(at)).filter(|item| item.reasons() == reasons);
+        match item {
+            Some(item) => item.speak(speech, text, logprobs, events),
+            None => {
+                self.turn(events);
+                let at = self.items.len();
+                let mut item = Item::spoken(reasons, &self.name, at);
+                item.open(events);
+                item.speak(speech, text, logprobs, events);
+                self.items.push(item);
+                self.open = Some(at);
+            }
+        }
+    }
+
+    /// Closes the message or the reasoning that is open: the model turns to something else.
+    fn turn(&mut self, events: &mut Events) {
+        if let Some(item) = self.open.take().and_then(|at| self.items.get_mut(at)) {
+            item.close(State::Completed, events);
+        }
+    }
+
+    /// Adds a source to the text that is open. Without a text there is nothing it could be the source of.
+    fn annotate(&mut self, annotation: String, events: &mut Events) {
+        if let Some(item) = self.open.and_then(|at| self.items.get_mut(at)) {
+            item.annotate(annotation, events);
+        }
+    }
+
+    fn call(&mut self, call: &Call, events: &mut Events) {
+        let (function, custom) = match (&call.function, &call.custom) {
+            (_, Some(custom)) => (Some(custom), true),
+            (function, None) => (function.as_ref(), false),
+        };
+        let name = function.and_then(|function| function.name).filter(|name| !inner(name.0).is_empty());
+        let said = function.and_then(|function| function.arguments).map_or("", |text| inner(text.0));
+        let at = self.begun(call, custom);
+        let Some(begun) = self.calls.get_mut(at) else { return };
+        if let Some(item) = begun.item.and_then(|at| self.items.get_mut(at)) {
+            item.call(said, events);
+            return;
+        }
+        // Clients have to be told the name with the first event, so the rest waits for it.
+        begun.tool.said.push_str(said);
+        if let Some(id) = call.id.filter(|_| inner(&begun.tool.id).is_empty()) {
+            begun.tool.id = id.0.to_owned();
+        }
+        let Some(name) = name else { return };
+        self.turn(events);
+        let place = self.items.len();
+        let Some(begun) = self.calls.get_mut(at) else { return };
+        begun.item = Some(place);
+        let said = std::mem::take(&mut begun.tool.said);
+        let mut tool = std::mem::take(&mut begun.tool);
+        tool.name = name.0.to_owned();
+        if inner(&tool.id).is_empty() {
+            tool.id = format!("\"call_{}_{place}\"", self.name);
+        }
+        let mut item = Item::called(tool, &self.name, place);
+        item.open(events);
+        item.call(&said, events);
+        self.items.push(item);
+    }
+
+    /// Where the call is that a bit adds to; it is begun if it is new. Providers that don't number their calls name each new one.
+    fn begun(&mut self, call: &Call, custom: bool) -> usize {
+        let new = self.calls.len();
+        let id = call.id.map(|id| id.0.to_owned()).unwrap_or_default();
+        let at = match call.index {
+            Some(index) => *self.numbered.entry(index).or_insert(new),
+            None if inner(&id).is_empty() => new.saturating_sub(1),
+            None => *self.named.entry(id.clone()).or_insert(new),
+        };
+        if at == new {
+            self.calls.push(Begun { tool: Tool { custom, id, ..Tool::default() }, item: None });
+        }
+        at
+    }
+}

@@ -1,0 +1,77 @@
+//! The embeddings request that adapters get: what the gateway must know of it, and its text.
+
+use crate::chat_request::{model, with_model};
+use crate::error::ApiError;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// An embeddings request whose outer form is right.
+#[derive(Debug)]
+pub(crate) struct EmbeddingRequest {
+    text: String,
+    model_at: Range<usize>,
+    /// The model's public name.
+    pub(crate) model: String,
+    /// What keeps the client at one of a route's models, if it says who asks.
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Outer<'a> {
+    #[serde(borrow, default)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    user: Option<&'a RawValue>,
+}
+
+impl EmbeddingRequest {
+    /// Reads a body that is JSON.
+    ///
+    /// # Errors
+    /// If it is no object, or if `model` or `input` is missing or of another type.
+    pub(crate) fn parse(text: String) -> Result<Self, ApiError> {
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(ApiError::invalid("invalid_json", None, "the body is no JSON object"));
+        }
+        let outer: Outer = serde_json::from_str(&text).map_err(|error| {
+            ApiError::invalid("invalid_json", None, format!("the body is no JSON object for embeddings: {error}"))
+        })?;
+        let (model, model_at) = model(&text, outer.model)?;
+        if !outer.input.is_some_and(|input| input.get().starts_with(['"', '['])) {
+            return Err(ApiError::wrong("input", "a text, or an array of texts or tokens"));
+        }
+        let key = outer.user.and_then(|user| serde_json::from_str(user.get()).ok());
+        Ok(Self { text, model_at, model, key })
+    }
+
+    /// The request's text with the provider's name for the model.
+    pub(crate) fn for_provider(&self, name: &str) -> Cow<'_, String> {
+        with_model(&self.text, &self.model, self.model_at.clone(), name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read() {
+        let body = r#"{"input":["a"], "model":"m","x":1e400,"user":"u"}"#;
+        let request = EmbeddingRequest::parse(body.into()).unwrap();
+        assert_eq!((request.model.as_str(), request.key.as_deref()), ("m", Some("u")));
+        assert_eq!(*request.for_provider("n"), body.replace("\"m\"", "\"n\""));
+        for (body, param) in [
+            (r#"{"input":"a"}"#, Some("model")),
+            (r#"{"model":"m"}"#, Some("input")),
+            (r#"{"model":"m","input":7}"#, Some("input")),
+            ("[]", None),
+        ] {
+            let error = EmbeddingRequest::parse(body.into()).unwrap_err();
+            assert_eq!((error.status.as_u16(), error.param.as_deref()), (400, param), "{body}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A client's request on its way: what is read of it before any model is asked.
+//!
+//! In goes an HTTP request; out come its text, checked, and what its head says of how it is to be answered.
+
+use crate::app::App;
+use crate::body::{self, Buffered};
+use crate::error::ApiError;
+use crate::observe::RequestId;
+use crate::{json, locality};
+use axum::extract::Request;
+use hauski_runtime::Progress;
+use http::{HeaderMap, HeaderName};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What keeps a client at one of a route's models: requests with the same value go the same way.
+const ROUTE_KEY: HeaderName = HeaderName::from_static("x-hauski-route-key");
+/// The longest such value.
+const KEY_LENGTH: usize = 256;
+
+/// A request whose body is there.
+pub(crate) struct Exchange {
+    pub(crate) app: App,
+    pub(crate) id: RequestId,
+    /// When its body was there: from here on, time is the gateway's and the provider's.
+    pub(crate) started: Instant,
+    /// Whether its client wants it held to what is local.
+    pub(crate) local_only: bool,
+    /// Whose request it is; empty where nobody has a name.
+    pub(crate) tenant: Arc<str>,
+    /// The value of `x-hauski-route-key`.
+    pub(crate) route_key: Option<String>,
+    pub(crate) progress: Progress,
+    /// The body's place in memory, held as long as it is needed.
+    _buffered: Buffered,
+}
+
+impl Exchange {
+    /// Reads head and body of `request`; the body is UTF-8 and JSON, without duplicate keys.
+    ///
+    /// # Errors
+    /// What is wrong with either.
+    pub(crate) async fn begin(app: App, id: RequestId, request: Request) -> Result<(Self, String), ApiError> {
+        let local_only = locality::local_only(request.headers())?;
+        let route_key = route_key(request.headers())?;
+        let (bytes, buffered) = body::read(request, &app.gateway).await?;
+        let text = json::checked(bytes.into())?;
+        let (started, progress) = (Instant::now(), Progress::default());
+        Ok((
+            Self { app, id, started, local_only, tenant: Arc::default(), route_key, progress, _buffered: buffered },
+            text,
+        ))
+    }
+}
+
+fn route_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut values = headers.get_all(ROUTE_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| (1..=KEY_LENGTH).contains(&text.len()));
+    match (text, values.next()) {
+        (Some(text), None) => Ok(Some(text.to_owned())),
+        _ => Err(ApiError::invalid(
+            "invalid_route_key",
+            None,
+            format!("`x-hauski-route-key` has to be one value of 1 to {KEY_LENGTH} printable ASCII characters"),
+        )),
+    }
+}

@@ -1,0 +1,54 @@
+//! What asks a model: `POST /v1/chat/completions`, `/v1/completions`, `/v1/responses`, `/v1/messages` and `/v1/embeddings`.
+
+use crate::app::App;
+use crate::dialect::Understand;
+use crate::embedding_request::EmbeddingRequest;
+use crate::error::ApiError;
+use crate::exchange::Exchange;
+use crate::observe::RequestId;
+use crate::pipeline;
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use tokio::sync::watch;
+
+/// A handler's arguments.
+type Asked = (State<App>, Extension<RequestId>, Request);
+
+/// An answer of a model in the dialect that `understand` reads, whole or piece by piece.
+pub(crate) async fn chat(
+    (State(app), Extension(id), request): Asked,
+    understand: Understand,
+) -> Result<Response, ApiError> {
+    until_cut(app.cut.clone(), async {
+        let (exchange, body) = Exchange::begin(app, id, request).await?;
+        let (request, answer) = understand(body)?;
+        pipeline::chat(exchange, &request, answer).await
+    })
+    .await
+}
+
+/// The embeddings of a text or several.
+pub(crate) async fn embeddings(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    until_cut(app.cut.clone(), async {
+        let (exchange, body) = Exchange::begin(app, id, request).await?;
+        pipeline::embed(exchange, &EmbeddingRequest::parse(body)?).await
+    })
+    .await
+}
+
+/// What `answer` gives, unless the gateway stops and can wait no longer.
+async fn until_cut(
+    mut cut: watch::Receiver<bool>,
+    answer: impl Future<Output = Result<Response, ApiError>>,
+) -> Result<Response, ApiError> {
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        _ = cut.wait_for(|cut| *cut) => Err(ApiError::shutting_down()),
+    }
+}

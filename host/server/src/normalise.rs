@@ -1,0 +1,192 @@
+//! What all answers have in common, whatever adapter they come from: one `id`, `created` and `model` over all chunks, and a role
+//! in the first of each choice.
+//!
+//! In go an adapter's completion or chunks; out comes the same, byte for byte wherever it has that form already.
+
+use crate::error::ApiError;
+use crate::json::{Object, raw};
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+
+/// Brings the chunks of one answer into one form.
+pub(crate) struct Normaliser {
+    /// The model's public name, where it takes the place of the provider's: the client has asked for a route, and is to know which
+    /// model it got.
+    model: Option<Box<str>>,
+    /// What the chunks have in common, as soon as one of them has said it.
+    common: [(&'static str, Option<Box<RawValue>>); 3],
+    /// The choices that have said whose words they are, and how many there are.
+    seen: BTreeSet<u64>,
+    choices: usize,
+}
+
+impl Normaliser {
+    /// For an answer of so many `choices`, from `model` if it is to be named.
+    pub(crate) fn new(model: Option<&str>, choices: usize) -> Self {
+        let common = [("id", None), ("created", None), ("model", model.map(raw))];
+        Self { model: model.map(Box::from), common, seen: BTreeSet::new(), choices }
+    }
+
+    /// A `chat.completion`, or embeddings.
+    ///
+    /// # Errors
+    /// If it is no JSON object.
+    pub(crate) fn whole(&self, answer: String) -> Result<String, ApiError> {
+        let mut object = parse(&answer)?;
+        let Some(model) = &self.model else { return Ok(answer) };
+        object.set("model", raw(&**model));
+        Ok(object.to_json())
+    }
+
+    /// The next `chat.completion.chunk`.
+    ///
+    /// # Errors
+    /// If it is no JSON object: it could be read as another event.
+    pub(crate) fn chunk(&mut self, chunk: String) -> Result<String, ApiError> {
+        let mut object = parse(&chunk)?;
+        let mut changed = false;
+        for (name, common) in &mut self.common {
+            match common {
+                Some(common) if object.get(name) == Some(common.get()) => {}
+                Some(common) => {
+                    object.set(name, common.clone());
+                    changed = true;
+                }
+                None => *common = given(&object, name),
+            }
+        }
+        if self.seen.len() < self.choices
+            && let Some(choices) = object.get("choices")
+            && let Some(choices) = self.with_roles(choices)
+        {
+            object.set("choices", choices);
+            changed = true;
+        }
+        Ok(if changed { object.to_json() } else { chunk })
+    }
+
+    /// The choices with a role in each first delta, if one lacks it.
+    fn with_roles(&mut self, text: &str) -> Option<Box<RawValue>> {
+        let mut choices: Vec<Object<'_>> = serde_json::from_str(text).ok()?;
+        let mut changed = false;
+        for choice in &mut choices {
+            let index = choice.get("index").and_then(|index| index.parse().ok()).unwrap_or(0);
+            if !self.seen.insert(index) {
+                continue;
+            }
+            let Some(delta) = choice.get("delta").and_then(|delta| Object::parse(delta).ok()) else { continue };
+            if matches!(delta.get("role"), None | Some("null" | "\"\"")) {
+                let delta = with_role(delta);
+                choice.set("delta", delta);
+                changed = true;
+            }
+        }
+        let texts: Vec<_> = choices.iter().map(Object::to_json).collect();
+        changed.then(|| RawValue::from_string(format!("[{}]", texts.join(","))).ok()).flatten()
+    }
+}
+
+fn with_role(mut delta: Object<'_>) -> Box<RawValue> {
+    delta.set("role", raw("assistant"));
+    RawValue::from_string(delta.to_json()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+fn parse(text: &str) -> Result<Object<'_>, ApiError> {
+    Object::parse(text).map_err(|error| {
+        // The parser's words say where, not what.
+        ApiError::broke_contract(format!("the adapter's answer is no JSON object: {error}"))
+    })
+}
+
+/// The value of `name`, if it says anything. Some providers begin with a chunk that says nothing.
+fn given(object: &Object<'_>, name: &str) -> Option<Box<RawValue>> {
+    let value = object.get(name).filter(|value| !matches!(*value, "null" | "\"\"" | "0"))?;
+    RawValue::from_string(value.to_owned()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normaliser(choices: usize, named: bool) -> Normaliser {
+        Normaliser::new(named.then_some("public"), choices)
+    }
+
+    #[track_caller]
+    fn check(mut normaliser: Normaliser, chunks: &[(&str, Option<&str>)]) {
+        for (chunk, expected) in chunks {
+            assert_eq!(normaliser.chunk((*chunk).to_owned()).unwrap(), expected.unwrap_or(chunk));
+        }
+    }
+
+    #[test]
+    fn what_is_right_passes_as_it_is() {
+        check(
+            normaliser(1, false),
+            &[
+                (
+                    r#" {"id":"a","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":null}, "x":1e400}]} "#,
+                    None,
+                ),
+                (r#"{"id":"a","created":1,"model":"m","choices":[{"index":0,"delta":{}}],"y":1.0}"#, None),
+                (r#"{"id":"a","created":1,"model":"m","choices":[]}"#, None),
+                (r#"{"id":"a","created":1,"model":"m","choices":null}"#, None),
+                (r#"{"id":"a","created":1,"model":"m"}"#, None),
+            ],
+        );
+    }
+
+    #[test]
+    fn all_chunks_bear_the_names_that_were_said_first() {
+        check(
+            normaliser(0, false),
+            &[
+                (r#"{"id":"","created":0,"model":"","prompt_filter_results":[]}"#, None),
+                (r#"{"id":"a","created":1,"model":"m"}"#, None),
+                (
+                    r#"{"id":"b","created":2,"model":"n","z":1.0}"#,
+                    Some(r#"{"id":"a","created":1,"model":"m","z":1.0}"#),
+                ),
+                (r#"{"z":1e400}"#, Some(r#"{"z":1e400,"id":"a","created":1,"model":"m"}"#)),
+            ],
+        );
+        check(normaliser(0, false), &[(r#"{"z":1}"#, None), (r#"{"id":null}"#, None)]);
+    }
+
+    #[test]
+    fn a_route_names_the_model_that_answered() {
+        check(normaliser(0, true), &[(r#"{"id":"a","model":"m"}"#, Some(r#"{"id":"a","model":"public"}"#))]);
+        assert_eq!(
+            normaliser(1, true).whole(r#"{"model":"m","a":1e400}"#.into()).unwrap(),
+            r#"{"model":"public","a":1e400}"#
+        );
+        assert_eq!(normaliser(1, false).whole(r#"{ "model":"m"}"#.into()).unwrap(), r#"{ "model":"m"}"#);
+    }
+
+    #[test]
+    fn each_choice_begins_with_its_role() {
+        let head = r#"{"id":"a","created":1,"model":"m","choices":"#;
+        let chunk = |choices: &str| format!("{head}{choices}}}");
+        let mut normaliser = normaliser(2, false);
+        for (choices, expected) in [
+            (r#"[]"#, None),
+            (
+                r#"[{"index":1,"delta":{"content":"x"}}]"#,
+                Some(r#"[{"index":1,"delta":{"content":"x","role":"assistant"}}]"#),
+            ),
+            (r#"[{"index":1,"delta":{"content":"y"}}]"#, None),
+            (r#"[{"index":0,"delta":{"role":"assistant"}}]"#, None),
+            (r#"[{"index":0,"delta":{"content":"z"}}]"#, None),
+        ] {
+            assert_eq!(normaliser.chunk(chunk(choices)).unwrap(), chunk(expected.unwrap_or(choices)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_breaks_the_contract() {
+        for bad in ["[]", "{}\n\ndata: [DONE]", "{", "7"] {
+            assert_eq!(normaliser(1, false).chunk(bad.into()).unwrap_err().code, "adapter_broke_contract");
+            assert_eq!(normaliser(1, false).whole(bad.into()).unwrap_err().code, "adapter_broke_contract");
+        }
+    }
+}

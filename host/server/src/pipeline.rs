@@ -1,0 +1,104 @@
+//! The way of a request whose body is understood: plan, ask, answer.
+//!
+//! In goes a chat request with its client's dialect; out comes a response, whole or piece by piece. Models are asked in the
+//! order of the plan until one answers; from its first chunk on the answer is that model's, whatever happens.
+
+use crate::ask::{Asking, Got};
+use crate::chat_request::ChatRequest;
+use crate::dialect::Answer;
+use crate::embedding_request::EmbeddingRequest;
+use crate::error::ApiError;
+use crate::exchange::Exchange;
+use crate::normalise::Normaliser;
+use crate::plan::Plan;
+use crate::question::{Embedded, Streamed, Whole};
+use crate::sse::{self, Streaming};
+use crate::tally::Tally;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::time::Instant;
+
+const ROUTE: HeaderName = HeaderName::from_static("x-hauski-route");
+
+/// Answers a chat request.
+pub(crate) async fn chat(
+    exchange: Exchange,
+    request: &ChatRequest,
+    answer: Box<dyn Answer>,
+) -> Result<Response, ApiError> {
+    let view = exchange.app.gateway.view();
+    let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
+    let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
+    if request.stream { streamed(&asking, request, answer).await } else { whole(&asking, request, answer).await }
+}
+
+/// Answers an embeddings request.
+pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Result<Response, ApiError> {
+    let view = exchange.app.gateway.view();
+    let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
+    let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &[] };
+    let got = asking.ask(&Embedded(request)).await?;
+    let mut tally = tally(&asking, &got);
+    tally.note(&got.answer);
+    let normaliser = normaliser(&asking, &got, 0);
+    let headers = headers(&got, "application/json");
+    let text = normaliser.whole(got.answer)?;
+    asking.observe_added(got.served);
+    Ok((headers, text).into_response())
+}
+
+/// Asks for a whole answer.
+async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn Answer>) -> Result<Response, ApiError> {
+    let got = asking.ask(&Whole(request)).await?;
+    let mut tally = tally(asking, &got);
+    tally.note(&got.answer);
+    let normaliser = normaliser(asking, &got, request.choices);
+    let headers = headers(&got, "application/json");
+    let text = answer.whole(normaliser.whole(got.answer)?)?;
+    asking.observe_added(got.served);
+    Ok((headers, text).into_response())
+}
+
+/// Asks for an answer piece by piece. The first chunks decide the status: what fails before them is an HTTP error, and another
+/// model's turn.
+async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn Answer>) -> Result<Response, ApiError> {
+    let got = asking.ask(&Streamed(request)).await?;
+    let exchange = asking.exchange;
+    let metrics = &exchange.app.gateway.metrics;
+    let took = exchange.started.elapsed().as_secs_f64();
+    metrics.first_token_seconds.with_label_values(&[&*got.served.adapter.profile().id]).observe(took);
+    asking.observe_added(got.served);
+    let headers = headers(&got, "text/event-stream");
+    let (tally, normaliser) = (tally(asking, &got), normaliser(asking, &got, request.choices));
+    let (reply, first) = got.answer;
+    let mut streaming = Streaming {
+        reply,
+        normaliser,
+        answer,
+        tally,
+        id: exchange.id.clone(),
+        metrics: metrics.clone(),
+        cut: exchange.app.cut.clone(),
+        last: Instant::now(),
+    };
+    let first = first.map(|chunks| streaming.events(chunks)).transpose()?;
+    Ok((headers, sse::body(first, streaming)?).into_response())
+}
+
+fn tally<T>(asking: &Asking<'_>, got: &Got<'_, T>) -> Tally {
+    Tally::new(asking.exchange.app.gateway.metrics.clone(), &got.served.model)
+}
+
+/// Brings the answer into its form. Who asked for a route is told which model it is from.
+fn normaliser<T>(asking: &Asking<'_>, got: &Got<'_, T>, choices: usize) -> Normaliser {
+    Normaliser::new(asking.plan.is_route.then_some(&*got.served.model), choices)
+}
+
+/// The answer's headers: its type, which model and adapter gave it, and whether the prompt stayed on this machine.
+fn headers<T>(got: &Got<'_, T>, content_type: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(ROUTE, if got.held { &got.served.local_route } else { &got.served.route }.clone());
+    headers
+}

@@ -1,0 +1,156 @@
+//! What becomes of a request that a model did not answer: it is tried again there, asked of the next model, or refused.
+//!
+//! All of it before the first byte of an answer has reached the client; so nothing is ever said twice. What a provider has begun
+//! to answer is not asked of it again, whatever the adapter says: the host has seen the head of the answer itself.
+
+use hauski_runtime::{AdapterError, CallError};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, SystemTime};
+
+/// The pause before the first try after a failure; it doubles with each.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest that a provider may ask to wait and is waited for. Who asks for more is told the client.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Tell the client.
+    Tell,
+    /// Ask another model, if there is one.
+    Elsewhere,
+    /// Try again after a pause, or ask another model where no try is left.
+    Again(Duration),
+}
+
+/// What a failure says of the provider's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It answered, if only to refuse.
+    Well,
+    /// It can't be used.
+    Ill,
+    /// Nothing.
+    Unknown,
+}
+
+/// What `error` means for the request and for the model. `answered`: the provider's head had come; `tries`: how often the model has been
+/// tried, from 1.
+pub(crate) fn judge(error: &CallError, answered: bool, tries: u32) -> (Next, Health) {
+    let again = || Next::Again(jitter(PAUSE * 2_u32.saturating_pow(tries.saturating_sub(1).min(5))));
+    match error {
+        CallError::Adapter(error) => match error {
+            AdapterError::InvalidRequest(_) => (Next::Tell, Health::Unknown),
+            AdapterError::ModelNotFound(_) | AdapterError::Unauthorized(_) => (Next::Elsewhere, Health::Well),
+            AdapterError::RateLimited(limit) => {
+                let wait = limit.retry_after.as_deref().and_then(seconds_of).filter(|wait| *wait <= PATIENCE);
+                (wait.map_or(Next::Elsewhere, Next::Again), Health::Well)
+            }
+            // A status of its own is a whole answer: nothing was done.
+            AdapterError::Upstream(failure) if failure.retryable && failure.status >= 500 => (again(), Health::Ill),
+            AdapterError::Upstream(failure) if failure.retryable => (again(), Health::Well),
+            AdapterError::Upstream(failure) if failure.status < 500 => (Next::Tell, Health::Well),
+            AdapterError::Upstream(_) => (Next::Elsewhere, Health::Unknown),
+            AdapterError::Unreachable(_) if answered => (Next::Elsewhere, Health::Unknown),
+            AdapterError::Unreachable(_) => (again(), Health::Ill),
+            AdapterError::Timeout(_) => (Next::Elsewhere, Health::Ill),
+            AdapterError::Denied | AdapterError::Internal(_) => (Next::Elsewhere, Health::Unknown),
+        },
+        CallError::NotServed(_) | CallError::Busy(_) => (Next::Elsewhere, Health::Unknown),
+        // No time is left.
+        CallError::TotalTimeout(_) => (Next::Tell, Health::Ill),
+        CallError::ComputedTooLong(_)
+        | CallError::OutOfMemory(_)
+        | CallError::HandedOverTooMuch(_)
+        | CallError::Trapped(_) => (Next::Elsewhere, Health::Unknown),
+    }
+}
+
+/// Half of `pause` to all of it, so that those who failed together don't come back together.
+fn jitter(pause: Duration) -> Duration {
+    // The hasher's keys are random, and differ from one to the next.
+    let random = RandomState::new().hash_one(0) % 1_000;
+    pause / 2 + pause * u32::try_from(random).unwrap_or(0) / 2_000
+}
+
+/// How long the value of a `Retry-After` field asks to wait: seconds or a date (RFC 9110, section 10.2.3).
+fn seconds_of(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hauski_runtime::{Full, RateLimit, UpstreamFailure};
+
+    fn text() -> String {
+        "x".to_owned()
+    }
+
+    fn upstream(status: u16, retryable: bool) -> CallError {
+        CallError::Adapter(AdapterError::Upstream(UpstreamFailure { status, message: text(), retryable, body: None }))
+    }
+
+    fn limited(retry_after: Option<&str>) -> CallError {
+        let retry_after = retry_after.map(str::to_owned);
+        CallError::Adapter(AdapterError::RateLimited(RateLimit { message: text(), retry_after, body: None }))
+    }
+
+    #[track_caller]
+    fn check(error: CallError, answered: bool, next: &str, health: Health) {
+        let (found, state) = judge(&error, answered, 1);
+        let word = match found {
+            Next::Tell => "tell",
+            Next::Elsewhere => "elsewhere",
+            Next::Again(pause) if pause >= PAUSE / 2 && pause <= PATIENCE => "again",
+            Next::Again(_) => "again, at a strange time",
+        };
+        assert_eq!((word, state), (next, health), "{error:?}");
+    }
+
+    #[test]
+    fn what_happens_next() {
+        let adapter = CallError::Adapter;
+        check(adapter(AdapterError::InvalidRequest(text())), false, "tell", Health::Unknown);
+        check(adapter(AdapterError::ModelNotFound(text())), true, "elsewhere", Health::Well);
+        check(adapter(AdapterError::Unauthorized(text())), true, "elsewhere", Health::Well);
+        check(adapter(AdapterError::Unreachable(text())), false, "again", Health::Ill);
+        check(adapter(AdapterError::Unreachable(text())), true, "elsewhere", Health::Unknown);
+        check(adapter(AdapterError::Timeout(text())), false, "elsewhere", Health::Ill);
+        check(adapter(AdapterError::Denied), false, "elsewhere", Health::Unknown);
+        check(adapter(AdapterError::Internal(text())), false, "elsewhere", Health::Unknown);
+        check(upstream(503, true), true, "again", Health::Ill);
+        check(upstream(408, true), true, "again", Health::Well);
+        check(upstream(422, false), true, "tell", Health::Well);
+        check(upstream(502, false), true, "elsewhere", Health::Unknown);
+        check(limited(None), true, "elsewhere", Health::Well);
+        check(limited(Some("1")), true, "again", Health::Well);
+        check(limited(Some("3")), true, "elsewhere", Health::Well);
+        check(limited(Some("soon")), true, "elsewhere", Health::Well);
+        check(CallError::Busy(Full::Pool), false, "elsewhere", Health::Unknown);
+        check(CallError::TotalTimeout(PAUSE), false, "tell", Health::Ill);
+        check(CallError::Trapped(text()), false, "elsewhere", Health::Unknown);
+    }
+
+    #[test]
+    fn pauses_grow_and_differ() {
+        let pauses: Vec<_> = (0..50).map(|_| jitter(PAUSE)).collect();
+        assert!(pauses.iter().all(|pause| (PAUSE / 2..=PAUSE).contains(pause)), "{pauses:?}");
+        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+        let (Next::Again(third), _) = judge(&upstream(503, true), true, 3) else { panic!("not again") };
+        assert!((2 * PAUSE..=4 * PAUSE).contains(&third), "{third:?}");
+    }
+
+    #[test]
+    fn what_retry_after_says() {
+        assert_eq!(seconds_of(" 7 "), Some(Duration::from_secs(7)));
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(10));
+        assert!(seconds_of(&date).is_some_and(|wait| wait > Duration::from_secs(8) && wait < Duration::from_secs(11)));
+        assert_eq!(seconds_of("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(seconds_of("-1"), None);
+    }
+}
