@@ -32,10 +32,21 @@ pub struct Builder {
     roots: Vec<CertificateDer<'static>>,
     expose_config: bool,
     local_only: bool,
+    routing: Preferences,
     bind: SocketAddr,
     workers: usize,
     request_seconds: u64,
     ledger: bool,
+}
+
+/// What `routing` says.
+#[derive(Default)]
+struct Preferences {
+    /// Whether local models don't go first.
+    any: bool,
+    cloud_fallback: bool,
+    /// As YAML in one line.
+    routes: String,
 }
 
 /// Limits that are wide enough for tests and short enough to fail in them.
@@ -65,6 +76,7 @@ impl TestHost {
             roots: Vec::new(),
             expose_config: false,
             local_only: false,
+            routing: Preferences::default(),
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 2,
             request_seconds: 5,
@@ -93,7 +105,7 @@ impl TestHost {
     /// Replaces the entries of `egress.allow`, as an editor that replaces the file does. They hold a moment later.
     pub fn set_grants(&self, entries: &[&str]) {
         let entries: String = entries.iter().map(|entry| format!("    - {entry}\n")).collect();
-        self.set_routing(&routing(&entries, ""));
+        self.set_routing(&routing(&entries, "", &Preferences::default()));
     }
 
     /// Replaces `routing.yaml`.
@@ -134,7 +146,13 @@ impl Builder {
     /// Puts one of the project's adapters into the folder.
     #[must_use]
     pub fn adapter(self, id: &str) -> Self {
-        let built = Path::new(env!("HAUSKI_TEST_ADAPTERS")).join(format!("{}.wasm", id.replace('-', "_")));
+        self.adapter_as(id, id)
+    }
+
+    /// Puts one of the project's adapters into the folder under another name.
+    #[must_use]
+    pub fn adapter_as(self, built: &str, id: &str) -> Self {
+        let built = Path::new(env!("HAUSKI_TEST_ADAPTERS")).join(format!("{}.wasm", built.replace('-', "_")));
         self.file(&format!("{id}.wasm"), &read(&built))
     }
 
@@ -233,6 +251,27 @@ impl Builder {
         self
     }
 
+    /// Sets `routing.routes`, as YAML in one line.
+    #[must_use]
+    pub fn routes(mut self, routes: &str) -> Self {
+        self.routing.routes = routes.to_owned();
+        self
+    }
+
+    /// Lets requests that began local leave.
+    #[must_use]
+    pub fn cloud_fallback(mut self) -> Self {
+        self.routing.cloud_fallback = true;
+        self
+    }
+
+    /// Lets no model go first because it is local.
+    #[must_use]
+    pub fn prefer_any(mut self) -> Self {
+        self.routing.any = true;
+        self
+    }
+
     /// Listens on another address.
     #[must_use]
     pub fn bind(mut self, address: SocketAddr) -> Self {
@@ -289,7 +328,8 @@ impl Builder {
     /// Does what `hauski check` does.
     pub async fn prepare(self) -> (Result<(Gateway, Vec<Diagnostics>), Vec<Problem>>, TempDir) {
         let models = if self.models.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.models) };
-        let routing = routing(&self.grants, if self.local_only { "  local_only: true\n" } else { "" });
+        let switch = if self.local_only { "  local_only: true\n" } else { "" };
+        let routing = routing(&self.grants, switch, &self.routing);
         let limits = format!(
             "server: {{ request_mib: 1, buffered_mib: 8, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
              ledger: {{ file_mib: 1, files: 4 }}\n\
@@ -320,10 +360,14 @@ impl Builder {
 }
 
 /// The text of a `routing.yaml` with these entries, a line each.
-fn routing(entries: &str, switch: &str) -> String {
+fn routing(entries: &str, switch: &str, preferences: &Preferences) -> String {
     let allow = if entries.is_empty() { " []\n".to_owned() } else { format!("\n{entries}") };
+    let Preferences { any, cloud_fallback, routes } = preferences;
+    let routes = if routes.is_empty() { "[]" } else { routes };
     format!(
-        "egress:\n  default: deny\n  allow:{allow}{switch}routing:\n  prefer_local: true\n  cloud_fallback: {{ enabled: false }}\n"
+        "egress:\n  default: deny\n  allow:{allow}{switch}routing:\n  prefer_local: {}\n  routes: {routes}\n  \
+         cloud_fallback: {{ enabled: {cloud_fallback} }}\n",
+        !any
     )
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,14 @@ pub const ROUTING: &str = "HAUSKI_ROUTING";
 pub const LIMITS: &str = "HAUSKI_LIMITS";
 /// The file with the models.
 pub const MODELS: &str = "HAUSKI_MODELS";
+/// The file with the clients' keys, as hashes.
+pub const KEYS: &str = "HAUSKI_KEYS";
+/// What that file would say.
+pub const KEYS_TEXT: &str = "HAUSKI_KEYS_TEXT";
+/// The file with the certificate chain.
+pub const TLS_CERT: &str = "HAUSKI_TLS_CERT";
+/// The file with the certificate's private key.
+pub const TLS_KEY: &str = "HAUSKI_TLS_KEY";
 /// The folder with the adapters.
 pub const ADAPTERS: &str = "HAUSKI_ADAPTERS";
 /// The file with a record of all that adapters ask for.
@@ -26,11 +35,15 @@ pub const EXPOSE_CONFIG: &str = "HAUSKI_EXPOSE_CONFIG";
 pub const LOG: &str = "HAUSKI_LOG";
 
 /// The default of each variable, with what it is for; in the order in which help lists them.
-pub const DEFAULTS: [(&str, &str, &str); 8] = [
+pub const DEFAULTS: [(&str, &str, &str); 12] = [
     (BIND, "127.0.0.1:8080", "address and port to listen on"),
     (ROUTING, "policies/routing.yaml", "what adapters may reach, and how models are routed"),
     (LIMITS, "policies/limits.yaml", "budgets and limits"),
     (MODELS, "policies/models.yml", "the models and their adapters"),
+    (KEYS, "policies/keys.yaml", "the clients' keys, as hashes; absent: none are asked for, on loopback"),
+    (KEYS_TEXT, "", "what that file would say, instead of it"),
+    (TLS_CERT, "", "PEM file with the certificate chain; absent: no TLS"),
+    (TLS_KEY, "", "PEM file with its private key"),
     (ADAPTERS, "target/adapters", "the folder with the adapters' `.wasm` files"),
     (LEDGER, "ledger/egress.jsonl", "the record of all that adapters ask for; `off`: none"),
     (EXPOSE_CONFIG, "false", "`true`: /config/… and /adapters answer on loopback"),
@@ -69,6 +82,10 @@ pub struct Settings {
     pub limits: PathBuf,
     /// [`MODELS`].
     pub models: PathBuf,
+    /// [`KEYS`] or [`KEYS_TEXT`].
+    pub keys: KeysFrom,
+    /// [`TLS_CERT`] and [`TLS_KEY`].
+    pub tls: Option<TlsFiles>,
     /// [`ADAPTERS`].
     pub adapters: PathBuf,
     /// [`LEDGER`]; `None` where it is `off`.
@@ -77,15 +94,70 @@ pub struct Settings {
     pub expose_config: bool,
 }
 
-/// A variable whose value can't be used.
+/// Where the clients' keys stand.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeysFrom {
+    /// In this file. It may be absent only if nobody has named it.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether [`KEYS`] is set.
+        named: bool,
+    },
+    /// In [`KEYS_TEXT`] itself.
+    Text(String),
+}
+
+/// The text is left out: it has hashes, or whatever was taken for them.
+impl fmt::Debug for KeysFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, named } => f.debug_struct("File").field("path", path).field("named", named).finish(),
+            Self::Text(_) => f.write_str("Text(***)"),
+        }
+    }
+}
+
+/// What the gateway shows who it is with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, the gateway's own certificate first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Variables whose values can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}=`{value}`{note}: write {expected} instead, or unset it for the default `{default}`")]
-pub struct SettingError {
-    name: &'static str,
-    value: String,
-    note: &'static str,
-    expected: &'static str,
-    default: &'static str,
+pub enum SettingError {
+    /// One of them.
+    #[error("{name}=`{value}`{note}: write {expected} instead, or unset it for the default `{default}`")]
+    Value {
+        /// The variable.
+        name: &'static str,
+        /// What it says, escaped.
+        value: String,
+        /// What else is to be said of it.
+        note: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What holds without it.
+        default: &'static str,
+    },
+    /// Two that say the same thing, perhaps differently.
+    #[error("`{0}` and `{1}` are both set: unset one of them")]
+    Both(&'static str, &'static str),
+    /// One that is of no use without another one.
+    #[error("`{set}` is set, and `{missing}` is not: set both, or neither")]
+    Alone {
+        /// The one that is set.
+        set: &'static str,
+        /// The other one.
+        missing: &'static str,
+    },
+    /// The keys' text is not UTF-8. It is not shown.
+    #[error("`{KEYS_TEXT}` is not UTF-8: write what a `keys.yaml` would say, or unset it")]
+    KeysText,
 }
 
 impl Settings {
@@ -96,18 +168,43 @@ impl Settings {
     pub fn read(env: &dyn Environment) -> Result<Self, Vec<SettingError>> {
         let bind = parse(env, BIND, "an IP address and a port", |value| value.parse().ok());
         let expose_config = parse(env, EXPOSE_CONFIG, "`true` or `false`", |value| value.parse().ok());
-        match (bind, expose_config) {
-            (Ok(bind), Ok(expose_config)) => Ok(Self {
+        match (bind, expose_config, keys(env), tls(env)) {
+            (Ok(bind), Ok(expose_config), Ok(keys), Ok(tls)) => Ok(Self {
                 bind,
                 routing: path(env, ROUTING),
                 limits: path(env, LIMITS),
                 models: path(env, MODELS),
+                keys,
+                tls,
                 adapters: path(env, ADAPTERS),
                 ledger: ledger(env),
                 expose_config,
             }),
-            (bind, expose_config) => Err(bind.err().into_iter().chain(expose_config.err()).collect()),
+            (bind, expose_config, keys, tls) => {
+                Err([bind.err(), expose_config.err(), keys.err(), tls.err()].into_iter().flatten().collect())
+            }
         }
+    }
+}
+
+/// Where the clients' keys stand.
+///
+/// # Errors
+/// If there are two places, or the text is none.
+pub fn keys(env: &dyn Environment) -> Result<KeysFrom, SettingError> {
+    match (set(env, KEYS), set(env, KEYS_TEXT)) {
+        (Some(_), Some(_)) => Err(SettingError::Both(KEYS, KEYS_TEXT)),
+        (None, Some(text)) => text.into_string().map(KeysFrom::Text).map_err(|_| SettingError::KeysText),
+        (named, None) => Ok(KeysFrom::File { path: path(env, KEYS), named: named.is_some() }),
+    }
+}
+
+fn tls(env: &dyn Environment) -> Result<Option<TlsFiles>, SettingError> {
+    match (set(env, TLS_CERT), set(env, TLS_KEY)) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert: cert.into(), key: key.into() })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(SettingError::Alone { set: TLS_CERT, missing: TLS_KEY }),
+        (None, Some(_)) => Err(SettingError::Alone { set: TLS_KEY, missing: TLS_CERT }),
     }
 }
 
@@ -132,9 +229,14 @@ pub fn log<T>(env: &dyn Environment, filter: fn(&str) -> Option<T>) -> Result<T,
     parse(env, LOG, "`level` or `crate=level,…`", filter)
 }
 
-/// The variable's value, or its default. An empty value counts as unset.
+/// The variable's value, or its default.
 fn value(env: &dyn Environment, name: &str) -> OsString {
-    env.var(name).filter(|value| !value.is_empty()).unwrap_or_else(|| default(name).into())
+    set(env, name).unwrap_or_else(|| default(name).into())
+}
+
+/// The variable's value. An empty one counts as unset.
+fn set(env: &dyn Environment, name: &str) -> Option<OsString> {
+    env.var(name).filter(|value| !value.is_empty())
 }
 
 fn default(name: &str) -> &'static str {
@@ -148,7 +250,7 @@ fn parse<T>(
     expected: &'static str,
     parse: fn(&str) -> Option<T>,
 ) -> Result<T, SettingError> {
-    let wrong = |value, note| SettingError { name, value, note, expected, default: default(name) };
+    let wrong = |value, note| SettingError::Value { name, value, note, expected, default: default(name) };
     let value = value(env, name);
     let Some(text) = value.to_str() else {
         return Err(wrong(value.as_encoded_bytes().escape_ascii().to_string(), ", which is not UTF-8"));

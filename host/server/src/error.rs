@@ -272,10 +272,11 @@ fn from_adapter(error: AdapterError, message: String) -> ApiError {
     }
 }
 
-/// A provider's error body, if it is an object with an `error` member.
+/// A provider's error body, if it has OpenAI's form: an object whose `error` is an object with a `message`.
 fn own_body(body: Option<String>) -> Option<Box<RawValue>> {
-    let members: BTreeMap<&str, &RawValue> = serde_json::from_str(body.as_deref()?).ok()?;
-    if !members.contains_key("error") {
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(body.as_deref()?).ok()?;
+    let error: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(members.get("error")?.get()).ok()?;
+    if !error.get("message")?.get().starts_with('"') {
         return None;
     }
     RawValue::from_string(body?).ok()

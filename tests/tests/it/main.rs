@@ -8,6 +8,7 @@ mod chat;
 mod contract;
 mod egress;
 mod endpoints;
+mod front;
 mod guests;
 mod leaving;
 mod ledger;

@@ -164,8 +164,9 @@ fn reasoning(top: &mut Node, chat: Object, echo: Object) -> Result<(Object, Obje
     let mut effort = None;
     if let Some(mut reasoning) = top.object("reasoning")? {
         effort = reasoning.take("effort");
+        // `auto` leaves it to the server whether there is one, and there is none: reasoning comes as it is.
         for name in ["summary", "generate_summary"] {
-            reasoning.refuse(name, &[], "nothing is summarized, reasoning comes as it is; leave it out")?;
+            reasoning.refuse(name, &["\"auto\""], "nothing is summarized, reasoning comes as it is; leave it out")?;
         }
         reasoning.refuse("context", &["\"auto\""], "all of `input` is sent; leave it out or write `auto`")?;
         reasoning.refuse(
@@ -184,11 +185,16 @@ fn logprobs(top: &mut Node, chat: Object, echo: Object) -> Result<(Object, Objec
     let top_logprobs = top.take("top_logprobs").filter(|count| *count != "0");
     let mut wanted = top_logprobs.is_some();
     for (entry, at) in top.list("include")?.unwrap_or_default() {
-        if decoded(entry) != "message.output_text.logprobs" {
-            let message = format!("`{at}` is not supported here: only `message.output_text.logprobs` can be included");
-            return Err(ApiError::unsupported(at, message));
+        match decoded(entry).as_ref() {
+            "message.output_text.logprobs" => wanted = true,
+            // Agents ask for it in each request: it is included where reasoning is encrypted, and here none is.
+            "reasoning.encrypted_content" => {}
+            _ => {
+                let message =
+                    format!("`{at}` is not supported here: only `message.output_text.logprobs` can be included");
+                return Err(ApiError::unsupported(at, message));
+            }
         }
-        wanted = true;
     }
     let chat = chat.maybe("logprobs", wanted.then_some("true")).maybe("top_logprobs", top_logprobs);
     Ok((chat, echo.put("top_logprobs", top_logprobs.unwrap_or("0"))))

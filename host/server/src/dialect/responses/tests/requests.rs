@@ -41,6 +41,8 @@ fn fields() {
     check(r#","include":[]"#, "");
     check(r#","include":["message.output_text.logprobs"]"#, r#","logprobs":true"#);
     check(r#","reasoning":{"effort":"low","summary":null}"#, r#","reasoning_effort":"low""#);
+    check(r#","reasoning":{"effort":"low","summary":"auto"}"#, r#","reasoning_effort":"low""#);
+    check(r#","include":["reasoning.encrypted_content"]"#, "");
     check(r#","reasoning":{"effort":null,"context":"auto","mode":"standard"}"#, "");
 }
 
