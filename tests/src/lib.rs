@@ -1,11 +1,13 @@
 //! What the tests over the whole are made with: the real gateway in this process, scripted upstreams, a client that sees bytes.
 
+mod builder;
 mod client;
 mod host;
 mod log;
 mod upstream;
 
+pub use builder::{Builder, guest};
 pub use client::{Answer, Client};
-pub use host::{Builder, TestHost, guest};
+pub use host::TestHost;
 pub use log::Log;
 pub use upstream::{Conversation, Upstream};

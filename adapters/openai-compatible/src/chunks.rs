@@ -3,32 +3,51 @@
 use std::collections::BTreeMap;
 
 use hauski_adapter_sdk::sse::Event;
-use hauski_adapter_sdk::{Error, Flow, Json, Translate};
+use hauski_adapter_sdk::{ChatRequest, Error, Flow, Json, Translate};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 /// Reads the events of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reader {
+    /// How many choices were asked for.
+    asked: usize,
     /// The choices that were seen, and whether they have a finish reason.
     choices: BTreeMap<u64, bool>,
 }
 
 /// As much of a chunk as has to be known.
 #[derive(Deserialize)]
-struct Chunk {
+struct Chunk<'a> {
     #[serde(default)]
     error: Option<IgnoredAny>,
-    #[serde(default)]
-    choices: Option<Vec<Choice>>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct Choice<'a> {
     #[serde(default)]
     index: Option<u64>,
-    #[serde(default)]
-    finish_reason: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    /// Some servers write an empty reason as long as there is none.
+    fn is_finished(&self) -> bool {
+        self.finish_reason.is_some_and(|reason| reason.get() != "\"\"")
+    }
+}
+
+impl Reader {
+    /// For the answer to `request`.
+    pub(crate) fn new(request: &ChatRequest) -> Self {
+        // Most requests don't say how many they want: they are not parsed for it.
+        let asked = if request.text().contains("\"n\"") { request.read("n").ok().flatten() } else { None };
+        Self { asked: asked.unwrap_or(1), choices: BTreeMap::new() }
+    }
 }
 
 impl Translate for Reader {
@@ -43,22 +62,22 @@ impl Translate for Reader {
             return Err(Error::from_error_body(&event.data));
         }
         for choice in chunk.choices.into_iter().flatten() {
-            *self.choices.entry(choice.index.unwrap_or(0)).or_default() |= choice.finish_reason.is_some();
+            *self.choices.entry(choice.index.unwrap_or(0)).or_default() |= choice.is_finished();
         }
         chunks.push(event.data);
         Ok(Flow::More)
     }
 
-    /// Some servers close without `[DONE]`. The answer is complete if each choice said why it ended.
+    /// Some servers close without `[DONE]`. The answer is complete if each choice that was asked for said why it ended.
     fn closed(&mut self, _: &mut Vec<Json>) -> Result<(), Error> {
-        if !self.choices.is_empty() && self.choices.values().all(|finished| *finished) {
+        if self.choices.len() >= self.asked.max(1) && self.choices.values().all(|finished| *finished) {
             return Ok(());
         }
         Err(broke_off())
     }
 }
 
-fn parse(data: &str) -> Result<Chunk, Error> {
+fn parse(data: &str) -> Result<Chunk<'_>, Error> {
     if !data.trim_start().starts_with('{') {
         return Err(Error::upstream(502, "a chunk of the provider's stream is not a JSON object", false));
     }
@@ -85,7 +104,11 @@ mod tests {
 
     /// What a stream of these payloads gives, closed at the end if nothing ended it before.
     fn read(payloads: &[&str]) -> (Vec<Json>, Result<(), Error>) {
-        let (mut reader, mut chunks) = (Reader::default(), vec![]);
+        read_for("{}", payloads)
+    }
+
+    fn read_for(request: &str, payloads: &[&str]) -> (Vec<Json>, Result<(), Error>) {
+        let (mut reader, mut chunks) = (Reader::new(&ChatRequest::new(request)), vec![]);
         for data in payloads {
             match reader.event(Event { data: (*data).into(), ..Event::default() }, &mut chunks) {
                 Ok(Flow::More) => {}
@@ -129,6 +152,32 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_reason_is_none() {
+        for reason in ["null", r#""""#] {
+            let chunk = FINISH.replace(r#""stop""#, reason);
+            check(&[&chunk], &[&chunk], Err(broke_off()));
+            check(&[&chunk, FINISH, &chunk], &[&chunk, FINISH, &chunk], Ok(()));
+        }
+    }
+
+    #[test]
+    fn all_choices_that_were_asked_for_have_to_end() {
+        let second = FINISH.replace("\"index\":0", "\"index\":1");
+        for (request, one, two) in [
+            (r#"{"n":2}"#, Err(broke_off()), Ok(())),
+            (r#"{"n":3}"#, Err(broke_off()), Err(broke_off())),
+            (r#"{"n":1}"#, Ok(()), Ok(())),
+            (r#"{"n":0}"#, Ok(()), Ok(())),
+            (r#"{"n":null}"#, Ok(()), Ok(())),
+            (r#"{"n":"x"}"#, Ok(()), Ok(())),
+        ] {
+            assert_eq!(read_for(request, &[FINISH]).1, one, "{request}");
+            assert_eq!(read_for(request, &[FINISH, &second]).1, two, "{request}");
+        }
+        assert_eq!(read_for(r#"{"n":3}"#, &[FINISH, "[DONE]"]).1, Ok(()));
+    }
+
+    #[test]
     fn errors_in_a_stream() {
         let error = r#"{"error":{"message":"boom","code":503}}"#;
         check(&[DELTA, error, DELTA], &[DELTA], Err(Error::from_error_body(error)));
@@ -138,7 +187,7 @@ mod tests {
             assert!(matches!(end, Err(Error::Upstream(failure)) if failure.status == 502), "{bad}");
         }
         let named = Event { name: "error".into(), data: r#"{"message":"boom"}"#.into(), ..Event::default() };
-        let end = Reader::default().event(named, &mut vec![]);
+        let end = Reader::new(&ChatRequest::new("{}")).event(named, &mut vec![]);
         assert!(matches!(end, Err(Error::Upstream(failure)) if failure.message == "boom"));
     }
 }

@@ -41,9 +41,10 @@ impl Chat for OpenAiCompatible {
 
     fn start(request: ChatRequest) -> Result<impl Chunks, Error> {
         let post = to_provider("POST", "/chat/completions", "text/event-stream")?;
+        let reader = chunks::Reader::new(&request);
         let response = post.json(request.into_json()).send()?.success()?;
         match response.media_type().as_str() {
-            "text/event-stream" => Ok(translated(response, chunks::Reader::default())),
+            "text/event-stream" => Ok(translated(response, reader)),
             "application/json" => Err(answer::instead_of_stream(&response.text()?)),
             other => Err(answer::instead_of("an event stream", other)),
         }

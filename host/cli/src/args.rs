@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+use crate::commands::keys::NewKey;
 use crate::since::Since;
 use clap::{Parser, Subcommand};
 use hauski_egress::ledger::Head;
@@ -32,6 +33,9 @@ pub(crate) enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// The clients' keys
+    #[command(subcommand)]
+    Keys(Keys),
     /// What `models.yml` says
     #[command(subcommand)]
     Models(Models),
@@ -133,6 +137,21 @@ pub(crate) enum Route {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key and show it once, with its entry for `keys.yaml`
+    ///
+    /// The key has 256 random bits. The entry has its hash, and no file is changed: whoever is to use the key gets the one, the file
+    /// the other.
+    New(NewKey),
+    /// List whose keys there are, and what each is for
+    Ls {
+        /// Print a JSON array instead of a table; `null` where there are no keys
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Models {
     /// List the models with their adapters, files and needs
     Ls {
@@ -165,12 +184,13 @@ Exit codes:
   0   done
   1   could not start, such as when the address is taken; or ended by a second signal
   2   the command line is wrong
-  64  the configuration is wrong: environment, policies, secrets, adapters folder
+  64  the configuration is wrong: environment, policies, secrets, keys, certificate, adapters folder
   65  the ledger is not what was written
 
 Examples:
   hauski check                        what would `serve` say?
   HAUSKI_BIND=127.0.0.1:9000 hauski serve
+  hauski keys new laptop              a key for a client
   hauski adapters ls                  which adapter may reach what?
   hauski route explain chat           whom is a request for `chat` asked of?
   hauski ledger verify                is the record of it untouched?

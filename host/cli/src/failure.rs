@@ -85,7 +85,7 @@ impl Failure {
 
 /// Whether it is this machine that can't, whatever the configuration says.
 fn is_of_the_machine(problem: &Problem) -> bool {
-    matches!(problem, Problem::Engine(_) | Problem::Metrics(_))
+    matches!(problem, Problem::Engine(_) | Problem::Metrics(_) | Problem::NoRandom(_))
 }
 
 fn problem_to_json(problem: &Problem) -> Vec<Value> {
@@ -139,6 +139,9 @@ fn code(problem: &Problem) -> &'static str {
         Problem::File { .. } => "unreadable-file",
         Problem::Policy(_) => INVALID_POLICY,
         Problem::Secret { .. } => "missing-secret",
+        Problem::Open(_) => "open-to-all",
+        Problem::Tls(error) => error.code(),
+        Problem::NoRandom(_) => "no-random",
         Problem::Folder(_) => "unreadable-folder",
         Problem::Root(_) => "invalid-root",
         Problem::Engine(_) => "no-engine",

@@ -91,6 +91,8 @@ impl fmt::Debug for KeyHash {
 pub struct Argon2id {
     phc: Box<str>,
     memory_kib: u32,
+    passes: u32,
+    lanes: u32,
 }
 
 /// RFC 9106, section 3.1, and what a request may cost at most: 256 MiB and ten passes.
@@ -117,7 +119,7 @@ impl Argon2id {
             && HASH_CHARS.contains(&hash.len())
             && is_base64(salt)
             && is_base64(hash);
-        ok.then(|| Self { phc: text.into(), memory_kib })
+        ok.then(|| Self { phc: text.into(), memory_kib, passes, lanes })
     }
 
     /// The PHC string.
@@ -130,6 +132,26 @@ impl Argon2id {
     #[must_use]
     pub fn memory_kib(&self) -> u32 {
         self.memory_kib
+    }
+
+    /// How often a comparison passes over that memory.
+    #[must_use]
+    pub fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    /// In how many lanes that memory is laid out.
+    #[must_use]
+    pub fn lanes(&self) -> u32 {
+        self.lanes
+    }
+
+    /// The salt and the hash, each as base64 without padding.
+    #[must_use]
+    pub fn salt_and_hash(&self) -> (&str, &str) {
+        let mut parts = self.phc.rsplitn(3, '$');
+        let (hash, salt) = (parts.next(), parts.next());
+        (salt.unwrap_or_default(), hash.unwrap_or_default())
     }
 }
 
@@ -184,6 +206,7 @@ mod tests {
         check(&good, true);
         let parsed = Argon2id::parse(&good).unwrap();
         assert_eq!((parsed.as_str(), parsed.memory_kib()), (&*good, 65536));
+        assert_eq!((parsed.passes(), parsed.lanes(), parsed.salt_and_hash()), (3, 4, (SALT, HASH)));
         for parameters in ["m=262144,t=10,p=8", "m=8,t=1,p=1", "m=64,t=1,p=8"] {
             check(&with(parameters), true);
         }

@@ -75,6 +75,10 @@ impl Fresh {
         let deadline = self.store.data().deadline;
         let meter = self.store.data().meter.clone();
         match within(deadline, meter, call(&mut self.store)).await {
+            // The door's clock and this one end at the same moment.
+            Some(Ok(Err(AdapterError::Timeout(_)))) if Instant::now() >= deadline => {
+                Err(CallError::TotalTimeout(self.limits.total))
+            }
             Some(Ok(answer)) => answer.map_err(CallError::Adapter),
             Some(Err(error)) => Err(explain(&error, &self.store, &self.limits)),
             None => Err(CallError::TotalTimeout(self.limits.total)),

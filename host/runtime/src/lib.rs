@@ -31,7 +31,7 @@ pub use error::{AdapterError, CallError, Full, RateLimit, UpstreamFailure};
 pub use folder::{Adapters, FolderError, Refused};
 pub use imports::{Import, ImportState};
 pub use load::LoadError;
-pub use progress::Progress;
+pub use progress::{Progress, TimedOut};
 pub use reply::Reply;
 pub use state::Call;
 

@@ -1,12 +1,24 @@
 //! How far a request has come at its providers, as the host sees it: whether one has begun to answer, and how long they were
 //! waited for. An adapter can't claim otherwise.
 
+use hauski_egress::{DnsError, EgressError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How far a request has come at its providers. A clone shares it.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Mutex<Seen>>);
+
+/// Which time-out has ended a request to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimedOut {
+    /// No connection in time (limit `connect_ms`).
+    Connect,
+    /// No answer in time (limit `first_token_ms`).
+    FirstToken,
+    /// The answer stalled (limit `idle_ms`).
+    Idle,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -17,6 +29,8 @@ struct Seen {
     /// Waits that are under way, and when the first of them began.
     waiting: u32,
     since: Option<Instant>,
+    /// The time-out that ended the last request which one has ended.
+    timed_out: Option<TimedOut>,
 }
 
 impl Progress {
@@ -30,6 +44,23 @@ impl Progress {
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.seen(|seen| seen.waited + seen.since.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    /// The time-out that ended the last request which one has ended.
+    #[must_use]
+    pub fn timed_out(&self) -> Option<TimedOut> {
+        self.seen(|seen| seen.timed_out)
+    }
+
+    /// A request to a provider has failed.
+    pub(crate) fn failed(&self, error: &EgressError) {
+        let timed_out = match error {
+            EgressError::Dns(DnsError::Timeout) | EgressError::ConnectTimeout => TimedOut::Connect,
+            EgressError::FirstByteTimeout => TimedOut::FirstToken,
+            EgressError::IdleTimeout => TimedOut::Idle,
+            _ => return,
+        };
+        self.seen(|seen| seen.timed_out = Some(timed_out));
     }
 
     /// A provider's head has come.

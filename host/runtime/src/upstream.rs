@@ -36,12 +36,17 @@ async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
         local_only: state.call.local_only,
         timeouts: timeouts(&request, state.deadline),
     };
-    let _waiting = state.call.progress.wait();
-    let permit = door.permit(&state.caller, ask).await.map_err(mask)?;
+    let progress = &state.call.progress;
+    let _waiting = progress.wait();
+    let noted = |error| {
+        progress.failed(&error);
+        mask(error)
+    };
+    let permit = door.permit(&state.caller, ask).await.map_err(noted)?;
     let fields = headers::from_pairs(request.headers).map_err(|error| Error::InvalidRequest(error.to_string()))?;
     let body = OutboundBody::Whole(Bytes::from(request.body));
-    let inner = door.send(permit, fields, body).await.map_err(mask)?;
-    state.call.progress.answered();
+    let inner = door.send(permit, fields, body).await.map_err(noted)?;
+    progress.answered();
     Ok(Response { inner, _held: held })
 }
 
@@ -72,9 +77,13 @@ impl HostResponse for State {
     }
 
     async fn read(&mut self, response: Resource<Response>) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
-        let _waiting = self.call.progress.wait();
+        let progress = &self.call.progress;
+        let _waiting = progress.wait();
         let response = self.table.get_mut(&response)?;
-        Ok(response.inner.body.read().await.map(|piece| piece.map(Vec::from)).map_err(mask))
+        Ok(response.inner.body.read().await.map(|piece| piece.map(Vec::from)).map_err(|error| {
+            progress.failed(&error);
+            mask(error)
+        }))
     }
 
     fn drop(&mut self, response: Resource<Response>) -> wasmtime::Result<()> {

@@ -79,7 +79,13 @@ impl WasiHttpHooks for Hooks {
                 deadline: Some(self.deadline),
             },
         };
-        Box::new(async move { asking.send(request, held).await.map_err(translate) })
+        let progress = self.progress.clone();
+        Box::new(async move {
+            asking.send(request, held).await.map_err(|error| {
+                progress.failed(&error);
+                translate(error)
+            })
+        })
     }
 }
 
@@ -139,7 +145,10 @@ impl http_body::Body for Watched {
             Poll::Ready(_) => None,
             Poll::Pending => self.waiting.take().or_else(|| Some(self.progress.wait())),
         };
-        poll.map_err(translate)
+        poll.map_err(|error| {
+            self.progress.failed(&error);
+            translate(error)
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,10 +1,12 @@
 //! What handlers share: the parts of a running gateway, and the view of its policy at this moment.
 
+use crate::access::Access;
 use crate::body::Room;
 use crate::breaker::Breaker;
 use crate::metrics::Metrics;
 use crate::setup::Problem;
 use crate::source::{Loaded, Seen, Source};
+use crate::tls::Tls;
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::Door;
@@ -52,8 +54,12 @@ pub struct Gateway {
     /// When the policy's files were looked at last.
     pub(crate) looked: RwLock<Instant>,
     pub(crate) source: Source,
-    /// What the policy's files held when they were last read.
-    pub(crate) seen: Seen,
+    /// What the policy's files, the keys' and TLS' held when they were read at the start.
+    pub(crate) seen: [Seen; 3],
+    /// Who may ask.
+    pub(crate) access: Access,
+    /// What the gateway shows who it is with, where it speaks TLS.
+    pub(crate) tls: Option<Tls>,
     pub(crate) watch: Arc<Watch>,
     /// The memory for request bodies.
     pub(crate) room: Room,
@@ -87,6 +93,11 @@ pub(crate) struct Stale {
 }
 
 impl Stale {
+    /// From now on, or since `before` already.
+    pub(crate) fn now(before: Option<&Self>, problem: String) -> Self {
+        Self { since: before.map_or_else(SystemTime::now, |before| before.since), problem }
+    }
+
     /// Whether nothing is known of the files.
     pub(crate) fn is_silence(&self) -> bool {
         self.problem == SILENCE
@@ -118,6 +129,26 @@ impl Gateway {
         let view = self.view();
         let reason = |id: &'_ str| view.unavailable(id).map(str::to_owned);
         self.models.iter().filter_map(|model| Some((&*model.id, reason(&model.id)?))).collect()
+    }
+
+    /// How many keys there are, if clients need one.
+    #[must_use]
+    pub fn keys(&self) -> Option<usize> {
+        self.access.keyring().map(|keyring| keyring.clients().count())
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What an operator should know of the keys: those that hold no more, and names of models that are none.
+    #[must_use]
+    pub fn keys_to_review(&self) -> Vec<String> {
+        let (view, today) = (self.view(), hauski_egress::today());
+        let known = |name: &str| self.models.get(name).is_some() || view.route(name).is_some();
+        self.access.keyring().map(|keyring| keyring.review(today, &known)).unwrap_or_default()
     }
 
     /// Why what holds is not what the policy's files say, if that is so or can't be known.
@@ -152,8 +183,7 @@ impl Gateway {
     /// Keeps the policy that holds, and says so.
     pub(crate) fn keep(&self, problems: &[Problem]) {
         let problem = problems.first().map(Problem::place).unwrap_or_default();
-        let since = self.stale().map_or_else(SystemTime::now, |stale| stale.since);
-        self.set_stale(Some(Stale { since, problem }));
+        self.set_stale(Some(Stale::now(self.stale().as_ref(), problem)));
     }
 
     fn set_stale(&self, stale: Option<Stale>) {

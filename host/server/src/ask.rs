@@ -85,7 +85,8 @@ impl<'a> Asking<'a> {
     }
 
     fn failed(&self, error: CallError, elsewhere: bool) -> Failed {
-        Failed { error: locality::explain(error, self.asked_local()), elsewhere }
+        let error = locality::explain(error, self.asked_local()).timed_out(self.exchange.progress.timed_out());
+        Failed { error, elsewhere }
     }
 
     /// What goes with one call.

@@ -84,6 +84,7 @@ impl Breaker {
             State::Closed { failures } if failures + 1 < self.failures => State::Closed { failures: failures + 1 },
             State::Closed { .. } => self.opened(1),
             State::Probing { times } => self.opened((times * 2).min(LONGEST)),
+            State::Open { until, times } if until <= Instant::now() => self.opened(times),
             // Those that were under way when it opened.
             State::Open { until, times } => State::Open { until, times },
         };

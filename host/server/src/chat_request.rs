@@ -125,9 +125,12 @@ fn flag(name: &'static str, value: Option<&RawValue>) -> Result<bool, ApiError> 
 
 fn usage(options: Option<&RawValue>) -> Result<Usage, ApiError> {
     let Some(options) = options else { return Ok(Usage::Unasked) };
-    let expected = "an object; its `include_usage` is `true` or `false`";
-    let options: Option<StreamOptions> =
-        serde_json::from_str(options.get()).map_err(|_| ApiError::wrong("stream_options", expected))?;
+    let wrong = || ApiError::wrong("stream_options", "an object; its `include_usage` is `true` or `false`");
+    // An array would do for a derived structure here, too.
+    if options.get().starts_with('[') {
+        return Err(wrong());
+    }
+    let options: Option<StreamOptions> = serde_json::from_str(options.get()).map_err(|_| wrong())?;
     let options = options.unwrap_or_default();
     let (last, continuous) = (options.include_usage, options.continuous_usage_stats);
     Ok(match (last.unwrap_or_default(), continuous.unwrap_or_default()) {
@@ -161,6 +164,7 @@ mod tests {
             (r#"{"model":"a","messages":[],"stream":1}"#, Some("stream")),
             (r#"{"model":"a","messages":[],"stream":"true"}"#, Some("stream")),
             (r#"{"model":"a","messages":[],"stream_options":7}"#, Some("stream_options")),
+            (r#"{"model":"a","messages":[],"stream_options":[true]}"#, Some("stream_options")),
             (r#"{"model":"a","messages":[],"stream_options":{"include_usage":"yes"}}"#, Some("stream_options")),
             ("[]", None),
             (r#"["a",[],false]"#, None),

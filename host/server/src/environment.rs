@@ -289,6 +289,20 @@ mod tests {
         assert_eq!(settings.adapters, PathBuf::from("/a"));
     }
 
+    /// The keys' text is not shown, whatever is wrong with it.
+    #[test]
+    fn keys_that_are_not_utf_8_are_refused() {
+        struct Bytes;
+        impl Environment for Bytes {
+            fn var(&self, name: &str) -> Option<OsString> {
+                (name == KEYS_TEXT).then(|| OsString::from_vec(b"abcdef\xff".to_vec()))
+            }
+        }
+        let error = keys(&Bytes).unwrap_err();
+        assert_eq!(error, SettingError::KeysText);
+        assert!(!error.to_string().contains("abcdef"), "{error}");
+    }
+
     /// An environment in which every variable is the one byte 0xff.
     struct NotUtf8;
 
@@ -307,6 +321,7 @@ mod tests {
             [
                 r"HAUSKI_BIND=`\xff`, which is not UTF-8: write an IP address and a port instead, or unset it for the default `127.0.0.1:8080`",
                 r"HAUSKI_EXPOSE_CONFIG=`\xff`, which is not UTF-8: write `true` or `false` instead, or unset it for the default `false`",
+                "`HAUSKI_KEYS` and `HAUSKI_KEYS_TEXT` are both set: unset one of them",
                 r"HAUSKI_LOG=`\xff`, which is not UTF-8: write `level` or `crate=level,…` instead, or unset it for the default `info`",
             ]
         );
@@ -315,6 +330,28 @@ mod tests {
     #[test]
     fn paths_need_not_be_utf_8() {
         assert_eq!(path(&NotUtf8, MODELS).into_os_string(), OsString::from_vec(vec![0xff]));
+    }
+
+    #[test]
+    fn keys_stand_in_one_place() {
+        let named = |path: &str, named| Ok(KeysFrom::File { path: path.into(), named });
+        assert_eq!(keys(&env(&[])), named("policies/keys.yaml", false));
+        assert_eq!(keys(&env(&[(KEYS, ""), (KEYS_TEXT, "")])), named("policies/keys.yaml", false));
+        assert_eq!(keys(&env(&[(KEYS, "policies/keys.yaml")])), named("policies/keys.yaml", true));
+        let text = keys(&env(&[(KEYS_TEXT, "keys: [secret]")])).unwrap();
+        assert_eq!((&text, format!("{text:?}").as_str()), (&KeysFrom::Text("keys: [secret]".into()), "Text(***)"));
+        assert_eq!(keys(&env(&[(KEYS, "x"), (KEYS_TEXT, "y")])), Err(SettingError::Both(KEYS, KEYS_TEXT)));
+    }
+
+    #[test]
+    fn certificate_and_key_go_together() {
+        let both = Settings::read(&env(&[(TLS_CERT, "a.pem"), (TLS_KEY, "b.pem")])).unwrap().tls.unwrap();
+        assert_eq!((both.cert, both.key), ("a.pem".into(), "b.pem".into()));
+        assert_eq!(Settings::read(&env(&[(TLS_CERT, "")])).unwrap().tls, None);
+        for (set, missing) in [(TLS_CERT, TLS_KEY), (TLS_KEY, TLS_CERT)] {
+            let errors = Settings::read(&env(&[(set, "a.pem")])).unwrap_err();
+            assert_eq!(errors, [SettingError::Alone { set, missing }]);
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The one table from errors to HTTP answers in OpenAI's form.
 
 use axum::response::{IntoResponse, Response};
-use hauski_runtime::{AdapterError, CallError};
+use hauski_runtime::{AdapterError, CallError, TimedOut};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer that says what went wrong: status, and a body of the form `{"error": {"message", "type", "param", "code"}}`.
@@ -149,6 +150,28 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, INVALID, "foreign_origin", message)
     }
 
+    /// There is no key, or it is nobody's any more.
+    pub(crate) fn no_key(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, INVALID, NO_KEY, message)
+    }
+
+    /// Too many keys are compared at the moment.
+    pub(crate) fn comparing() -> Self {
+        let message = "too many keys are compared at the moment: try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "comparing_keys", message)
+            .with_retry_after(Some(HeaderValue::from_static("1")))
+    }
+
+    /// The client has sent as many requests as its key may.
+    pub(crate) fn too_many(client: &str, limit: u32, wait: Duration) -> Self {
+        let s = if limit == 1 { "" } else { "s" };
+        let seconds = wait.as_secs_f64().ceil().max(1.0);
+        let message =
+            format!("the key `{client}` may send {limit} request{s} in a minute: the next one in {seconds} s");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, RATE, "rate_limit_exceeded", message)
+            .with_retry_after(HeaderValue::try_from(format!("{seconds}")).ok())
+    }
+
     /// The request is held to what is local, and its adapter was denied.
     pub(crate) fn not_local() -> Self {
         let message = "the request is held to what is local, and what the model's adapter asked for is denied: ask a model whose \
@@ -186,6 +209,19 @@ impl ApiError {
         self
     }
 
+    /// Says which of the provider's time-outs it is, where it is one.
+    pub(crate) fn timed_out(mut self, which: Option<TimedOut>) -> Self {
+        if self.code == UPSTREAM_TIMEOUT {
+            self.0.code = match which {
+                Some(TimedOut::Connect) => "connect_timeout",
+                Some(TimedOut::FirstToken) => "first_token_timeout",
+                Some(TimedOut::Idle) => "idle_timeout",
+                None => UPSTREAM_TIMEOUT,
+            };
+        }
+        self
+    }
+
     /// The body: the provider's own, if there is one.
     pub(crate) fn body(&self) -> String {
         self.body.as_ref().map(|own| own.get().to_owned()).unwrap_or_else(|| {
@@ -200,18 +236,27 @@ impl ApiError {
     }
 }
 
+/// A time-out that only the adapter knows of.
+const UPSTREAM_TIMEOUT: &str = "upstream_timeout";
 const INVALID: &str = "invalid_request_error";
 const UPSTREAM: &str = "upstream_error";
 const GATEWAY: &str = "gateway_error";
+const RATE: &str = "rate_limit_error";
+/// The one code with which the gateway asks for a key.
+const NO_KEY: &str = "invalid_api_key";
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let json = HeaderValue::from_static("application/json");
         let mut response = (self.status, [(header::CONTENT_TYPE, json)], self.body()).into_response();
-        response.extensions_mut().insert(self.cause());
-        if let Some(value) = self.0.retry_after {
+        if self.code == NO_KEY {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(value) = self.0.retry_after.clone() {
             response.headers_mut().insert(header::RETRY_AFTER, value);
         }
+        // For the log, and for those whose errors have another form.
+        response.extensions_mut().insert(Arc::new(self));
         response
     }
 }
@@ -261,7 +306,7 @@ fn from_adapter(error: AdapterError, message: String) -> ApiError {
             new(status.unwrap_or(StatusCode::BAD_GATEWAY), UPSTREAM, "upstream_error").with_body(own_body(failure.body))
         }
         AdapterError::Unreachable(_) => new(StatusCode::BAD_GATEWAY, UPSTREAM, "upstream_unreachable"),
-        AdapterError::Timeout(_) => new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, "upstream_timeout"),
+        AdapterError::Timeout(_) => new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, UPSTREAM_TIMEOUT),
         AdapterError::Denied => ApiError::new(
             StatusCode::BAD_GATEWAY,
             GATEWAY,

@@ -2,6 +2,7 @@
 //!
 //! In goes an HTTP request; out come its text, checked, and what its head says of how it is to be answered.
 
+use crate::access::Client;
 use crate::app::App;
 use crate::body::{self, Buffered};
 use crate::error::ApiError;
@@ -26,7 +27,9 @@ pub(crate) struct Exchange {
     pub(crate) started: Instant,
     /// Whether its client wants it held to what is local.
     pub(crate) local_only: bool,
-    /// Whose request it is; empty where nobody has a name.
+    /// Whose request it is, where keys are asked for.
+    client: Option<Arc<Client>>,
+    /// The client's name; empty where nobody has one.
     pub(crate) tenant: Arc<str>,
     /// The value of `x-hauski-route-key`.
     pub(crate) route_key: Option<String>,
@@ -41,15 +44,20 @@ impl Exchange {
     /// # Errors
     /// What is wrong with either.
     pub(crate) async fn begin(app: App, id: RequestId, request: Request) -> Result<(Self, String), ApiError> {
-        let local_only = locality::local_only(request.headers())?;
+        let client = request.extensions().get::<Arc<Client>>().cloned();
+        let tenant = client.as_ref().map(|client| client.name.clone()).unwrap_or_default();
+        let held = client.as_ref().is_some_and(|client| client.local_only());
+        let local_only = locality::local_only(request.headers())? || held;
         let route_key = route_key(request.headers())?;
         let (bytes, buffered) = body::read(request, &app.gateway).await?;
         let text = json::checked(bytes.into())?;
         let (started, progress) = (Instant::now(), Progress::default());
-        Ok((
-            Self { app, id, started, local_only, tenant: Arc::default(), route_key, progress, _buffered: buffered },
-            text,
-        ))
+        Ok((Self { app, id, started, local_only, client, tenant, route_key, progress, _buffered: buffered }, text))
+    }
+
+    /// Whether the client may ask the model or route with this public name.
+    pub(crate) fn may_ask(&self, name: &str) -> bool {
+        self.client.as_ref().is_none_or(|client| client.may_ask(name))
     }
 }
 

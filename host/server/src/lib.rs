@@ -1,8 +1,9 @@
 //! The front: an OpenAI-compatible API over the adapters, with health, metrics and, on request, the configuration.
 //!
 //! In go clients' requests over HTTP; out come answers of adapters, whole or piece by piece, and errors in OpenAI's form. The
-//! way of a request: `observe` (id, metrics, log), `origin` (foreign pages), `router`, a handler, the runtime.
+//! way of a request: `observe` (id, metrics, log), `access` (foreign pages, clients' keys), `router`, a handler, the runtime.
 
+mod access;
 mod app;
 mod ask;
 mod body;
@@ -14,16 +15,19 @@ pub mod environment;
 mod error;
 mod exchange;
 pub mod explain;
+mod form;
 mod handlers;
 mod json;
 mod locality;
 mod metrics;
 mod normalise;
 mod observe;
+mod openapi;
 mod origin;
 mod patience;
 mod pipeline;
 mod plan;
+mod probe;
 mod question;
 mod reload;
 mod remote_urls;
@@ -34,9 +38,11 @@ pub mod setup;
 mod source;
 mod sse;
 mod tally;
+mod tls;
 mod view;
 mod watch;
 
+pub use access::{FreshKey, NoRandom};
 pub use app::Gateway;
 pub use environment::{Environment, Process, Settings};
 pub use metrics::Metrics;

@@ -28,6 +28,7 @@ pub struct Metrics {
     pub(crate) added_seconds: HistogramVec,
     pub(crate) tokens: IntCounterVec,
     pub(crate) retries: IntCounterVec,
+    pub(crate) probes: IntCounterVec,
     pub(crate) egress_requests: IntCounterVec,
     pub(crate) egress_denied: IntCounterVec,
     pub(crate) egress_bytes: IntCounterVec,
@@ -35,6 +36,7 @@ pub struct Metrics {
     pub(crate) policy_reloads: IntCounterVec,
     pub(crate) policy_generation: IntGauge,
     pub(crate) policy_stale: IntGauge,
+    pub(crate) tls_stale: IntGauge,
     instances: IntGaugeVec,
     queued: IntGaugeVec,
     breakers: IntGaugeVec,
@@ -94,6 +96,11 @@ impl Metrics {
                 &["model", "kind"],
             )?,
             retries: counter("retries_total", "Times that a request was tried again at the same model.", &["model"])?,
+            probes: counter(
+                "probes_total",
+                "Looks of the gateway's own at whether a model's provider can be used.",
+                &["model", "result"],
+            )?,
             egress_requests: counter(
                 "egress_requests_total",
                 "Requests of adapters that the policy allowed, when their answer is complete or has failed.",
@@ -125,7 +132,14 @@ impl Metrics {
             )?,
             policy_stale: add(
                 &registry,
-                IntGauge::new("policy_stale", "1 while the policy on disk can't hold and the last good one holds on.")?,
+                IntGauge::new(
+                    "policy_stale",
+                    "1 while the policy or the keys on disk can't hold and the last good ones hold on.",
+                )?,
+            )?,
+            tls_stale: add(
+                &registry,
+                IntGauge::new("tls_stale", "1 while the certificate on disk can't be used and the last good one is.")?,
             )?,
             instances: gauge("adapter_instances", "Instances that serve a request at this moment.", &["adapter"])?,
             queued: gauge("adapter_queue_depth", "Requests that wait for an instance at this moment.", &["adapter"])?,

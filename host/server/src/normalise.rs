@@ -70,11 +70,12 @@ impl Normaliser {
         let mut choices: Vec<Object<'_>> = serde_json::from_str(text).ok()?;
         let mut changed = false;
         for choice in &mut choices {
+            // A choice without a delta has not begun to speak.
+            let Some(delta) = choice.get("delta").and_then(|delta| Object::parse(delta).ok()) else { continue };
             let index = choice.get("index").and_then(|index| index.parse().ok()).unwrap_or(0);
             if !self.seen.insert(index) {
                 continue;
             }
-            let Some(delta) = choice.get("delta").and_then(|delta| Object::parse(delta).ok()) else { continue };
             if matches!(delta.get("role"), None | Some("null" | "\"\"")) {
                 let delta = with_role(delta);
                 choice.set("delta", delta);
@@ -170,6 +171,7 @@ mod tests {
         let mut normaliser = normaliser(2, false);
         for (choices, expected) in [
             (r#"[]"#, None),
+            (r#"[{"index":1,"content_filter_results":{}},{"index":1,"delta":null}]"#, None),
             (
                 r#"[{"index":1,"delta":{"content":"x"}}]"#,
                 Some(r#"[{"index":1,"delta":{"content":"x","role":"assistant"}}]"#),

@@ -3,8 +3,9 @@
 //! The line is written when the answer's last byte is handed over or the client has left. It names route, status and cause;
 //! never a body, a query, or words that are not the gateway's own.
 
+use crate::access::Named;
 use crate::app::App;
-use crate::error::Cause;
+use crate::error::{ApiError, Cause};
 use crate::metrics::Metrics;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
@@ -34,6 +35,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         method: known(request.method()),
         path: path.unwrap_or_else(|| "unmatched".into()),
         id: id.clone(),
+        client: app.gateway.access.keyring().map(|_| Named::default()),
         started,
         status: LEFT,
         cause: None,
@@ -41,9 +43,12 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         end: End::Left,
     };
     request.extensions_mut().insert(RequestId(id.clone()));
+    if let Some(client) = record.client.clone() {
+        request.extensions_mut().insert(client);
+    }
     let mut response = next.run(request).await;
     record.status = response.status().as_u16();
-    record.cause = response.extensions_mut().remove();
+    record.cause = response.extensions_mut().remove::<Arc<ApiError>>().map(|error| error.cause());
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -101,6 +106,8 @@ struct Record {
     method: &'static str,
     path: Arc<str>,
     id: Arc<str>,
+    /// Whose key it shows, where keys are asked for.
+    client: Option<Named>,
     started: Instant,
     status: u16,
     cause: Option<Cause>,
@@ -119,16 +126,30 @@ impl Drop for Record {
         self.metrics.finished(self.method, &self.path, &status.to_string(), took);
         let (request_id, method, path, bytes) = (&*self.id, self.method, &*self.path, self.bytes);
         let ms = took.as_secs_f64() * 1e3;
+        let client = self.client.as_ref().and_then(Named::get);
         match (&self.cause, self.end) {
             (Some(Cause { code, message }), _) if status >= 500 => {
-                tracing::warn!(request_id, method, path, status, ms, bytes, code, cause = message, "request failed");
+                tracing::warn!(
+                    request_id,
+                    client,
+                    method,
+                    path,
+                    status,
+                    ms,
+                    bytes,
+                    code,
+                    cause = message,
+                    "request failed"
+                );
             }
             (Some(Cause { code, .. }), _) => {
-                tracing::info!(request_id, method, path, status, ms, bytes, code, "request refused");
+                tracing::info!(request_id, client, method, path, status, ms, bytes, code, "request refused");
             }
-            (None, End::BrokeOff) => tracing::warn!(request_id, method, path, status, ms, bytes, "answer broke off"),
-            (None, End::Left) => tracing::info!(request_id, method, path, status, ms, bytes, "client left"),
-            (None, End::Complete) => tracing::info!(request_id, method, path, status, ms, bytes, "request"),
+            (None, End::BrokeOff) => {
+                tracing::warn!(request_id, client, method, path, status, ms, bytes, "answer broke off")
+            }
+            (None, End::Left) => tracing::info!(request_id, client, method, path, status, ms, bytes, "client left"),
+            (None, End::Complete) => tracing::info!(request_id, client, method, path, status, ms, bytes, "request"),
         }
     }
 }

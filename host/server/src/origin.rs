@@ -1,27 +1,33 @@
 //! Who may call: a web page on a foreign origin may not, nor one that a DNS name was rebound for (the `Host` and `Origin` fields).
 //!
 //! A name can be made to point anywhere, an IP literal can't; so `Host` has to be an IP literal or `localhost`. An `Origin` has to
-//! be this machine's, or the very host and port that the request is for.
+//! be this machine's, or the very host and port that the request is for. A request that shows a key may call the gateway by any
+//! name: a page that a name was rebound for has none.
 
 use crate::error::ApiError;
 use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Refuses requests whose `Host` or `Origin` is foreign, before any handler.
-pub(crate) async fn check(request: Request, next: Next) -> Response {
-    match judge(request.headers(), request.uri().host()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
+/// By which names the gateway may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hosts {
+    /// IP literals and `localhost`.
+    Near,
+    /// All.
+    Any,
 }
 
-fn judge(headers: &HeaderMap, target_host: Option<&str>) -> Result<(), ApiError> {
+/// Refuses a request whose `Host` is none of `hosts`, or whose `Origin` is foreign.
+pub(crate) fn judge(request: &Request, hosts: Hosts) -> Result<(), ApiError> {
+    judge_fields(request.headers(), request.uri().host(), hosts)
+}
+
+fn judge_fields(headers: &HeaderMap, target_host: Option<&str>, hosts: Hosts) -> Result<(), ApiError> {
+    let may = |host: &str| hosts == Hosts::Any || is_near(host);
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|value| value.to_str().ok()).ok_or_else(|| foreign("no `Host` field"))?;
-    if hosts.next().is_some() || !is_near(host) || target_host.is_some_and(|host| !is_near(host)) {
+    if hosts.next().is_some() || !may(host) || target_host.is_some_and(|host| !may(host)) {
         return Err(foreign("a foreign `Host` field: call the gateway by its IP address or as `localhost`"));
     }
     for origin in headers.get_all(header::ORIGIN) {
@@ -81,7 +87,7 @@ mod tests {
         for value in origin {
             headers.append(header::ORIGIN, value.parse().unwrap());
         }
-        let verdict = judge(&headers, None).map_err(|error| error.status.as_u16());
+        let verdict = judge_fields(&headers, None, Hosts::Near).map_err(|error| error.status.as_u16());
         assert_eq!(verdict, if allowed { Ok(()) } else { Err(403) }, "{host:?} {origin:?}");
     }
 
@@ -107,9 +113,28 @@ mod tests {
         }
         check(&[], &[], false);
         check(&["localhost", "evil.test"], &[], false);
-        assert!(
-            judge(&HeaderMap::from_iter([(header::HOST, "localhost".parse().unwrap())]), Some("evil.test")).is_err()
-        );
+        let headers = HeaderMap::from_iter([(header::HOST, "localhost".parse().unwrap())]);
+        assert!(judge_fields(&headers, Some("evil.test"), Hosts::Near).is_err());
+    }
+
+    /// Where a key is asked for, the gateway may have any name; pages of other origins are foreign all the same.
+    #[test]
+    fn any_host() {
+        let fields = |origin: &str| {
+            let fields = [(header::HOST, "gateway.test"), (header::ORIGIN, origin)];
+            fields.into_iter().map(|(name, value)| (name, value.parse().unwrap())).collect::<HeaderMap>()
+        };
+        for (origin, allowed) in [
+            ("https://gateway.test", true),
+            ("http://localhost:3000", true),
+            ("https://evil.test", false),
+            ("https://gateway.test:8443", false),
+            ("null", false),
+        ] {
+            let verdict = judge_fields(&fields(origin), Some("gateway.test"), Hosts::Any);
+            assert_eq!(verdict.is_ok(), allowed, "{origin}");
+        }
+        assert!(judge_fields(&HeaderMap::new(), None, Hosts::Any).is_err());
     }
 
     #[test]

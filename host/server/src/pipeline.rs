@@ -77,6 +77,7 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         answer,
         tally,
         id: exchange.id.clone(),
+        progress: exchange.progress.clone(),
         metrics: metrics.clone(),
         cut: exchange.app.cut.clone(),
         last: Instant::now(),

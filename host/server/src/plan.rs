@@ -4,7 +4,7 @@
 
 use crate::error::ApiError;
 use crate::exchange::Exchange;
-use crate::view::{Served, View, shown};
+use crate::view::{Served, View, shown, unknown};
 use hauski_policy::{Ask, Egress, Why};
 
 /// Whom a request is asked of.
@@ -29,6 +29,9 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// If there is nobody with this name, or nobody who can be asked.
     pub(crate) fn of(view: &'a View, exchange: &Exchange, name: &'a str, key: Option<&str>) -> Result<Self, ApiError> {
+        if !exchange.may_ask(name) {
+            return Err(unknown(name));
+        }
         let routing = &view.routing;
         let local_only = routing.egress.local_only;
         let mut plan =
@@ -38,7 +41,8 @@ impl<'a> Plan<'a> {
             return Ok(plan);
         };
         plan.is_route = true;
-        let key = exchange.route_key.as_deref().or(key).unwrap_or(&exchange.id.0);
+        let client = Some(&*exchange.tenant).filter(|name| !name.is_empty());
+        let key = exchange.route_key.as_deref().or(key).or(client).unwrap_or(&exchange.id.0);
         let ask = Ask { key, local_only: exchange.local_only || local_only, ..view.preferences() };
         let decided = view.plan(route, &ask);
         let model = |at: usize| &*route.candidates[at].model;

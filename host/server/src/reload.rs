@@ -1,15 +1,19 @@
 //! Follows the policy's files while the gateway runs: a change that holds is swapped in whole, any other changes nothing.
 //!
-//! A thread of its own looks at the content of `routing.yaml` and of the secrets' files twice a second. That a file is replaced,
+//! A thread of its own looks at the content of `routing.yaml` and of the secrets' files, of `keys.yaml`, and of certificate and key
+//! twice a second. That a file is replaced,
 //! linked elsewhere, or lies on a file system without notifications makes no difference then. A change counts once two looks
 //! and the reading itself have seen the same, so that a file that is being written is not taken by halves. A look that does not
 //! come back, such as from a file system that hangs, shows as well.
 
+use crate::access::{Access, Read};
 use crate::app::Gateway;
 use crate::setup::Problem;
-use crate::source::{Loaded, Source};
+use crate::source::{Loaded, Seen};
+use crate::tls::Tls;
 use hauski_egress::os_lock;
 use hauski_policy::{Diagnostics, Routing};
+use rustls::ServerConfig;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -20,35 +24,71 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Follows the files until the other end of `asked` is gone. Each message is answered by reading them at once.
 pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
-    let mut seen = gateway.seen.clone();
-    let mut changed = None;
+    let [policy, keys, tls] = gateway.seen.clone();
+    let mut followed = vec![
+        Followed::new(policy, || then(gateway.source.load(), |loaded| settle(gateway, loaded))),
+        Followed::new(keys, || then(gateway.access.load_again(), |read| settle_keys(&gateway.access, read))),
+    ];
+    if let Some(own) = &gateway.tls {
+        followed.push(Followed::new(tls, || then(own.load_again(), |read| settle_tls(own, read))));
+    }
     loop {
         match asked.recv_timeout(LOOK) {
             Ok(()) => {
                 // One reading answers all who have asked by now.
                 while asked.try_recv().is_ok() {}
-                let (loaded, read) = gateway.source.load();
-                settle(gateway, loaded);
-                (seen, changed) = (read, None);
+                followed.iter_mut().for_each(Followed::read);
             }
             Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {
-                let now = Source::look(&seen);
-                if now == seen {
-                    changed = None;
-                } else if changed.as_ref() == Some(&now) {
-                    let (loaded, read) = gateway.source.load();
-                    // Of other files than those looked at, such as of a secret that is new, nothing can be said.
-                    if now.agrees_with(&read) {
-                        settle(gateway, loaded);
-                        (seen, changed) = (read, None);
-                    }
-                } else {
-                    changed = Some(now);
-                }
-            }
+            Err(RecvTimeoutError::Timeout) => followed.iter_mut().for_each(Followed::look),
         }
         gateway.looked();
+    }
+}
+
+/// What is to be done with what was read, and what the files held.
+type Reading<'a> = (Box<dyn FnOnce() + 'a>, Seen);
+
+fn then<'a, T: 'a>((read, seen): (T, Seen), settle: impl FnOnce(T) + 'a) -> Reading<'a> {
+    (Box::new(move || settle(read)), seen)
+}
+
+/// Files that hold together.
+struct Followed<'a> {
+    load: Box<dyn Fn() -> Reading<'a> + 'a>,
+    /// What they held when they were read last.
+    seen: Seen,
+    /// What they held at the last look, if that was something else.
+    changed: Option<Seen>,
+}
+
+impl<'a> Followed<'a> {
+    fn new(seen: Seen, load: impl Fn() -> Reading<'a> + 'a) -> Self {
+        Self { load: Box::new(load), seen, changed: None }
+    }
+
+    /// Reads them in any case.
+    fn read(&mut self) {
+        let (settle, read) = (self.load)();
+        settle();
+        (self.seen, self.changed) = (read, None);
+    }
+
+    /// Reads them if they have changed, and changed no more since the last look.
+    fn look(&mut self) {
+        let now = self.seen.again();
+        if now == self.seen {
+            self.changed = None;
+        } else if self.changed.as_ref() == Some(&now) {
+            let (settle, read) = (self.load)();
+            // Of other files than those looked at, such as of a secret that is new, nothing can be said.
+            if now.agrees_with(&read) {
+                settle();
+                (self.seen, self.changed) = (read, None);
+            }
+        } else {
+            self.changed = Some(now);
+        }
     }
 }
 
@@ -65,7 +105,42 @@ fn settle(gateway: &Gateway, loaded: Result<Loaded, Vec<Problem>>) {
         Err(problems) => {
             gateway.keep(&problems);
             gateway.metrics.policy_reloads.with_label_values(&["failed"]).inc();
-            log_problems(&problems);
+            problems.iter().for_each(log_problem);
+            tracing::error!(
+                "the policy on disk can't hold: the last good one holds on; `hauski check` shows what is wrong"
+            );
+        }
+    }
+}
+
+/// Swaps in the keys if they hold. Where there are none and none were, nobody is asked for one.
+fn settle_keys(access: &Access, read: Read) {
+    match read {
+        Ok(None) => {}
+        Ok(Some(keys)) => log_warnings(&access.apply(keys)),
+        Err(problem) => {
+            access.keep(&problem);
+            log_problem(&problem);
+            tracing::error!(
+                "the keys on disk can't hold: the last good ones hold on; `hauski check` shows what is wrong"
+            );
+        }
+    }
+}
+
+/// Swaps in the certificate if it can be used.
+fn settle_tls(tls: &Tls, read: Result<Arc<ServerConfig>, Problem>) {
+    match read {
+        Ok(config) => {
+            tls.apply(config);
+            tracing::info!("certificate and key were reloaded");
+        }
+        Err(problem) => {
+            tls.keep(&problem);
+            log_problem(&problem);
+            tracing::error!(
+                "certificate and key on disk can't be used: the last good ones are; `hauski check` shows why"
+            );
         }
     }
 }
@@ -95,16 +170,13 @@ fn entries(routing: &Routing) -> BTreeSet<String> {
     file["egress"]["allow"].as_array().into_iter().flatten().map(ToString::to_string).collect()
 }
 
-fn log_problems(problems: &[Problem]) {
-    for problem in problems {
-        match problem {
-            Problem::Policy(diagnostics) => diagnostics.iter().for_each(|one| {
-                tracing::error!("{}:{}:{} {}: {}", one.file, one.line, one.column, one.code, one.message);
-            }),
-            other => tracing::error!("{other}"),
-        }
+fn log_problem(problem: &Problem) {
+    match problem {
+        Problem::Policy(diagnostics) => diagnostics.iter().for_each(|one| {
+            tracing::error!("{}:{}:{} {}: {}", one.file, one.line, one.column, one.code, one.message);
+        }),
+        other => tracing::error!("{other}"),
     }
-    tracing::error!("the policy on disk can't hold: the last good one holds on; `hauski check` shows what is wrong");
 }
 
 /// Logs what a policy file warns of, a line each: what people read in a terminal takes many, and colours.

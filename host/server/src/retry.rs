@@ -34,6 +34,17 @@ pub(crate) enum Health {
     Unknown,
 }
 
+impl Health {
+    /// `well`, `ill` or `unknown`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Ill => "ill",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What `error` means for the request and for the model. `answered`: the provider's head had come; `tries`: how often the model has been
 /// tried, from 1.
 pub(crate) fn judge(error: &CallError, answered: bool, tries: u32) -> (Next, Health) {

@@ -5,6 +5,7 @@
 
 use crate::app::{App, Gateway};
 use crate::patience::Patient;
+use crate::probe;
 use crate::reload;
 use crate::router::router;
 use axum::Router;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, thread};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -150,10 +152,18 @@ impl Worker {
     async fn run(self, accept: Option<(TcpListener, Vec<Queue>)>, mut connections: Connections) {
         let door = Arc::new(Door::new(self.gateway.egress.clone()));
         let (cut, is_cut) = watch::channel(false);
-        let router = router(App { gateway: self.gateway.clone(), door, cut: is_cut });
+        let app = App { gateway: self.gateway.clone(), door, cut: is_cut };
+        let router = router(app.clone());
         let mut tasks = JoinSet::new();
         if let Some((listener, queues)) = accept {
             tasks.spawn(accept_until(listener, queues, self.gateway.clone(), self.stopped.clone()));
+            let mut stopped = self.stopped.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = probe::look(app) => {}
+                    _ = stopped.changed() => {}
+                }
+            });
         }
         let serve = |(stream, permit): Accepted| {
             let serve = connection(stream, router.clone(), self.gateway.clone(), self.stopped.clone());
@@ -240,6 +250,30 @@ async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mu
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
     let open = Open::new(&gateway);
     let patience = gateway.limits.server.request_time;
+    match &gateway.tls {
+        None => http(stream, router, patience, stopped).await,
+        Some(tls) => {
+            // Here, so that one who is slow at it or sends something else holds up nobody.
+            let shaken = tokio::select! {
+                shaken = tls.handshake(stream, patience) => shaken,
+                _ = stopped.changed() => return,
+            };
+            match shaken {
+                Ok(stream) => Box::pin(http(stream, router, patience, stopped)).await,
+                Err(error) => tracing::debug!(%error, "a connection ended before TLS began"),
+            }
+        }
+    }
+    drop(open);
+}
+
+/// Speaks HTTP over `stream` until it ends.
+async fn http(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    patience: Duration,
+    mut stopped: watch::Receiver<bool>,
+) {
     let stream = TokioIo::new(Patient::new(stream, patience));
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -253,7 +287,6 @@ async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mu
             http.await
         }
     };
-    drop(open);
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }

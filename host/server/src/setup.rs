@@ -2,17 +2,20 @@
 //!
 //! `hauski check` is this without the socket. All that is wrong is told at once.
 
+use crate::access::{Access, NoRandom};
 use crate::app::{Breakers, Gateway};
 use crate::body::Room;
-use crate::environment::{Environment, LIMITS, MODELS, Process, Settings};
+use crate::environment::{BIND, Environment, KEYS, KeysFrom, LIMITS, MODELS, Process, Settings};
 use crate::metrics::Metrics;
-use crate::source::{self, Source};
+use crate::source::{self, Seen, Source};
+use crate::tls::{Tls, TlsError};
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{CertificateDer, Ledger, MissingSecret, Parts, Resolve, Shared, SystemResolver};
-use hauski_policy::{Diagnostics, Limits, Models, Parsed};
+use hauski_policy::{Diagnostics, Keys, Limits, Models, Parsed};
 use hauski_runtime::{Adapters, EngineError, FolderError, Runtime};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::{Instant, SystemTime};
@@ -41,6 +44,18 @@ pub enum Problem {
         /// What is missing.
         missing: MissingSecret,
     },
+    /// Everybody who reaches the address could ask.
+    #[error(
+        "`{BIND}` is {0}, which others than this machine can reach, and there are no keys: make one with `hauski keys new` and \
+         put its entry into the file of `{KEYS}`, or bind to 127.0.0.1"
+    )]
+    Open(SocketAddr),
+    /// Certificate and key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// This machine gives no random numbers.
+    #[error(transparent)]
+    NoRandom(#[from] NoRandom),
     /// The adapters folder can't be read.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -66,7 +81,13 @@ impl Problem {
                 None => name(diagnostics.file()),
             },
             Self::Secret { file, missing } => format!("{}:{}: secret-missing", name(file), missing.line),
-            Self::Folder(_) | Self::Root(_) | Self::Engine(_) | Self::Metrics(_) => "setup".to_owned(),
+            Self::Tls(error) => format!("{}: {}", name(&error.path().to_string_lossy()), error.code()),
+            Self::Open(_)
+            | Self::NoRandom(_)
+            | Self::Folder(_)
+            | Self::Root(_)
+            | Self::Engine(_)
+            | Self::Metrics(_) => "setup".to_owned(),
         }
     }
 }
@@ -97,16 +118,33 @@ impl World {
 pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<Diagnostics>), Vec<Problem>> {
     let mut problems = Vec::new();
     let source = Source::new(settings.routing.clone(), world.env);
-    let (policy, seen) = source.load();
+    let (policy, policy_seen) = source.load();
     let policy = policy.map_err(|found| problems.extend(found)).ok();
+    let is_public = !settings.bind.ip().is_loopback();
+    let (keys, keys_seen) = Access::load(&settings.keys);
+    let keys = keys.map_err(|problem| problems.push(problem)).ok();
+    if is_public && keys.as_ref().is_some_and(Option::is_none) {
+        problems.push(Problem::Open(settings.bind));
+    }
+    let (tls, tls_seen) = settings.tls.as_ref().map_or((Ok(None), Seen::default()), Tls::load);
+    let tls = tls.map_err(|problem| problems.push(problem)).ok();
     let limits = read(&settings.limits, LIMITS, Limits::parse, &mut problems);
     let models = read(&settings.models, MODELS, Models::parse, &mut problems);
     let Some(limits) = limits else { return Err(problems) };
     let adapters = load(&settings.adapters, &limits.value).await.map_err(|problem| problems.push(problem)).ok();
-    let (Some(policy), Some(models), Some(adapters)) = (policy, models, adapters) else { return Err(problems) };
+    let (Some(policy), Some(models), Some(adapters), Some(keys), Some(tls)) = (policy, models, adapters, keys, tls)
+    else {
+        return Err(problems);
+    };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let access = Access::new(settings.keys.clone(), keys.as_ref().map(|keys| &keys.value), is_public);
+    let access = access.map_err(|error| vec![error.into()])?;
 
-    let warnings = [policy.routing.warnings, limits.warnings, models.warnings];
-    let warnings = warnings.into_iter().filter(|warnings| !warnings.is_empty()).collect();
+    let key_warnings = keys.map(|keys| keys.warnings);
+    let warnings = [policy.routing.warnings, limits.warnings, models.warnings].into_iter().chain(key_warnings);
+    let warnings = warnings.filter(|warnings| !warnings.is_empty()).collect();
     let (routing, limits, models) = (policy.routing.value, limits.value, models.value);
     let metrics = Arc::new(Metrics::new().map_err(|error| vec![error.into()])?);
     metrics.policy_generation.set(1);
@@ -132,18 +170,28 @@ pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<
         adapters,
         metrics,
         egress,
-        expose_config: settings.expose_config && settings.bind.ip().is_loopback(),
+        expose_config: settings.expose_config && !is_public,
         started: SystemTime::now(),
         view: RwLock::new(Arc::new(view)),
         stale: RwLock::default(),
         looked: RwLock::new(Instant::now()),
         source,
-        seen,
+        seen: [policy_seen, keys_seen, tls_seen],
+        access,
+        tls,
         watch,
         room,
         breakers,
     };
     Ok((gateway, warnings))
+}
+
+/// Reads the clients' keys, if there are any; `None`: nobody is asked for one.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn keys(from: &KeysFrom) -> Result<Option<Keys>, Problem> {
+    Ok(Access::load(from).0?.map(|keys| keys.value))
 }
 
 type Parse<T> = fn(&str, &[u8]) -> Result<Parsed<T>, Diagnostics>;

@@ -1,7 +1,7 @@
 //! Where the egress policy comes from: `routing.yaml`, and the variables and files that its secrets name.
 //!
 //! Read at start, and again whenever one of the files changes. Out comes the policy with all its secrets, or all that is wrong;
-//! nothing between the two.
+//! nothing between the two. Keys and certificates are read by the same means.
 
 use crate::environment::{Environment, ROUTING};
 use crate::setup::{Problem, read_file};
@@ -38,6 +38,11 @@ pub(crate) struct Loaded {
 pub(crate) struct Seen(BTreeMap<PathBuf, Result<[u8; 32], io::ErrorKind>>);
 
 impl Seen {
+    /// What the same files hold now.
+    pub(crate) fn again(&self) -> Self {
+        Self(self.0.keys().map(|path| (path.clone(), mark(&read(path)))).collect())
+    }
+
     /// Whether the two have seen the same of each file that both have looked at.
     pub(crate) fn agrees_with(&self, other: &Self) -> bool {
         self.0.iter().all(|(path, held)| other.0.get(path).is_none_or(|other| other == held))
@@ -54,17 +59,7 @@ impl Source {
 
     /// Reads everything, each file once. What was read is told in either case, so that a change of it can be noticed.
     pub(crate) fn load(&self) -> (Result<Loaded, Vec<Problem>>, Seen) {
-        let files: RefCell<BTreeMap<PathBuf, io::Result<Content>>> = RefCell::default();
-        let loaded = self.parse(&|path| {
-            let mut files = files.borrow_mut();
-            let content = files.entry(path.to_owned()).or_insert_with(|| read(path));
-            content
-                .as_ref()
-                .map(|content| content.to_vec())
-                .map_err(|error| io::Error::new(error.kind(), error.to_string()))
-        });
-        let seen = files.into_inner().into_iter().map(|(path, content)| (path, mark(&content))).collect();
-        (loaded, Seen(seen))
+        read_all(|read| self.parse(read))
     }
 
     fn parse(&self, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Loaded, Vec<Problem>> {
@@ -77,11 +72,21 @@ impl Source {
         })?;
         Ok(Loaded { routing, secrets })
     }
+}
 
-    /// What the same files hold now.
-    pub(crate) fn look(seen: &Seen) -> Seen {
-        Seen(seen.0.keys().map(|path| (path.clone(), mark(&read(path)))).collect())
-    }
+/// What `parse` makes of the files that it reads, each of them once, and what they held.
+pub(crate) fn read_all<T>(parse: impl FnOnce(&dyn Fn(&Path) -> io::Result<Vec<u8>>) -> T) -> (T, Seen) {
+    let files: RefCell<BTreeMap<PathBuf, io::Result<Content>>> = RefCell::default();
+    let parsed = parse(&|path| {
+        let mut files = files.borrow_mut();
+        let content = files.entry(path.to_owned()).or_insert_with(|| read(path));
+        content
+            .as_ref()
+            .map(|content| content.to_vec())
+            .map_err(|error| io::Error::new(error.kind(), error.to_string()))
+    });
+    let seen = files.into_inner().into_iter().map(|(path, content)| (path, mark(&content))).collect();
+    (parsed, Seen(seen))
 }
 
 fn mark(content: &io::Result<Content>) -> Result<[u8; 32], io::ErrorKind> {

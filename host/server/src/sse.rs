@@ -11,7 +11,7 @@ use crate::observe::RequestId;
 use crate::tally::Tally;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
-use hauski_runtime::Reply;
+use hauski_runtime::{Progress, Reply};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ pub(crate) struct Streaming {
     pub(crate) answer: Box<dyn Answer>,
     pub(crate) tally: Tally,
     pub(crate) id: RequestId,
+    pub(crate) progress: Progress,
     pub(crate) metrics: Arc<Metrics>,
     /// Becomes true when the gateway stops and can't wait any longer.
     pub(crate) cut: watch::Receiver<bool>,
@@ -49,7 +50,9 @@ impl Streaming {
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let chunks = tokio::select! {
             biased;
-            chunks = self.reply.next() => chunks?,
+            chunks = self.reply.next() => {
+                chunks.map_err(|error| ApiError::from(error).timed_out(self.progress.timed_out()))?
+            }
             _ = self.cut.wait_for(|cut| *cut) => return Err(ApiError::shutting_down()),
         };
         let Some(chunks) = chunks else { return Ok(None) };

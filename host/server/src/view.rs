@@ -79,6 +79,11 @@ impl View {
         self.serving.get(id)?.served()
     }
 
+    /// All models that can be asked.
+    pub(crate) fn all_served(&self) -> impl Iterator<Item = &Served> {
+        self.serving.values().filter_map(Serving::served)
+    }
+
     /// Why the model with this id can't be asked, where it names an adapter.
     pub(crate) fn unavailable(&self, id: &str) -> Option<&str> {
         match &self.serving.get(id)?.served {
@@ -137,12 +142,17 @@ impl View {
                 "the model `{}` names no adapter in models.yml, so it can't be asked",
                 shown(id)
             ))),
-            None => Err(ApiError::model_not_found(format!(
-                "there is no model `{}`; `GET /v1/models` lists those that can be asked",
-                shown(id)
-            ))),
+            None => Err(unknown(id)),
         }
     }
+}
+
+/// The answer where there is no model with this id, or none that the client may know of.
+pub(crate) fn unknown(id: &str) -> ApiError {
+    ApiError::model_not_found(format!(
+        "there is no model `{}`; `GET /v1/models` lists those that can be asked",
+        shown(id)
+    ))
 }
 
 /// A name that a client made up, as much of it as a message has room for.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{Error, Json};
 
@@ -30,6 +31,11 @@ impl Answer {
         Self::with(format!("chatcmpl-{:x}", now.as_nanos()), now.as_secs(), model)
     }
 
+    /// An answer made now, with a provider's id. Reads the clock as well.
+    pub fn named(id: impl Into<String>, model: impl Into<String>) -> Self {
+        Self::with(id, now().as_secs(), model)
+    }
+
     /// An answer with a provider's id and time, in seconds since 1970.
     pub fn with(id: impl Into<String>, created: u64, model: impl Into<String>) -> Self {
         Self { id: id.into(), created, model: model.into() }
@@ -38,7 +44,7 @@ impl Answer {
     /// A whole `chat.completion` with one choice that is text and stopped by itself.
     #[must_use]
     pub fn completion(&self, content: &str, usage: Option<Usage>) -> Json {
-        self.envelope("chat.completion", &[whole(content)], usage)
+        self.envelope("chat.completion", &[whole(content)], usage.map(Tokens::from))
     }
 
     /// The first chunk: it says whose answer it is.
@@ -62,7 +68,7 @@ impl Answer {
     /// The chunk after the last one, for clients that asked for `stream_options.include_usage`.
     #[must_use]
     pub fn usage(&self, usage: Usage) -> Json {
-        self.envelope::<[(); 0]>("chat.completion.chunk", &[], Some(usage))
+        self.envelope("chat.completion.chunk", &[(); 0], Some(Tokens::from(usage)))
     }
 
     /// A chunk with any delta, such as tool calls.
@@ -70,27 +76,36 @@ impl Answer {
     /// # Errors
     /// `internal` if the delta cannot be written as JSON.
     pub fn delta(&self, delta: &(impl Serialize + ?Sized), finish_reason: Option<&str>) -> Result<Json, Error> {
-        let delta = serde_json::value::to_raw_value(delta).map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(self.chunk(&delta, finish_reason))
+        Ok(self.chunk(&written(delta)?, finish_reason))
+    }
+
+    /// A whole `chat.completion` with any choices, and with any usage: for what `completion` has no words for.
+    ///
+    /// # Errors
+    /// `internal` if one of them cannot be written as JSON.
+    pub fn completion_of(
+        &self,
+        choices: &(impl Serialize + ?Sized),
+        usage: Option<&impl Serialize>,
+    ) -> Result<Json, Error> {
+        Ok(self.envelope("chat.completion", &written(choices)?, usage.map(written).transpose()?))
+    }
+
+    /// A chunk with any choices, and with any usage.
+    ///
+    /// # Errors
+    /// `internal` if one of them cannot be written as JSON.
+    pub fn chunk_of(&self, choices: &(impl Serialize + ?Sized), usage: Option<&impl Serialize>) -> Result<Json, Error> {
+        Ok(self.envelope("chat.completion.chunk", &written(choices)?, usage.map(written).transpose()?))
     }
 
     fn chunk(&self, delta: &impl Serialize, finish_reason: Option<&str>) -> Json {
-        self.envelope("chat.completion.chunk", &[Piece { index: 0, delta, finish_reason }], None)
+        self.envelope("chat.completion.chunk", &[Piece { index: 0, delta, finish_reason }], None::<Tokens>)
     }
 
-    fn envelope<C: Serialize + ?Sized>(&self, object: &str, choices: &C, usage: Option<Usage>) -> Json {
-        let envelope = Envelope {
-            id: &self.id,
-            object,
-            created: self.created,
-            model: &self.model,
-            choices,
-            usage: usage.map(|Usage { prompt, completion }| Tokens {
-                prompt_tokens: prompt,
-                completion_tokens: completion,
-                total_tokens: prompt.saturating_add(completion),
-            }),
-        };
+    fn envelope(&self, object: &str, choices: &(impl Serialize + ?Sized), usage: Option<impl Serialize>) -> Json {
+        let (id, created, model) = (&*self.id, self.created, &*self.model);
+        let envelope = Envelope { id, object, created, model, choices, usage };
         // Strings, numbers and checked JSON can always be written.
         serde_json::to_string(&envelope).unwrap_or_default()
     }
@@ -108,19 +123,23 @@ fn now() -> Duration {
     std::time::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
+fn written(value: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>, Error> {
+    to_raw_value(value).map_err(|error| Error::Internal(error.to_string()))
+}
+
 fn whole(content: &str) -> Whole<'_> {
     Whole { index: 0, message: Delta { role: Some("assistant"), content: Some(content) }, finish_reason: "stop" }
 }
 
 #[derive(Serialize)]
-struct Envelope<'a, C: ?Sized> {
+struct Envelope<'a, C: ?Sized, U> {
     id: &'a str,
     object: &'a str,
     created: u64,
     model: &'a str,
     choices: &'a C,
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Tokens>,
+    usage: Option<U>,
 }
 
 #[derive(Serialize)]
@@ -150,6 +169,13 @@ struct Tokens {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
+}
+
+impl From<Usage> for Tokens {
+    fn from(Usage { prompt, completion }: Usage) -> Self {
+        let total_tokens = prompt.saturating_add(completion);
+        Self { prompt_tokens: prompt, completion_tokens: completion, total_tokens }
+    }
 }
 
 #[cfg(test)]
@@ -192,5 +218,11 @@ mod tests {
             answer.delta(&["x"], None).unwrap(),
             format!(r#"{head}"choices":[{{"index":0,"delta":["x"],"finish_reason":null}}]}}"#)
         );
+        assert_eq!(
+            answer.completion_of(&["x"], Some(&["y"])).unwrap(),
+            r#"{"id":"i","object":"chat.completion","created":7,"model":"m","choices":["x"],"usage":["y"]}"#
+        );
+        assert_eq!(answer.chunk_of(&["x"], None::<&()>).unwrap(), format!(r#"{head}"choices":["x"]}}"#));
+        assert_eq!(answer.chunk_of(&["x"], Some(&1)).unwrap(), format!(r#"{head}"choices":["x"],"usage":1}}"#));
     }
 }

@@ -161,6 +161,14 @@ impl Response {
     /// The error that an answer with another status than 2xx is, with what the provider says of it.
     #[must_use]
     pub fn into_error(self) -> Error {
+        Error::from_answer(self.status(), self.header("retry-after"), &self.error_body())
+    }
+
+    /// What is to be read of an error's body: as much as came, and nothing of one that is larger than 64 KiB.
+    ///
+    /// For providers whose errors have another form: brought into OpenAI's, they are for [`Error::from_answer`].
+    #[must_use]
+    pub fn error_body(&self) -> Vec<u8> {
         let mut body = Vec::new();
         while let Ok(Some(piece)) = self.read() {
             body.extend_from_slice(&piece);
@@ -169,7 +177,7 @@ impl Response {
                 break;
             }
         }
-        Error::from_answer(self.status(), self.header("retry-after"), &body)
+        body
     }
 }
 

@@ -36,13 +36,17 @@ def model(name, base_url, upstream=None):
 class Gateway:
     """A running gateway; a context manager, so that it is stopped whatever happens."""
 
-    def __init__(self, grants=(), models=(), secrets=None):
+    def __init__(self, grants=(), models=(), secrets=None, routes=()):
         self._folder = tempfile.TemporaryDirectory(prefix="hauski-clients-")
         self.folder = Path(self._folder.name)
         # JSON is YAML: nothing has to be escaped.
         routing = {
             "egress": {"default": "deny", "allow": list(grants)},
-            "routing": {"prefer_local": True, "cloud_fallback": {"enabled": False}},
+            "routing": {
+                "prefer_local": True,
+                "routes": list(routes),
+                "cloud_fallback": {"enabled": False},
+            },
         }
         self._write("routing.yaml", routing)
         self._write("models.yml", {"models": [{"id": "echo", "adapter": "echo"}, *models]})

@@ -4,7 +4,8 @@ import json
 
 import openai
 import pytest
-from upstream import END, stream, whole
+from chat import chunk, completion
+from upstream import END, events, stream, whole
 
 HELLO = [{"role": "user", "content": "hello"}]
 HALF = (
@@ -44,25 +45,49 @@ def test_a_refused_key_is_the_gateways_matter(client, upstream):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "tries"),
     [
-        whole("<html>It works</html>", content_type="text/html"),
-        whole("[]"),
-        whole('{"error":{"message":"overloaded"}}', "503 Service Unavailable"),
-        whole('{"error":{"message":"boom"}}'),
-        [b"not HTTP at all\r\n\r\n"],
-        [b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{}"],
-        [],
+        (whole("<html>It works</html>", content_type="text/html"), 1),
+        (whole("[]"), 1),
+        (whole('{"error":{"message":"overloaded"}}', "503 Service Unavailable"), 2),
+        (whole('{"error":{"message":"boom"}}'), 1),
+        ([b"not HTTP at all\r\n\r\n"], 2),
+        ([b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{}"], 1),
+        ([], 2),
     ],
     ids=["a page", "an array", "503", "an error in good clothes", "no HTTP", "half a body", "nothing"],
 )
 @pytest.mark.parametrize("streaming", [False, True])
-def test_no_answer_is_taken_for_one(client, upstream, answer, streaming):
-    upstream.answer(closing(answer))
+def test_no_answer_is_taken_for_one(client, upstream, answer, tries, streaming):
+    upstream.answer(closing(answer), closing(answer))
     with pytest.raises(openai.InternalServerError) as failure:
         list(ask(client, stream=streaming))
     assert failure.value.status_code == 502
     assert failure.value.body["message"]
+    assert len(upstream.requests) == tries
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        [],
+        whole("{}", "503 Service Unavailable"),
+        whole("{}", "500 Internal Server Error"),
+        whole("{}", "429 Too Many Requests", retry_after="1"),
+    ],
+    ids=["nothing", "503", "500", "429 for a second"],
+)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_failure_that_passes_is_none(client, upstream, failure, streaming):
+    answer = stream([HALF, events(chunk({}, "stop"))]) if streaming else whole(completion({"content": "half"}))
+    upstream.answer(closing(failure), answer)
+    if streaming:
+        pieces = list(ask(client, stream=True))
+        assert [piece.choices[0].delta.content for piece in pieces] == ["half", None]
+    else:
+        assert ask(client).choices[0].message.content == "half"
+    first, second = upstream.requests
+    assert first.body == second.body
 
 
 def closing(answer):

@@ -5,6 +5,7 @@ import json
 import random
 
 import pytest
+from chat import chunk, completion, cut
 from conftest import CLIENT_KEY, PROVIDER_KEY
 from pydantic import BaseModel
 from upstream import events, stream, whole
@@ -35,28 +36,6 @@ WEATHER = {
 }
 
 
-def completion(message, finish_reason="stop"):
-    """A provider's whole answer."""
-    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
-    return json.dumps({"id": "c-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
-
-
-def chunk(delta, finish_reason=None):
-    """A provider's chunk."""
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    answer = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-    return json.dumps(answer, ensure_ascii=False)
-
-
-def cut(data, seed):
-    """The same bytes in pieces whose borders mean nothing."""
-    draw = random.Random(seed)
-    while data:
-        size = draw.randint(1, 9)
-        yield data[:size]
-        data = data[size:]
-
-
 def with_providers_name(sent):
     """What the client sent, with the provider's name for the model."""
     assert sent.count(b'"model":"remote"') == 1
@@ -80,7 +59,7 @@ def test_a_whole_exchange_byte_for_byte(client, upstream):
 def test_a_stream_byte_for_byte(client, upstream):
     chunks = [
         chunk({"role": "assistant", "content": ""}),
-        chunk({"content": "h\u00e9"}).replace('"created": 1', '"created":1.0,"x_new":[ 1E2 ]'),
+        chunk({"content": "h\u00e9"}).replace('"created": 1', '"created": 1,"x_new":[ 1E2, 1.0 ]'),
         chunk({"content": "llo 𝄞", "x_reasoning": "because"}),
         chunk({}, "stop"),
     ]

@@ -49,9 +49,10 @@ def events(*chunks):
 
 
 class Upstream:
-    """The provider; each answer that it is given is used for one POST."""
+    """The provider; each answer that it is given is used for one POST, unless `answers` makes answers of requests."""
 
-    def __init__(self):
+    def __init__(self, answers=None):
+        self._answers_to = answers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.origin = f"http://127.0.0.1:{self.port}"
@@ -101,6 +102,8 @@ class Upstream:
     def _next(self, request):
         if request.method == "GET":
             return whole(MODELS)
+        if self._answers_to:
+            return self._answers_to(request)
         try:
             return self._answers.get_nowait()
         except queue.Empty:

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests: what fails here has failed")]
 
+mod access;
 mod adapter;
 mod attacks;
 mod chat;
@@ -17,3 +18,4 @@ mod locality;
 mod reloading;
 mod stopping;
 mod tidy;
+mod tls;

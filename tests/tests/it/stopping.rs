@@ -34,7 +34,7 @@ async fn a_provider_that_is_silent_ends_at_the_limit() {
         let begin = Instant::now();
         let answer = host.client().send(order(&upstream, stream)).await;
         // Without a stream, the probe tells the error itself.
-        let told = answer.code() == "upstream_timeout" || answer.content().contains("\"timeout\"");
+        let told = answer.code() == "first_token_timeout" || answer.content().contains("\"timeout\"");
         assert!(told && answer.status.as_u16() == if stream { 504 } else { 200 }, "{}", answer.text);
         assert!(begin.elapsed() < Duration::from_secs(4), "that was another limit: {:?}", begin.elapsed());
     }

@@ -51,7 +51,9 @@ pub(super) fn summary(gateway: &Gateway) -> String {
     let adapters = count(gateway.adapters.iter().count(), "adapter");
     let models = count(gateway.names_served(&gateway.view()).len(), "model");
     let grants = count(gateway.view().routing.egress.grants.len(), "egress grant");
-    format!("{adapters}, {models} to ask, {grants}")
+    let keys = gateway.keys().map(|keys| format!(", {}", count(keys, "key"))).unwrap_or_default();
+    let tls = if gateway.speaks_tls() { ", TLS" } else { "" };
+    format!("{adapters}, {models} to ask, {grants}{keys}{tls}")
 }
 
 /// What an operator should know of a gateway that can run all the same.
@@ -61,5 +63,6 @@ pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
         refused.map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason)).collect();
     let unavailable = gateway.models_unavailable().into_iter();
     notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
+    notes.extend(gateway.keys_to_review());
     notes
 }

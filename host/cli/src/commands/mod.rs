@@ -2,13 +2,14 @@
 
 mod adapters;
 mod check;
+pub(crate) mod keys;
 mod ledger;
 mod models;
 mod policy;
 mod route;
 mod serve;
 
-use crate::args::{Adapters, Args, Command, Ledger, Models, Policy, Route};
+use crate::args::{Adapters, Args, Command, Keys, Ledger, Models, Policy, Route};
 use crate::failure::Failure;
 use crate::log;
 use crate::since::Since;
@@ -23,6 +24,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Serve(options) => serve::run(*options),
         Command::Check { json, strict } => check::run(*json, *strict),
+        Command::Keys(Keys::New(wanted)) => keys::new(wanted),
+        Command::Keys(Keys::Ls { json }) => keys::ls(*json),
         Command::Models(Models::Ls { json }) => models::ls(*json),
         Command::Adapters(Adapters::Ls { json }) => adapters::ls(*json),
         Command::Ledger(Ledger::Verify { path, head, json }) => ledger::verify(path.as_deref(), *head, *json),

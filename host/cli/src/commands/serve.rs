@@ -7,7 +7,7 @@ use crate::{descriptors, log, os_lock};
 use anyhow::anyhow;
 use hauski_egress::Ledger;
 use hauski_egress::suggest::Wanted;
-use hauski_server::environment::LEDGER;
+use hauski_server::environment::{LEDGER, TLS_CERT, TLS_KEY};
 use hauski_server::setup::{self, World};
 use hauski_server::{Gateway, Running, Settings, log_warnings, start};
 use jiff::Timestamp;
@@ -35,12 +35,13 @@ pub(crate) fn run(options: Serve) -> Result<(), Failure> {
     let summary = check::summary(&gateway);
     let model = gateway.names_served(&gateway.view()).first().cloned();
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let greeting = Greeting { tls: gateway.speaks_tls(), keys: gateway.keys().is_some(), summary, model };
     let ledger = gateway.egress.ledger().clone();
     block_on(async {
         let mut signals = Signals::catch()?;
         let running = start(gateway, settings.bind, workers).map_err(Failure::Start)?;
         // Nobody may be reading; that is no reason to stop.
-        let _ = greet(running.address(), &summary, model.as_deref());
+        let _ = greeting.print(running.address());
         signals.stop(&running).await;
         tracing::info!("stopping: running answers may end, no new ones begin; a second signal ends them");
         stop(running, signals, &ledger).await
@@ -70,8 +71,12 @@ fn warn(settings: &Settings, gateway: &Gateway, files: Option<u64>) {
     for note in check::notes(gateway) {
         tracing::warn!("{note}");
     }
-    if !settings.bind.ip().is_loopback() {
-        tracing::warn!(bind = %settings.bind, "listening beyond this machine: whoever reaches this address can ask the models, without a key");
+    if !settings.bind.ip().is_loopback() && !gateway.speaks_tls() {
+        tracing::warn!(
+            bind = %settings.bind,
+            "listening beyond this machine without TLS: keys and prompts can be read on their way; set `{TLS_CERT}` and \
+             `{TLS_KEY}`, unless something in front speaks TLS"
+        );
     }
     if settings.ledger.is_none() {
         tracing::warn!("`HAUSKI_LEDGER` is `off`: there is no record of what adapters ask for");
@@ -145,16 +150,28 @@ async fn end(interrupt: &mut Signal, terminate: &mut Signal) {
     }
 }
 
-/// Says where the gateway is, and how to try it.
-fn greet(address: SocketAddr, summary: &str, model: Option<&str>) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "hauski {} listens on http://{address} ({summary})", env!("CARGO_PKG_VERSION"))?;
-    if let Some(model) = model {
-        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#);
-        writeln!(
-            out,
-            "try: curl -s http://{address}/v1/chat/completions -H 'content-type: application/json' -d '{body}'"
-        )?;
+/// What is said at the start.
+struct Greeting {
+    tls: bool,
+    keys: bool,
+    summary: String,
+    model: Option<Box<str>>,
+}
+
+impl Greeting {
+    /// Says where the gateway is, and how to try it.
+    fn print(&self, address: SocketAddr) -> io::Result<()> {
+        let scheme = if self.tls { "https" } else { "http" };
+        let mut out = io::stdout().lock();
+        writeln!(out, "hauski {} listens on {scheme}://{address} ({})", env!("CARGO_PKG_VERSION"), self.summary)?;
+        if let Some(model) = &self.model {
+            let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#);
+            let key = if self.keys { " -H \"authorization: Bearer $KEY\"" } else { "" };
+            writeln!(
+                out,
+                "try: curl -s {scheme}://{address}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body}'"
+            )?;
+        }
+        out.flush()
     }
-    out.flush()
 }

@@ -43,14 +43,18 @@ impl Chat {
     fn take_usage(&mut self, chunk: &str) -> Option<String> {
         let mut object = Object::parse(chunk).ok()?;
         object.get("usage").filter(|usage| *usage != "null")?;
-        let has_choices = object.get("choices").is_some_and(|choices| choices.starts_with('[') && !is_empty(choices));
-        if !has_choices {
+        let choices = object.get("choices").filter(|choices| choices.starts_with('['));
+        if choices.is_some_and(is_empty) {
             self.last = Some(chunk.to_owned());
             return Some(String::new());
         }
+        let has_choices = choices.is_some();
         let mut last = Object::parse(chunk).ok()?;
         last.set("choices", raw(&[(); 0]));
         self.last = Some(last.to_json());
+        if !has_choices {
+            return Some(String::new());
+        }
         if self.usage == Usage::Continuous {
             return None;
         }
@@ -121,6 +125,9 @@ mod tests {
         check(Usage::Last, &[TEXT, FINISH, LAST], &[TEXT, bare, LAST]);
         check(Usage::Last, &[LAST, TEXT], &[TEXT, LAST]);
         check(Usage::Last, &[TEXT], &[TEXT]);
+        for without in [r#"{"usage":{"total_tokens":1},"choices":null}"#, r#"{"usage":{"total_tokens":1}}"#] {
+            check(Usage::Last, &[TEXT, without], &[TEXT, r#"{"usage":{"total_tokens":1},"choices":[]}"#]);
+        }
         check(Usage::Continuous, &[TEXT, FINISH, LAST], &[TEXT, FINISH, LAST]);
     }
 

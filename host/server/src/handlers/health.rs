@@ -1,12 +1,14 @@
 //! `GET /health`: the process runs. `GET /ready`: it can answer requests.
 
-use crate::app::{App, Gateway};
-use axum::Json;
+use crate::access::Client;
+use crate::app::{App, Gateway, Stale};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use hauski_egress::os_lock;
 use http::StatusCode;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Always `ok`.
@@ -14,17 +16,22 @@ pub(crate) async fn health() -> &'static str {
     "ok"
 }
 
-/// 200 if at least one model can be asked, else 503; says how many, and what could not be loaded, and which policy holds.
-pub(crate) async fn ready(State(app): State<App>) -> Response {
+/// 200 if at least one model can be asked, else 503; says how many, and what could not be loaded, and which policy holds. Beyond
+/// this machine all but the word is for those who show a key.
+pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<Client>>>) -> Response {
     let gateway = &app.gateway;
     let models = gateway.names_served(&gateway.view()).len();
     let (status, word) =
         if models > 0 { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "no model can be asked") };
+    if gateway.access.is_public && client.is_none() {
+        return (status, Json(json!({ "status": word }))).into_response();
+    }
     let adapters = json!({ "loaded": gateway.adapters.iter().count(), "refused": gateway.adapters.refused().len() });
     let policy = policy(gateway);
     let os_lock = os_lock::in_force().map(os_lock::Enforced::holds);
     let said = json!({
-        "status": word, "models": models, "adapters": adapters, "policy": policy, "os_egress_lock": os_lock,
+        "status": word, "models": models, "adapters": adapters, "policy": policy, "keys": keys(gateway),
+        "tls": tls(gateway), "os_egress_lock": os_lock,
     });
     (status, Json(said)).into_response()
 }
@@ -32,8 +39,24 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 /// Which policy holds, and whether it is what the files say. Of what is wrong with them only the place: anyone may ask.
 fn policy(gateway: &Gateway) -> Value {
     let view = gateway.view();
-    let stale = gateway.stale().map(|stale| json!({ "since": seconds(stale.since), "problem": stale.problem }));
+    let stale = gateway.stale().map(told);
     json!({ "generation": view.generation, "loaded": seconds(view.loaded), "stale": stale })
+}
+
+/// How many keys there are, if any are asked for, and whether they are those that the file has.
+fn keys(gateway: &Gateway) -> Option<Value> {
+    let (keyring, stale) = (gateway.access.keyring(), gateway.access.stale().map(told));
+    (keyring.is_some() || stale.is_some())
+        .then(|| json!({ "count": keyring.map(|keyring| keyring.clients().count()), "stale": stale }))
+}
+
+/// Whether the certificate is the one that its file has, where there is TLS.
+fn tls(gateway: &Gateway) -> Option<Value> {
+    gateway.tls.as_ref().map(|tls| json!({ "stale": tls.stale().map(told) }))
+}
+
+fn told(stale: Stale) -> Value {
+    json!({ "since": seconds(stale.since), "problem": stale.problem })
 }
 
 /// Seconds of Unix time.

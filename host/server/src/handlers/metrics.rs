@@ -8,7 +8,11 @@ use http::header;
 
 /// All metrics.
 pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
-    app.gateway.metrics.policy_stale.set(app.gateway.stale().is_some().into());
+    let gateway = &app.gateway;
+    let stale = gateway.stale().is_some() || gateway.access.stale().is_some();
+    gateway.metrics.policy_stale.set(stale.into());
+    let tls_stale = gateway.tls.as_ref().is_some_and(|tls| tls.stale().is_some());
+    gateway.metrics.tls_stale.set(tls_stale.into());
     let text = app
         .gateway
         .metrics

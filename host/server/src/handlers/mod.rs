@@ -6,3 +6,4 @@ pub(crate) mod config;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod models;
+pub(crate) mod openapi;

@@ -24,6 +24,11 @@ pub(crate) fn gateway(upstreams: &[&Upstream]) -> Builder {
     builder
 }
 
+/// The route `chat` over these candidates.
+pub(crate) fn route(builder: Builder, candidates: &str) -> Builder {
+    builder.routes(&format!("[{{ model: chat, candidates: [{candidates}] }}]"))
+}
+
 /// A request for `model` with one word.
 pub(crate) fn ask(model: &str, stream: bool) -> String {
     format!(r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#)

@@ -1,5 +1,18 @@
 //! The front's cases, row by row: `r01_…` is row 1, and so on.
 
+mod anthropic;
+mod ending;
 mod errors;
 pub(crate) mod ground;
+mod large;
+mod leaving;
+mod reading;
 mod routes;
+mod safety;
+mod shape;
+mod stage;
+mod table;
+mod through;
+mod time;
+mod together;
+mod usage;

@@ -11,6 +11,8 @@ use std::time::Duration;
 const FIRST: &str = r#"{"id":"a","created":1,"model":"t","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
 const SECOND: &str = r#"{"id":"a","created":1,"model":"t","choices":[{"index":0,"delta":{"content":"é€😀\u2028"},"finish_reason":null}]}"#;
 const FINISH: &str = r#"{"id":"a","created":1,"model":"t","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+/// A chunk of two lines: a reader that takes one line's end for two makes two events of it.
+const LINES: &str = "{\"id\":\"a\",\"created\":1,\"model\":\"t\",\"é\":\n\"😀\"}";
 const ENDS: [&str; 3] = ["\n", "\r\n", "\r"];
 /// Long enough for what was written to be read before more comes, mostly.
 const MOMENT: Duration = Duration::from_millis(2);
@@ -21,8 +23,8 @@ async fn check(cases: Vec<(Play, Vec<&str>)>) {
     let answers = Stage::new(plays.clone()).await.streams().await;
     for ((answer, expected), play) in answers.iter().zip(expected).zip(plays) {
         let wire = String::from_utf8_lossy(&play.wire().concat()).into_owned();
-        assert_eq!(answer.complete, true, "{wire:?}: {}", answer.text);
-        assert_eq!(chunks(answer), expected, "{wire:?}");
+        assert!(answer.complete, "{wire:.2000?}: {:.2000}", answer.text);
+        assert_eq!(chunks(answer), expected, "{wire:.2000?}");
     }
 }
 
@@ -35,15 +37,15 @@ fn two_ends() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Each mixture of line ends and of spaces.
 fn mixtures() -> Vec<String> {
     let mut streams = Vec::new();
+    let (above, below) = LINES.split_once('\n').unwrap();
     for (a, b) in two_ends() {
         for (c, d) in two_ends() {
             for (x, y) in [("", " "), (" ", "")] {
-                streams.push(format!("data:{x}{FIRST}{a}{b}data:{y}{SECOND}{c}{d}data:{x}{FINISH}{a}{d}data:{y}[DONE]{c}{b}"));
+                let events = format!("data:{x}{FIRST}{a}{b}data:{y}{above}{b}data:{x}{below}{c}{d}");
+                streams.push(format!("{events}data:{y}{FINISH}{c}{d}data:{x}[DONE]{a}{b}"));
             }
         }
     }
-    // A third line's end may not be swallowed by the one before it.
-    streams.retain(|stream| !stream.contains("\r\ndata:") || !stream.contains("}\r\ndata:"));
     streams
 }
 
@@ -56,15 +58,17 @@ async fn r01_line_ends_and_spaces_in_each_mixture() {
         let at_lf: Vec<_> = stream.split_inclusive('\n').collect();
         [vec![stream.as_str()], at_cr, at_lf].map(|pieces| Play::new(Framing::Chunked, pieces))
     });
-    check(cases.map(|play| (play, vec![FIRST, SECOND, FINISH])).collect()).await;
+    check(cases.map(|play| (play, vec![FIRST, LINES, FINISH])).collect()).await;
 }
 
 #[tokio::test]
 async fn r01_a_line_end_over_two_reads() {
-    let stream = format!("data: {FIRST}\r\n\r\ndata:{SECOND}\r\n\r\n\r\ndata: {FINISH}\r\n\r\ndata:[DONE]\r\n\r\n");
+    let lines = LINES.replace('\n', "\r\ndata:");
+    let stream = format!("data: {FIRST}\r\n\r\ndata:{lines}\r\n\r\n\r\ndata: {FINISH}\r\n\r\ndata:[DONE]\r\n\r\n");
     let pieces: Vec<_> = stream.split_inclusive('\r').collect();
-    let plays = [Framing::Closed, Framing::Chunked, Framing::Length].map(|framing| Play::new(framing, &pieces).slowly(10 * MOMENT));
-    check(plays.map(|play| (play, vec![FIRST, SECOND, FINISH])).into()).await;
+    let plays = [Framing::Closed, Framing::Chunked, Framing::Length]
+        .map(|framing| Play::new(framing, &pieces).slowly(10 * MOMENT));
+    check(plays.map(|play| (play, vec![FIRST, LINES, FINISH])).into()).await;
 }
 
 /// Whether LF follows is not waited for.
@@ -94,10 +98,9 @@ async fn r01_a_lone_cr_ends_an_event_at_once() {
 
 /// A stream with all that can be cut in two.
 fn motley() -> (String, Vec<&'static str>) {
-    const LINES: &str = "{\"id\":\"a\",\"created\":1,\"model\":\"t\",\"é\":\n\"😀\"}";
     let lines = LINES.replace('\n', "\r\ndata: ");
     let stream = format!(
-        "\u{feff}: grüße\r\n\r\nid: 1\nretry: 7\rdata: {FIRST}\r\n\r\n:\r\rdata:{SECOND}\n\nevent: 😀\r\ndata: {lines}\r\n\r\n\
+        "\u{feff}data: {FIRST}\r\n\r\n: grüße\r\n\r\nid: 1\nretry: 7\r:\r\rdata:{SECOND}\n\nevent: 😀\r\ndata: {lines}\r\n\r\n\
          data: {FINISH}\r\rdata: [DONE]\r\n\r\n: bye\n\n"
     );
     (stream, vec![FIRST, SECOND, LINES, FINISH])
@@ -120,11 +123,102 @@ async fn r02_the_same_chunks_wherever_the_connection_is_cut() {
     let halves = stream.split_at(stream.len() / 2 - 1);
     let play = Play::new(Framing::Chunked, [halves.0, halves.1]);
     let wire = play.wire().concat();
-    let cut = |at: usize| Wire(vec![wire[..at].to_vec(), wire[at..].to_vec()]);
-    let mut wires: Vec<_> = (1..wire.len()).map(cut).collect();
-    wires.push(Wire(wire.chunks(1).map(<[u8]>::to_vec).collect()));
-    let plays = wires.into_iter().map(|Wire(pieces)| Play::raw(pieces).slowly(MOMENT));
+    let cut = |at: usize| vec![&wire[..at], &wire[at..]];
+    let mut cuts: Vec<_> = (1..wire.len()).map(cut).collect();
+    cuts.push(wire.chunks(1).collect());
+    let plays = cuts.into_iter().map(|pieces| Play::new(Framing::Raw, pieces).slowly(MOMENT));
     check(plays.map(|play| (play, expected.clone())).collect()).await;
 }
 
-struct Wire(Vec<Vec<u8>>);
+/// Lines that give no chunk, wherever they stand.
+#[tokio::test]
+async fn r03_what_is_no_event() {
+    let nothing = [
+        ":\n\n: keep-alive\n\n\n\n\n:\n",
+        ": data: [DONE]\n\n:data: {}\n\n:\r:\r\n:\n\r",
+        &": OPENROUTER PROCESSING\n\n".repeat(2_000),
+        "event: ping\n\nevent: error\n\n",
+        "event: ping\ndata:\n\n",
+        "data\n\ndata:\n\ndata: \n\n",
+        "id\n\nid: 7\n\nid: \0\n\nretry: 10\n\nretry: soon\n\nretry\n\nevent\n\n",
+        "other: x\n\ndatabase: x\n\nDATA: x\n\n data: x\n\n[DONE]\n\n{\n\n\u{feff}data: x\n\n",
+    ];
+    let cases = nothing.iter().flat_map(|nothing| {
+        let stream = |before: &str, between: &str, after: &str| {
+            format!("{before}data: {FIRST}\n\n{between}data: {FINISH}\n\n{between}data: [DONE]\n\n{after}")
+        };
+        [
+            stream(nothing, "", ""),
+            stream("", nothing, ""),
+            stream("", "", nothing),
+            // A mark of the byte order counts at the beginning only.
+            format!("\u{feff}{}", stream(nothing, nothing, nothing)),
+            format!("\u{feff}{}", stream("", nothing, nothing)),
+        ]
+    });
+    check(cases.map(|stream| (Play::whole(stream), vec![FIRST, FINISH])).collect()).await;
+}
+
+/// Events with more than one plain line.
+#[tokio::test]
+async fn r03_what_else_is_an_event() {
+    const PRETTY: &str = "{\n  \"id\": \"a\", \"created\": 1,\n\n  \"model\": \"t\"\n}";
+    let lines = PRETTY.replace('\n', "\ndata: ");
+    let with_others = PRETTY.replace('\n', "\n: inside\nid: 1\nother\ndata: ");
+    for end in ENDS {
+        let cases = [
+            (format!("data: {SECOND}"), vec![SECOND]),
+            (format!("event: completion.chunk\nid: 4\nretry: 1\ndata: {SECOND}"), vec![SECOND]),
+            (format!("data: {SECOND}\nevent: message\n: inside\nid: 5\nx"), vec![SECOND]),
+            (format!("data: {lines}"), vec![PRETTY]),
+            (format!("data: {with_others}\nevent"), vec![PRETTY]),
+            (format!("data: {SECOND}\n\ndata:{SECOND}\n\ndata: {SECOND}"), vec![SECOND; 3]),
+            (format!("data: {SECOND}\n\nevent: x\n\ndata: {SECOND}"), vec![SECOND; 2]),
+        ];
+        let streams = cases.into_iter().map(|(events, expected)| {
+            let stream = format!("data: {FIRST}\n\n{events}\n\ndata: {FINISH}\n\ndata: [DONE]\n\n");
+            (Play::whole(stream.replace('\n', end)), [vec![FIRST], expected, vec![FINISH]].concat())
+        });
+        check(streams.collect()).await;
+    }
+}
+
+/// Providers forget the last blank line, and the last line's end. What is complete counts.
+#[tokio::test]
+async fn r03_a_last_event_without_its_blank_line() {
+    let mut cases = Vec::new();
+    for end in ["", "\n", "\r", "\r\n", "\r\n\r", "\nevent: x", "\n:", "\nid"] {
+        for framing in [Framing::Closed, Framing::Chunked, Framing::Length] {
+            for last in ["data: [DONE]", "data:[DONE]"] {
+                let stream = format!("data: {FIRST}\n\ndata: {FINISH}\n\n{last}{end}");
+                cases.push((Play::new(framing, [stream]), vec![FIRST, FINISH]));
+            }
+            let stream = format!("data: {FIRST}\n\ndata: {FINISH}{end}");
+            cases.push((Play::new(framing, [stream]), vec![FIRST, FINISH]));
+        }
+    }
+    check(cases).await;
+}
+
+/// What no reader may guess at.
+#[tokio::test]
+async fn r03_what_is_neither_is_an_error() {
+    let bad: [&[u8]; 9] = [
+        b"data: \xff\n\n",
+        b": \xff\n\n",
+        b"data: {\"a\":\"\xe2\x82\"}\n\n",
+        b"data: [DONE]x\n\n",
+        b"data: [DONE]\ndata: {}\n\n",
+        b"data: {}\ndata: [DONE]\n\n",
+        b"data: {}{}\n\n",
+        b"data: [{}]\n\n",
+        b"event: error\ndata: {\"message\":\"no\"}\n\n",
+    ];
+    let plays = bad.map(|bad| {
+        let (first, rest) = (format!("data: {FIRST}\n\n"), format!("data: {FINISH}\n\ndata: [DONE]\n\n"));
+        Play::whole([first.as_bytes(), bad, rest.as_bytes()].concat())
+    });
+    for (answer, bad) in Stage::new(plays.into()).await.streams().await.iter().zip(bad) {
+        assert_eq!(broken(answer), [FIRST], "{}", bad.escape_ascii());
+    }
+}

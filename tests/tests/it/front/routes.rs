@@ -1,14 +1,9 @@
 //! Rows 17 and 18, and routing: who answers for a route, who does not, and what is said of it.
 
-use super::ground::{CHAT, ask, gateway, good, good_stream, reset, scripts, unavailable};
+use super::ground::{CHAT, ask, gateway, good, good_stream, reset, route, scripts, unavailable};
 use hauski_tests::{Answer, Builder, TestHost, Upstream};
 use http::Request;
 use std::collections::BTreeMap;
-
-/// The route `chat` over these candidates.
-fn route(builder: Builder, candidates: &str) -> Builder {
-    builder.routes(&format!("[{{ model: chat, candidates: [{candidates}] }}]"))
-}
 
 async fn keyed(host: &TestHost, key: &str) -> Answer {
     let request = Request::post(CHAT).header("x-hauski-route-key", key).body(ask("chat", false).into()).unwrap();
@@ -184,4 +179,35 @@ async fn a_model_that_fails_again_and_again_is_left_alone_for_a_while() {
     tokio::time::sleep(std::time::Duration::from_millis(350)).await;
     assert_eq!(host.client().post(CHAT, ask("m0", false)).await.status.as_u16(), 200, "the probe");
     assert_eq!(host.client().metrics("breaker_state").await, ["breaker_state{model=\"m0\"} 0"]);
+}
+
+#[tokio::test]
+async fn looks_of_the_gateways_own_find_out_first() {
+    let up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_up = up.clone();
+    let upstream = Upstream::start(move |conversation| {
+        let request = conversation.request()?;
+        assert!(request.starts_with("GET /v1/models "), "nobody else has asked: {request}");
+        if !is_up.load(std::sync::atomic::Ordering::SeqCst) {
+            return Ok(());
+        }
+        conversation.answer("200 OK", "content-type: application/json\r\nconnection: close\r\n", r#"{"data":[]}"#)
+    });
+    let host = gateway(&[&upstream]).limit("probe_seconds", 1).limit("breaker_failures", 1).start().await;
+    let soon = std::time::Duration::from_secs(10);
+    host.client().until_metric("breaker_state{model=\"m0\"} 1", soon).await;
+    let answer = host.client().post(CHAT, ask("m0", false)).await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "circuit_open"), "{}", answer.text);
+    up.store(true, std::sync::atomic::Ordering::SeqCst);
+    host.client().until_metric("breaker_state{model=\"m0\"} 0", soon).await;
+    assert!(!host.client().metrics("probes_total{model=\"m0\",result=\"well\"}").await.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_looks_who_is_not_asked_to() {
+    let upstream = scripts(vec![good]);
+    let host = gateway(&[&upstream]).start().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(upstream.connections(), 0);
+    drop(host);
 }

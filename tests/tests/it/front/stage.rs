@@ -25,6 +25,8 @@ pub(crate) enum Framing {
     Length,
     /// With a length that is larger by one.
     Short,
+    /// The pieces are the wire's own, with head and framing.
+    Raw,
 }
 
 /// What a provider sends for one case.
@@ -61,10 +63,13 @@ impl Play {
 
     /// The head and the pieces as they go over the wire.
     pub(crate) fn wire(&self) -> Vec<Vec<u8>> {
+        if self.framing == Framing::Raw {
+            return self.pieces.clone();
+        }
         let length: usize = self.pieces.iter().map(Vec::len).sum();
         let framing = match self.framing {
             Framing::Chunked | Framing::Torn => "transfer-encoding: chunked\r\n".to_owned(),
-            Framing::Closed => String::new(),
+            Framing::Closed | Framing::Raw => String::new(),
             Framing::Length => format!("content-length: {length}\r\n"),
             Framing::Short => format!("content-length: {}\r\n", length + 1),
         };
@@ -76,7 +81,7 @@ impl Play {
                 Framing::Chunked | Framing::Torn => {
                     [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
                 }
-                Framing::Closed | Framing::Length | Framing::Short => piece.clone(),
+                Framing::Closed | Framing::Length | Framing::Short | Framing::Raw => piece.clone(),
             });
         }
         if self.framing == Framing::Chunked {
@@ -99,8 +104,8 @@ impl Play {
 /// A provider that has a play for each case, and a gateway before it.
 pub(crate) struct Stage {
     pub(crate) host: TestHost,
-    pub(crate) upstream: Upstream,
     cases: usize,
+    _upstream: Upstream,
 }
 
 impl Stage {
@@ -113,11 +118,12 @@ impl Stage {
         let cases = plays.len();
         let upstream = Upstream::start(move |conversation| {
             let request = conversation.request()?;
-            let case = request.rsplit_once("\"case\":").and_then(|(_, rest)| rest.split([',', '}']).next()?.parse().ok());
+            let case =
+                request.rsplit_once("\"case\":").and_then(|(_, rest)| rest.split([',', '}']).next()?.parse().ok());
             plays[case.unwrap_or(0_usize)].perform(conversation)
         });
         let host = change(gateway(&[&upstream])).start().await;
-        Self { host, upstream, cases }
+        Self { host, cases, _upstream: upstream }
     }
 
     /// Asks for a case with further members in the request, each with a comma behind it.
@@ -155,7 +161,9 @@ fn request(case: usize, members: &str) -> String {
 pub(crate) fn payloads(text: &str) -> Vec<String> {
     let mut events: Vec<&str> = text.split("\n\n").collect();
     assert_eq!(events.pop(), Some(""), "what ends with no blank line is no event: {text:.2000}");
-    let line = |line: &str| line.strip_prefix("data: ").map(str::to_owned).unwrap_or_else(|| panic!("{line:?} in {text:.2000}"));
+    let line = |line: &str| {
+        line.strip_prefix("data: ").map(str::to_owned).unwrap_or_else(|| panic!("{line:?} in {text:.2000}"))
+    };
     events.into_iter().map(|event| event.split('\n').map(line).collect::<Vec<_>>().join("\n")).collect()
 }
 
@@ -173,7 +181,9 @@ pub(crate) fn chunks(answer: &Answer) -> Vec<String> {
 /// The chunks that came before an answer failed, in a way that nobody takes for a good end.
 #[track_caller]
 pub(crate) fn broken(answer: &Answer) -> Vec<String> {
-    let is_error = |text: &str| serde_json::from_str(text).is_ok_and(|json: serde_json::Value| json["error"]["message"].is_string());
+    let is_error = |text: &str| {
+        serde_json::from_str(text).is_ok_and(|json: serde_json::Value| json["error"]["message"].is_string())
+    };
     if answer.status != 200 {
         assert!(answer.status.as_u16() >= 500 && is_error(&answer.text), "{} {:.2000}", answer.status, answer.text);
         return Vec::new();

@@ -42,6 +42,11 @@ fn refusals() {
     };
     unsupported(r#","prompt":["a","b"]"#, "prompt");
     unsupported(r#","prompt":[1,2]"#, "prompt");
+    for (prompt, instead) in [(r#"["a","b"]"#, "a request for each prompt"), ("[[1]]", "as text")] {
+        let error = understand(&format!(r#"{{"model":"m","prompt":{prompt}}}"#)).map(|understood| understood.chat);
+        let error = error.unwrap_err();
+        assert!(error.message.contains(instead), "{error:?}");
+    }
     unsupported(r#","prompt":[[1],[2]]"#, "prompt");
     unsupported(r#","prompt":"a","suffix":"b""#, "suffix");
     unsupported(r#","prompt":"a","echo":true"#, "echo");

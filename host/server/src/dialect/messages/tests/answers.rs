@@ -2,7 +2,7 @@
 
 use super::answer;
 
-const STOPS: &str = r####","stop_sequences":["\u0023##","b"]"####;
+const STOPS: &str = r####","stop_sequences":["\u0023##","b","77"]"####;
 
 fn completion(message: &str, choice: &str, more: &str) -> String {
     let choice = format!(r#"{{"index":0,"message":{{"role":"assistant",{message}}},"finish_reason":{choice}}}"#);
@@ -82,6 +82,7 @@ fn reasons() {
     check(r#""stop","matched_stop":"b""#, r#""stop_sequence","stop_sequence":"b""#);
     check(r#""stop","stop_reason":128009,"matched_stop":null"#, &null("end_turn"));
     check(r#""stop","stop_reason":"another""#, &null("end_turn"));
+    check(r#""stop","stop_reason":1771"#, &null("end_turn"));
     check(r#""length","stop_reason":"b""#, &null("max_tokens"));
 }
 

@@ -173,6 +173,11 @@ fn calls_told_apart_by_their_ids() {
         &[(&whole("c1"), NONE), (&whole("c2"), CALLS)],
         &["+0 c1 f {}", "0 {}", "-0", "+1 c2 f {}", "1 {}", "-1", "tool_use 0"],
     );
+    let nameless = call(0, r#""function":{"arguments":"1"}"#);
+    check(
+        &[(&whole("c1"), NONE), (&whole("c2"), NONE), (&nameless, CALLS)],
+        &["+0 c1 f {}", "0 {}", "-0", "+1 c2 f {}", "1 {}", "1 1", "-1", "tool_use 0"],
+    );
     let other_id = call(0, r#""id":"c9","function":{"arguments":"1"}"#);
     let repeated = call(0, r#""id":"c1","function":{"name":"f","arguments":"2"}"#);
     let without_number = r#""tool_calls":[{"function":{"arguments":"3"}}]"#;

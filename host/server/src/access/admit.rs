@@ -1,0 +1,138 @@
+//! Whether a request may come in: from where it is sent, and whose key it shows. Before any handler, and before its body is read.
+
+use super::Access;
+use super::keyring::{Client, Keyring, Unknown};
+use super::presented::{NoKey, presented, take};
+use crate::app::App;
+use crate::error::ApiError;
+use crate::origin::{self, Hosts};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use std::sync::{Arc, OnceLock};
+
+/// Whose request it is, to be written down when that is found out; among a request's extensions.
+#[derive(Clone, Default)]
+pub(crate) struct Named(Arc<OnceLock<Arc<str>>>);
+
+impl Named {
+    /// The client's name.
+    pub(crate) fn get(&self) -> Option<&str> {
+        self.0.get().map(|name| &**name)
+    }
+}
+
+/// Refuses requests of foreign pages, and those without a key where one is needed; a client is among the extensions then.
+pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let access = &app.gateway.access;
+    let admitted = match access.keyring() {
+        None => origin::judge(&request, Hosts::Near),
+        Some(keyring) => identify(access, &keyring, &mut request).await,
+    };
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// What a path asks of who asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Key,
+    /// Nothing, but it tells more to those who show one.
+    TellsMore,
+    Nothing,
+}
+
+/// What is at `path` needs. All that is not named here needs a key.
+fn needs(path: &str, is_public: bool) -> Needs {
+    match path {
+        "/health" => Needs::Nothing,
+        "/ready" if is_public => Needs::TellsMore,
+        "/ready" | "/metrics" | "/openapi.json" | "/adapters" if !is_public => Needs::Nothing,
+        _ if path.starts_with("/config/") && !is_public => Needs::Nothing,
+        _ => Needs::Key,
+    }
+}
+
+async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> Result<(), ApiError> {
+    let needs = needs(request.uri().path(), access.is_public);
+    // A page that a name was rebound for has no key. What is open on loopback has only the name to go by.
+    let any = access.is_public || needs == Needs::Key;
+    origin::judge(request, if any { Hosts::Any } else { Hosts::Near })?;
+    let named = request.extensions().get::<Named>().cloned();
+    let client = match needs {
+        Needs::Nothing => None,
+        Needs::TellsMore => find(access, keyring, request.headers(), named).await.ok(),
+        Needs::Key => Some(find(access, keyring, request.headers(), named).await?),
+    };
+    take(request.headers_mut());
+    let Some(client) = client else { return Ok(()) };
+    if needs == Needs::Key {
+        client.count().map_err(|(limit, wait)| ApiError::too_many(&client.name, limit, wait))?;
+    }
+    request.extensions_mut().insert(client);
+    Ok(())
+}
+
+/// Whose key a request's head shows. Whose it is, is noted in `named`, also where it holds no more.
+async fn find(
+    access: &Access,
+    keyring: &Keyring,
+    headers: &HeaderMap,
+    named: Option<Named>,
+) -> Result<Arc<Client>, ApiError> {
+    let key = presented(headers).map_err(|none| match none {
+        NoKey::Missing => ApiError::no_key(
+            "this gateway asks for a key: send it as `authorization: Bearer <key>` or `x-api-key: <key>`",
+        ),
+        NoKey::Unusable(what) => ApiError::no_key(format!(
+            "the request has {what}: send one key, as `authorization: Bearer <key>` or `x-api-key: <key>`"
+        )),
+    })?;
+    let found = keyring.find(key, &access.slow).await;
+    let (Ok(client) | Err(Unknown::Expired(client))) = &found else {
+        return Err(match found {
+            Err(Unknown::Busy) => ApiError::comparing(),
+            _ => ApiError::no_key("the key is none of this gateway's: ask its operator for one"),
+        });
+    };
+    if let Some(named) = named {
+        let _ = named.0.set(client.name.clone());
+    }
+    if found.is_err() {
+        return Err(ApiError::no_key(format!(
+            "the key `{}` has expired: ask the operator of this gateway for another",
+            client.name
+        )));
+    }
+    Ok(client.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_key() {
+        for (path, here, public) in [
+            ("/health", Needs::Nothing, Needs::Nothing),
+            ("/ready", Needs::Nothing, Needs::TellsMore),
+            ("/metrics", Needs::Nothing, Needs::Key),
+            ("/openapi.json", Needs::Nothing, Needs::Key),
+            ("/adapters", Needs::Nothing, Needs::Key),
+            ("/config/routing", Needs::Nothing, Needs::Key),
+            ("/v1/models", Needs::Key, Needs::Key),
+            ("/v1/chat/completions", Needs::Key, Needs::Key),
+            ("/health/", Needs::Key, Needs::Key),
+            ("/Health", Needs::Key, Needs::Key),
+            ("//health", Needs::Key, Needs::Key),
+            ("/config", Needs::Key, Needs::Key),
+            ("/", Needs::Key, Needs::Key),
+            ("", Needs::Key, Needs::Key),
+        ] {
+            assert_eq!((needs(path, false), needs(path, true)), (here, public), "{path}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The keys that hold, and finding the one that a client shows.
+//!
+//! Each comparison takes the same time wherever the two differ, and all keys are looked at whichever it is.
+
+use super::rate::Bucket;
+use super::slow::{Busy, Slow};
+use hauski_egress::today;
+use hauski_policy::{Allowed, Key, KeyHash, Keys};
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+/// The clients of one reading of `keys.yaml`.
+pub(crate) struct Keyring {
+    clients: Vec<Arc<Client>>,
+}
+
+/// A client, as its key describes it.
+pub(crate) struct Client {
+    /// The key's name.
+    pub(crate) name: Arc<str>,
+    key: Key,
+    /// Outlives a reload, so that a touch of the file fills no bucket.
+    bucket: Arc<Bucket>,
+    /// The mark of the client's key, where that was found out slowly.
+    mark: Arc<OnceLock<Mark>>,
+}
+
+/// What a key that was compared slowly is known by afterwards: a digest with a salt that this process alone has.
+pub(super) type Mark = [u8; 32];
+
+/// Why nobody is found.
+pub(crate) enum Unknown {
+    /// It is nobody's key.
+    Nobody,
+    /// It is this client's, and holds no more.
+    Expired(Arc<Client>),
+    /// Too many keys are compared slowly at the moment.
+    Busy,
+}
+
+impl Keyring {
+    /// The clients of `keys`; those that were there `before` keep what they have used up.
+    pub(super) fn new(keys: &Keys, before: Option<&Self>) -> Self {
+        let client = |key: &Key| {
+            let before = before.and_then(|before| before.clients.iter().find(|client| *client.name == *key.name));
+            let mark = before.filter(|before| before.key.hash == key.hash).map(|before| before.mark.clone());
+            let bucket = before.map(|before| before.bucket.clone());
+            let (bucket, mark) = (bucket.unwrap_or_default(), mark.unwrap_or_default());
+            Arc::new(Client { name: (*key.name).into(), key: key.clone(), bucket, mark })
+        };
+        Self { clients: keys.iter().map(client).collect() }
+    }
+
+    /// The clients, in the file's order.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.clients.iter()
+    }
+
+    /// What an operator should know of them; `known` are the public names of models and routes.
+    pub(crate) fn review(&self, today: Date, known: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let mut notes = Vec::new();
+        for client in &self.clients {
+            let (name, key) = (&client.name, &client.key);
+            if let Some(last) = key.expires.filter(|_| !key.holds_on(today)) {
+                notes.push(format!("the key `{name}` has expired: {last} was its last day"));
+            }
+            let Allowed::These(models) = &key.models else { continue };
+            for model in models.iter().filter(|model| !known(model)) {
+                notes.push(format!("the key `{name}` is for `{model}`, and there is no such model and no such route"));
+            }
+        }
+        notes
+    }
+
+    /// Whose key `presented` is.
+    pub(super) async fn find(&self, presented: &[u8], slow: &Slow) -> Result<Arc<Client>, Unknown> {
+        let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(presented).into());
+        let mark = self.clients.iter().any(|client| client.is_slow()).then(|| slow.mark(presented));
+        let mut found = None;
+        for client in &self.clients {
+            // All of them: when the answer comes tells nothing of which it was.
+            if bool::from(client.has(&digest, mark.as_deref())) {
+                found = Some(client);
+            }
+        }
+        let found = match (found, mark) {
+            (Some(found), _) => Some(found.clone()),
+            (None, None) => None,
+            (None, Some(mark)) => {
+                // Those whose key is known by now have another one.
+                let unseen = |client: &&Arc<Client>| client.is_slow() && client.mark.get().is_none();
+                let unseen: Vec<_> = self.clients.iter().filter(unseen).cloned().collect();
+                if unseen.is_empty() {
+                    None
+                } else {
+                    slow.find(unseen, presented, &mark).await.map_err(|Busy| Unknown::Busy)?
+                }
+            }
+        };
+        let found = found.ok_or(Unknown::Nobody)?;
+        if found.key.expires.is_some() && !found.key.holds_on(today()) {
+            return Err(Unknown::Expired(found));
+        }
+        Ok(found)
+    }
+}
+
+impl Client {
+    /// Whether the model or route with this public name may be asked.
+    pub(crate) fn may_ask(&self, model: &str) -> bool {
+        self.key.models.covers(model)
+    }
+
+    /// Whether each request is held to what is local.
+    pub(crate) fn local_only(&self) -> bool {
+        self.key.local_only
+    }
+
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// If it is one too many: how many there may be in a minute, and how long the next one has to wait.
+    pub(super) fn count(&self) -> Result<(), (u32, Duration)> {
+        let Some(limit) = self.key.requests_per_minute else { return Ok(()) };
+        self.bucket.take(limit).map_err(|wait| (limit, wait))
+    }
+
+    /// What the key is recognised by.
+    pub(super) fn hash(&self) -> &KeyHash {
+        &self.key.hash
+    }
+
+    /// Remembers the key that was found out slowly.
+    pub(super) fn remember(&self, mark: &Mark) {
+        let _ = self.mark.set(*mark);
+    }
+
+    /// Whether this is the key with that mark.
+    pub(super) fn is_marked(&self, mark: &Mark) -> Choice {
+        self.mark.get().map_or(Choice::from(0), |own| own.ct_eq(mark))
+    }
+
+    fn is_slow(&self) -> bool {
+        matches!(self.key.hash, KeyHash::Argon2id(_))
+    }
+
+    fn has(&self, digest: &[u8; 32], mark: Option<&Mark>) -> Choice {
+        match (&self.key.hash, mark) {
+            (KeyHash::Sha256(own), _) => own.ct_eq(digest),
+            (KeyHash::Argon2id(_), Some(mark)) => self.is_marked(mark),
+            (KeyHash::Argon2id(_), None) => Choice::from(0),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The form of errors: OpenAI's, but Anthropic's for the clients of Anthropic's API.
+//!
+//! In goes a request; out comes its answer, whose body is written anew if it is an error at a path of Anthropic's. That happens
+//! outside of whatever could refuse a request, so that all errors there have one form.
+
+use crate::dialect::messages;
+use crate::error::ApiError;
+use crate::observe::RequestId;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header;
+use std::sync::Arc;
+
+/// Gives errors the form that the path's clients know.
+pub(crate) async fn errors(Extension(id): Extension<RequestId>, request: Request, next: Next) -> Response {
+    let is_anthropics = is_anthropics(request.uri().path());
+    let response = next.run(request).await;
+    let error = response.extensions().get::<Arc<ApiError>>().filter(|_| is_anthropics).cloned();
+    let Some(error) = error else { return response };
+    let mut response = response.map(|_| Body::from(messages::error_body(&error, Some(&id.0))));
+    // It is the other body's.
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
+}
+
+/// Whether `path` is one of Anthropic's API, there or not.
+fn is_anthropics(path: &str) -> bool {
+    path.strip_prefix("/v1/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anthropics_paths() {
+        for path in ["/v1/messages", "/v1/messages/", "/v1/messages/count_tokens"] {
+            assert!(is_anthropics(path), "{path}");
+        }
+        for path in ["/v1/message", "/v1/messagesx", "/v1/models", "/v1/chat/completions", "/"] {
+            assert!(!is_anthropics(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The operations: what is at each path, and all that can come of it.
+//!
+//! `test:the_document_has_the_routes` compares them with the router's.
+
+use super::respond::{ASKING, EVERYWHERE, Form, OPEN, answer, errors, reference, said};
+use super::schemas::answers::{
+    AdapterList, ChatCompletion, Completion, Embeddings, Message, Model, ModelList, Ready, Response,
+};
+use super::schemas::chat::{ChatCompletionRequest, CompletionRequest, EmbeddingRequest};
+use super::schemas::messages::MessagesRequest;
+use super::schemas::responses::ResponseRequest;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, HttpMethod, RefOr, Required, Schema};
+
+/// The tag of what shows the configuration.
+pub(super) const ON_REQUEST: &str = "on request";
+
+type Entry = (HttpMethod, &'static str, Operation);
+
+/// All of them, in the document's order.
+pub(super) fn operations() -> Vec<Entry> {
+    vec![
+        chat(),
+        completions(),
+        responses(),
+        messages(),
+        embeddings(),
+        list(),
+        get("/v1/models/{id}", "models", "One of them.", &[("application/json", reference::<Model>())])
+            .with(|operation| errors(operation.parameter(id()), Form::OpenAi, &[("404", "There is no such model.")])),
+        get("/health", "operation", "Whether the process runs.", &[("text/plain", text("ok"))]).open(),
+        ready(),
+        get(
+            "/metrics",
+            "operation",
+            "Metrics for Prometheus.",
+            &[("text/plain", text("Its text form, version 0.0.4."))],
+        )
+        .with(|operation| errors(operation, Form::OpenAi, &[("500", "The metrics can't be written down.")])),
+        get("/openapi.json", "operation", "This document.", &[("application/json", object("OpenAPI 3.1."))]).closed(),
+        shown("/config/routing", "`routing.yaml` as it holds. Secrets are shown by reference only."),
+        shown("/config/limits", "`limits.yaml` as it holds."),
+        shown("/config/models", "`models.yml` as it holds."),
+        get(
+            "/adapters",
+            ON_REQUEST,
+            "What each file of the adapters folder is, imports, and may reach.",
+            &[("application/json", reference::<AdapterList>())],
+        )
+        .with(absent),
+    ]
+}
+
+fn chat() -> Entry {
+    let events =
+        "With `stream`: `chat.completion.chunk` objects as events, then `[DONE]`. An error is an event with `error`.";
+    asks::<ChatCompletionRequest, ChatCompletion>(
+        "/v1/chat/completions",
+        "Asks a model, by chat completions.",
+        Some(events),
+        Form::OpenAi,
+    )
+}
+
+fn completions() -> Entry {
+    let events =
+        "With `stream`: `text_completion` objects as events, then `[DONE]`. An error is an event with `error`.";
+    asks::<CompletionRequest, Completion>(
+        "/v1/completions",
+        "Asks a model, by OpenAI's older completions.",
+        Some(events),
+        Form::OpenAi,
+    )
+}
+
+fn responses() -> Entry {
+    let events =
+        "With `stream`: the events of OpenAI's responses, up to `response.completed` or `response.incomplete`.";
+    asks::<ResponseRequest, Response>(
+        "/v1/responses",
+        "Asks a model, by OpenAI's responses; nothing is stored.",
+        Some(events),
+        Form::OpenAi,
+    )
+}
+
+fn messages() -> Entry {
+    let events = "With `stream`: the events of Anthropic's messages, up to `message_stop`.";
+    asks::<MessagesRequest, Message>(
+        "/v1/messages",
+        "Asks a model, by Anthropic's messages.",
+        Some(events),
+        Form::Anthropic,
+    )
+}
+
+fn embeddings() -> Entry {
+    asks::<EmbeddingRequest, Embeddings>("/v1/embeddings", "The embeddings of texts.", None, Form::OpenAi)
+}
+
+fn list() -> Entry {
+    let bodies = [("application/json", reference::<ModelList>())];
+    get("/v1/models", "models", "The models and routes that can be asked.", &bodies).closed()
+}
+
+fn ready() -> Entry {
+    let body = reference::<Ready>();
+    let not = answer("No model can be asked.", &[("application/json", body.clone())]).build();
+    let bodies = [("application/json", body)];
+    let Draft(path, operation) = get("/ready", "operation", "Whether a model can be asked.", &bodies);
+    Draft(path, errors(operation, Form::OpenAi, OPEN).response("503", not)).end()
+}
+
+/// What shows settings.
+fn shown(path: &'static str, summary: &str) -> Entry {
+    get(
+        path,
+        ON_REQUEST,
+        summary,
+        &[("application/json", object("Each file of policies has a JSON Schema of its own."))],
+    )
+    .with(absent)
+}
+
+fn absent(operation: OperationBuilder) -> OperationBuilder {
+    errors(operation, Form::OpenAi, &[("404", "The operator does not show the configuration.")])
+}
+
+/// An operation that asks a model.
+fn asks<Q: ToSchema, A: ToSchema>(path: &'static str, summary: &str, events: Option<&str>, form: Form) -> Entry {
+    let operation = OperationBuilder::new()
+        .tag("models")
+        .operation_id(Some(id_of("post", path)))
+        .summary(Some(summary))
+        .parameters(Some([locality(), route_key(), request_id()]))
+        .request_body(Some(body::<Q>()))
+        .response("200", said::<A>(events));
+    let operation = errors(errors(operation, form, EVERYWHERE), form, ASKING);
+    (HttpMethod::Post, path, operation.build())
+}
+
+/// An operation that is being described.
+struct Draft(&'static str, OperationBuilder);
+
+/// An operation that shows something, with one of these bodies.
+fn get(path: &'static str, tag: &str, summary: &str, bodies: &[(&str, RefOr<Schema>)]) -> Draft {
+    let operation = OperationBuilder::new()
+        .tag(tag)
+        .operation_id(Some(id_of("get", path)))
+        .summary(Some(summary))
+        .parameter(request_id())
+        .response("200", answer(summary, bodies).build());
+    Draft(path, operation)
+}
+
+impl Draft {
+    /// It may need a key.
+    fn closed(self) -> Entry {
+        self.with(|operation| operation)
+    }
+
+    /// It may need a key, and has what `more` adds.
+    fn with(self, more: impl FnOnce(OperationBuilder) -> OperationBuilder) -> Entry {
+        let Self(path, operation) = self;
+        Self(path, more(errors(operation, Form::OpenAi, EVERYWHERE))).end()
+    }
+
+    /// It needs no key.
+    fn open(self) -> Entry {
+        let Self(path, operation) = self;
+        Self(path, errors(operation, Form::OpenAi, OPEN)).end()
+    }
+
+    fn end(self) -> Entry {
+        (HttpMethod::Get, self.0, self.1.build())
+    }
+}
+
+/// Such as `get_v1_models_id`.
+fn id_of(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    [method].into_iter().chain(words).collect::<Vec<_>>().join("_")
+}
+
+fn body<T: ToSchema>() -> RequestBody {
+    let content = ContentBuilder::new().schema(Some(reference::<T>())).build();
+    RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build()
+}
+
+fn locality() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([json!("local-only")]));
+    header("x-hauski-locality", "Holds the request to what is local, whatever adapter answers it.", schema)
+}
+
+fn route_key() -> Parameter {
+    let pattern = "^[!-~]([ -~]{0,254}[!-~])?$";
+    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+    header("x-hauski-route-key", "Requests to a route with the same key go to the same of its models.", schema)
+}
+
+fn request_id() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String);
+    header(
+        "x-request-id",
+        "The request's id, if it is plain and of up to 64 characters; else the gateway makes one.",
+        schema,
+    )
+}
+
+fn id() -> Parameter {
+    ParameterBuilder::new()
+        .name("id")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The model's name, which may hold slashes, as they are or as `%2F`."))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1))))
+        .build()
+}
+
+fn header(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+fn text(description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description)).into()
+}
+
+fn object(description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Object).description(Some(description)).into()
+}

@@ -1,0 +1,64 @@
+//! Looks of the gateway's own at whether providers can be used, where the limits ask for them (`probe_seconds`).
+//!
+//! In goes the view of the moment; out come successes and failures for the breakers, so that a model that is down is known to be
+//! before a request meets it, and one that is up again is asked again. A look asks the adapter for its provider's models.
+
+use crate::app::App;
+use crate::retry::{self, Health};
+use crate::view::Served;
+use hauski_policy::Locality;
+use hauski_runtime::{Call, Progress};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{Instant, interval, timeout};
+
+/// How often it is seen whose look is due.
+const TICK: Duration = Duration::from_millis(500);
+/// How long a provider may take to say which models it has.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks at each model whenever that is due, for ever.
+pub(crate) async fn look(app: App) {
+    let mut last: BTreeMap<Box<str>, Instant> = BTreeMap::new();
+    let mut ticks = interval(TICK);
+    loop {
+        let now = ticks.tick().await;
+        let view = app.gateway.view();
+        let due = view.all_served().filter(|served| {
+            let every = served.adapter.limits().probe;
+            every.is_some_and(|every| last.get(&served.model).is_none_or(|last| now.duration_since(*last) >= every))
+        });
+        let due: Vec<_> = due.collect();
+        for served in &due {
+            last.insert(served.model.clone(), now);
+        }
+        futures_util::future::join_all(due.into_iter().map(|served| ask(&app, served))).await;
+    }
+}
+
+/// Asks for the provider's models, and tells the breaker.
+async fn ask(app: &App, served: &Served) {
+    let progress = Progress::default();
+    let call = Call {
+        request_id: "probe".into(),
+        tenant: "probe".into(),
+        started: Instant::now(),
+        progress: progress.clone(),
+        settings: served.settings.clone(),
+        local_only: served.locality == Locality::Local,
+        door: Some(app.door.clone()),
+    };
+    let health = match timeout(PATIENCE, served.adapter.models(call)).await {
+        Ok(Ok(_)) => Health::Well,
+        Ok(Err(error)) => retry::judge(&error, progress.answers() > 0, 1).1,
+        Err(_) => Health::Ill,
+    };
+    let (model, metrics) = (&*served.model, &app.gateway.metrics);
+    match health {
+        Health::Well => served.breaker.succeeded(),
+        Health::Ill => served.breaker.failed(),
+        // Such as where no entry covers the list of models: requests find out.
+        Health::Unknown => {}
+    }
+    metrics.probes.with_label_values(&[model, health.as_str()]).inc();
+}
