@@ -112,6 +112,7 @@ struct Thinking {}
 /// # Errors
 /// `invalid-request` if the request is malformed, or asks for what Anthropic's API can't say.
 pub(crate) fn body(request: &ChatRequest, max_tokens: u64, stream: bool) -> Result<Json, Error> {
+    let length = request.text().len();
     let request = Members::of(request.text(), &At::Body)?;
     for (name, nothing, instead) in REFUSED {
         if request.get(name).is_some_and(|value| !same(value, nothing)) {
@@ -142,7 +143,11 @@ pub(crate) fn body(request: &ChatRequest, max_tokens: u64, stream: bool) -> Resu
     let refused = |name: &str| REFUSED.iter().any(|(refused, ..)| *refused == name);
     let more = request.others(TRANSLATED).without(refused);
     body.said_once(&more)?;
-    serde_json::to_string(&Body { more, ..body }).map_err(|error| Error::Internal(error.to_string()))
+    // As large as it came, mostly: images are most of it, and memory is short.
+    let mut written = Vec::with_capacity(length + 1024);
+    let internal = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
+    serde_json::to_writer(&mut written, &Body { more, ..body }).map_err(|error| internal(&error))?;
+    String::from_utf8(written).map_err(|error| internal(&error))
 }
 
 impl Body<'_> {

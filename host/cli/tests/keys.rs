@@ -9,8 +9,12 @@ use common::{folder, write};
 use hauski_policy::{Allowed, Keys};
 use predicates::prelude::*;
 use predicates::str::{contains, is_match};
+use rcgen::{CertificateParams, KeyPair};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
 use tempfile::TempDir;
 
 /// The binary, in an environment that has nothing but the files of `folder`.
@@ -188,4 +192,43 @@ fn check_covers_certificates() {
             .code(64)
             .stderr(told);
     }
+}
+
+/// What `serve` says first, and its log to the end.
+fn served(folder: &TempDir, env: &[(&str, &str)]) -> (String, String) {
+    let mut command = common::command(env!("CARGO_BIN_EXE_hauski"), folder);
+    command.arg("serve").envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut greeting = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    child.wait().unwrap();
+    (greeting, log)
+}
+
+#[test]
+fn serve_says_how_it_can_be_reached() {
+    let folder = folder();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["gateway.test".to_owned()]).unwrap();
+    write(&folder, "cert.pem", &params.self_signed(&key).unwrap().pem());
+    write(&folder, "key.pem", &key.serialize_pem());
+    let (cert, key) = (("HAUSKI_TLS_CERT", "cert.pem"), ("HAUSKI_TLS_KEY", "key.pem"));
+    let keys = ("HAUSKI_KEYS_TEXT", "keys: []");
+    let (near, far) = (("HAUSKI_BIND", "127.0.0.1:0"), ("HAUSKI_BIND", "0.0.0.0:0"));
+    let warning = "listening beyond this machine without TLS";
+    for (env, expected, warned) in [
+        (&[near][..], "http://127.0.0.1:", false),
+        (&[near, cert, key], "https://127.0.0.1:", false),
+        (&[far, keys], "http://0.0.0.0:", true),
+        (&[far, keys, cert, key], "https://0.0.0.0:", false),
+    ] {
+        let (greeting, log) = served(&folder, env);
+        assert!(greeting.contains(&format!(" listens on {expected}")), "{greeting}\n{log}");
+        assert_eq!((greeting.contains("TLS)"), greeting.contains("0 keys")), (env.contains(&key), env.contains(&keys)));
+        assert_eq!(log.contains(warning), warned, "{log}");
+    }
+    hauski(&folder).envs([cert, key]).args(["check", "--strict"]).assert().success().stdout(contains(", TLS\n"));
 }

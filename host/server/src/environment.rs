@@ -40,7 +40,7 @@ pub const DEFAULTS: [(&str, &str, &str); 12] = [
     (ROUTING, "policies/routing.yaml", "what adapters may reach, and how models are routed"),
     (LIMITS, "policies/limits.yaml", "budgets and limits"),
     (MODELS, "policies/models.yml", "the models and their adapters"),
-    (KEYS, "policies/keys.yaml", "the clients' keys, as hashes; absent: none are asked for, on loopback"),
+    (KEYS, "policies/keys.yaml", "hashes of the clients' keys; absent: none asked for"),
     (KEYS_TEXT, "", "what that file would say, instead of it"),
     (TLS_CERT, "", "PEM file with the certificate chain; absent: no TLS"),
     (TLS_KEY, "", "PEM file with its private key"),

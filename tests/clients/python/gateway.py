@@ -36,7 +36,7 @@ def model(name, base_url, upstream=None):
 class Gateway:
     """A running gateway; a context manager, so that it is stopped whatever happens."""
 
-    def __init__(self, grants=(), models=(), secrets=None, routes=()):
+    def __init__(self, grants=(), models=(), secrets=None, routes=(), **settings):
         self._folder = tempfile.TemporaryDirectory(prefix="hauski-clients-")
         self.folder = Path(self._folder.name)
         # JSON is YAML: nothing has to be escaped.
@@ -61,6 +61,7 @@ class Gateway:
                 "HAUSKI_LIMITS": str(ROOT / "policies" / "limits.yaml"),
                 "HAUSKI_ADAPTERS": str(ADAPTERS),
                 **(secrets or {}),
+                **{f"HAUSKI_{name.upper()}": value for name, value in settings.items()},
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,8 +1,8 @@
-"""A provider whose model does what it is asked, as far as that can be faked: the least that an instructed model would do.
+"""A provider whose model does what it is asked, as far as that can be faked: the least that an instructed one would do.
 
-In: a request of OpenAI's API. Out: its answer. It repeats what it is told, calls a tool where it has to or where the prompt speaks
-of it, with arguments that fit the tool's schema, keeps to a schema or to stop sequences, and counts words as tokens. It is as
-strict as OpenAI's about the form of what it gets: a request that the gateway has put together wrongly is refused with 400.
+In: a request of OpenAI's API. Out: its answer. It repeats what it is told, calls a tool where it has to or where the
+prompt speaks of it, with arguments that fit the tool's schema, keeps to a schema or to stop sequences, and counts words
+as tokens. It is strict about the form of what it gets: a request that the gateway has put together wrongly is refused.
 """
 
 import base64
@@ -130,7 +130,7 @@ def formatted(body, prompt):
 
 
 def chosen(body, prompt):
-    """The tool that is called: the one that has to be, or one whose name has a word of the prompt after the user spoke."""
+    """The tool that is called: one that has to be, or whose name has a word of what the user said last."""
     if body.get("tools") == []:
         raise Refused("`tools` is empty")
     tools = {tool["function"]["name"]: tool["function"] for tool in body.get("tools", [])}
@@ -162,7 +162,9 @@ class Fitting:
             for key in schema["$ref"].removeprefix("#/").split("/"):
                 value = value[key]
             return self._value(value)
-        if options := schema.get("enum") or [schema["const"]] if "const" in schema else schema.get("enum"):
+        if "const" in schema:
+            return schema["const"]
+        if options := schema.get("enum"):
             return options[0]
         if options := schema.get("anyOf"):
             return self._value(options[0])
@@ -203,7 +205,7 @@ def usage_of(body, texts, message):
         "completion_tokens": spoken,
         "total_tokens": sum(before) + last + spoken,
         "prompt_tokens_details": details,
-        "completion_tokens_details": {"reasoning_tokens": thoughts},
+        "completion_tokens_details": {"reasoning_tokens": thoughts, "audio_tokens": 0},
     }
 
 

@@ -36,7 +36,13 @@ def test_usage_ends_a_stream_that_asks_for_it(client):
 def test_the_prompt_is_the_users_message(client, upstream):
     upstream.answer(whole(completion({"content": "rain"}, "length", usage=USAGE)))
     answer = client.completions.create(
-        model="remote", prompt=["it will"], max_tokens=2, stop=["."], temperature=0.5, seed=7, extra_body={"x_new": [1.0]}
+        model="remote",
+        prompt=["it will"],
+        max_tokens=2,
+        stop=["."],
+        temperature=0.5,
+        seed=7,
+        extra_body={"x_new": [1.0]},
     )
     assert (answer.choices[0].text, answer.choices[0].finish_reason) == ("rain", "length")
     assert answer.usage.total_tokens == 5

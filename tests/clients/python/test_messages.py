@@ -1,6 +1,4 @@
-"""Anthropic's Messages API through Anthropic's client: the echo adapter, a fake model that does what it is asked, a scripted
-provider of chat completions.
-"""
+"""The Messages API through Anthropic's client, with the echo adapter, a fake model, a scripted provider of chat."""
 
 import base64
 import json
@@ -87,10 +85,8 @@ def test_settings_reach_the_provider(claude, upstream):
         claude,
         system=[{"type": "text", "text": "be short", "cache_control": {"type": "ephemeral"}}],
         stop_sequences=["."],
-        temperature=0.5,
-        top_p=0.25,
         metadata={"user_id": "someone"},
-        extra_body={"x_new": [1.0]},
+        extra_body={"temperature": 0.5, "top_p": 0.25, "x_new": [1.0]},
     )
     assert sent(upstream) == {
         "model": "vendor/model-1",
@@ -155,7 +151,7 @@ def test_a_tool_that_the_client_runs(claude):
 
 
 def test_tools_as_the_provider_sees_them(claude, upstream):
-    call = {"id": "call-1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "Köln"}'}}
+    call = {"id": "call-1", "type": "function", "function": {"name": "weather", "arguments": '{"place":"Köln"}'}}
     upstream.answer(
         whole(completion({"content": "I look", "tool_calls": [call]}, "tool_calls")),
         whole(completion({"content": "rain"})),
@@ -251,9 +247,7 @@ def test_why_it_ended(claude, upstream, reason, rest, expected):
     upstream.answer(whole(json.dumps(answer)), stream([events(chunk({"content": "ok"}), json.dumps(last))]))
     message = ask(claude, stop_sequences=["END"])
     assert (message.stop_reason, message.stop_sequence) == expected
-    with claude.messages.stream(
-        model="remote", messages=HELLO, max_tokens=100, stop_sequences=["END"]
-    ) as pieces:
+    with claude.messages.stream(model="remote", messages=HELLO, max_tokens=100, stop_sequences=["END"]) as pieces:
         message = pieces.get_final_message()
     assert (message.stop_reason, message.stop_sequence) == expected
 
@@ -285,7 +279,9 @@ def test_thoughts_are_a_block(claude, upstream):
         thoughts, said = message.content
         assert (thoughts.type, thoughts.thinking, said.text) == ("thinking", "hm, hm", "yes")
     upstream.answer(whole(completion({"content": "ok"})))
-    ask(claude, messages=[*HELLO, {"role": "assistant", "content": first.content}, {"role": "user", "content": "sure?"}])
+    ask(
+        claude, messages=[*HELLO, {"role": "assistant", "content": first.content}, {"role": "user", "content": "sure?"}]
+    )
     assert sent(upstream)["messages"][1] == {"role": "assistant", "content": "yes", "reasoning_content": "hm, hm"}
 
 

@@ -1,4 +1,4 @@
-"""The Responses API through OpenAI's client: the echo adapter, a fake model that does what it is asked, a scripted provider."""
+"""The Responses API through OpenAI's client, with the echo adapter, a fake model, a scripted provider of chat."""
 
 import base64
 import json
@@ -194,7 +194,9 @@ def test_tools_as_the_provider_sees_them(client, upstream):
     assert request["parallel_tool_calls"] is False
     assert [item.type for item in first.output] == ["message", "function_call"]
     items = [{"role": "user", "content": "?"}, *first.output]
-    items.append({"type": "function_call_output", "call_id": "call-1", "output": [{"type": "input_text", "text": "wet"}]})
+    items.append(
+        {"type": "function_call_output", "call_id": "call-1", "output": [{"type": "input_text", "text": "wet"}]}
+    )
     second = client.responses.create(model="remote", input=items)
     assert second.output_text == "rain"
     assert sent(upstream)["messages"] == [
@@ -323,7 +325,9 @@ def test_tools_that_nobody_runs_are_refused_by_place(client, tool, param):
     assert failure.value.param == param
 
 
-@pytest.mark.parametrize("value", [7, None, [{"role": "nobody", "content": "x"}], [{"type": "item_reference", "id": "x"}]])
+@pytest.mark.parametrize(
+    "value", [7, None, [{"role": "nobody", "content": "x"}], [{"type": "item_reference", "id": "x"}]]
+)
 def test_a_wrong_input_is_a_bad_request(client, value):
     with pytest.raises(openai.BadRequestError) as failure:
         client.responses.create(model="echo", input="", extra_body={"input": value})
@@ -361,8 +365,7 @@ def test_half_a_stream_is_no_whole_one(client, upstream):
     upstream.answer(half())
     said = []
     with pytest.raises(openai.APIError) as failure:
-        for event in client.responses.create(model="remote", input="hello", stream=True):
-            said.append(event)
+        said.extend(client.responses.create(model="remote", input="hello", stream=True))
     assert [event.delta for event in said if event.type == "response.output_text.delta"] == ["half"]
     assert not any(event.type == "response.completed" for event in said)
     assert failure.value.message

@@ -49,10 +49,10 @@ def events(*chunks):
 
 
 class Upstream:
-    """The provider; each answer that it is given is used for one POST, unless `answers` makes answers of requests."""
+    """The provider; each answer that it is given is used for one POST, and `otherwise` makes the other ones."""
 
-    def __init__(self, answers=None):
-        self._answers_to = answers
+    def __init__(self, otherwise=None):
+        self._otherwise = otherwise or unscripted
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.origin = f"http://127.0.0.1:{self.port}"
@@ -102,12 +102,15 @@ class Upstream:
     def _next(self, request):
         if request.method == "GET":
             return whole(MODELS)
-        if self._answers_to:
-            return self._answers_to(request)
         try:
             return self._answers.get_nowait()
         except queue.Empty:
-            return whole('{"error":{"message":"the test scripted no answer"}}', "500 Internal Server Error")
+            return self._otherwise(request)
+
+
+def unscripted(_):
+    """The answer to what no test expects."""
+    return whole('{"error":{"message":"the test scripted no answer"}}', "500 Internal Server Error")
 
 
 def _read(reader):

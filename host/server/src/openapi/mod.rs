@@ -15,7 +15,9 @@ use std::sync::LazyLock;
 use utoipa::openapi::path::PathsBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{ComponentsBuilder, Info, License, OpenApi, OpenApiBuilder, PathItem, SecurityRequirement, Server};
+use utoipa::openapi::{
+    ComponentsBuilder, Info, License, OpenApi, OpenApiBuilder, PathItem, SecurityRequirement, Server,
+};
 
 const DESCRIPTION: &str = "\
 A local-first gateway for language models. Errors have OpenAI's form, those of `/v1/messages` Anthropic's, and name the field that \

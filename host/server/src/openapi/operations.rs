@@ -4,7 +4,8 @@
 
 use super::respond::{ASKING, EVERYWHERE, Form, OPEN, answer, errors, reference, said};
 use super::schemas::answers::{
-    AdapterList, ChatCompletion, Completion, Embeddings, Message, Model, ModelList, Ready, Response,
+    AdapterList, ChatCompletion, ChatEvent, Completion, Embeddings, Message, MessageEvent, Model, ModelList, Ready,
+    Response, ResponseEvent,
 };
 use super::schemas::chat::{ChatCompletionRequest, CompletionRequest, EmbeddingRequest};
 use super::schemas::messages::MessagesRequest;
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, HttpMethod, RefOr, Required, Schema};
+use utoipa::openapi::{self, ContentBuilder, HttpMethod, RefOr, Required, Schema};
 
 /// The tag of what shows the configuration.
 pub(super) const ON_REQUEST: &str = "on request";
@@ -56,50 +57,35 @@ pub(super) fn operations() -> Vec<Entry> {
 }
 
 fn chat() -> Entry {
-    let events =
-        "With `stream`: `chat.completion.chunk` objects as events, then `[DONE]`. An error is an event with `error`.";
-    asks::<ChatCompletionRequest, ChatCompletion>(
-        "/v1/chat/completions",
-        "Asks a model, by chat completions.",
-        Some(events),
-        Form::OpenAi,
-    )
+    let answer =
+        "The completion; with `stream`, its chunks as events, then `[DONE]`. An error is an event with `error`.";
+    let answer = said::<ChatCompletion>(answer, Some(reference::<ChatEvent>()));
+    asks::<ChatCompletionRequest>("/v1/chat/completions", "Asks a model, by chat completions.", answer, Form::OpenAi)
 }
 
 fn completions() -> Entry {
-    let events =
-        "With `stream`: `text_completion` objects as events, then `[DONE]`. An error is an event with `error`.";
-    asks::<CompletionRequest, Completion>(
-        "/v1/completions",
-        "Asks a model, by OpenAI's older completions.",
-        Some(events),
-        Form::OpenAi,
-    )
+    let answer =
+        "The completion; with `stream`, its pieces as events, then `[DONE]`. An error is an event with `error`.";
+    let answer = said::<Completion>(answer, Some(reference::<ChatEvent>()));
+    asks::<CompletionRequest>("/v1/completions", "Asks a model, by OpenAI's older completions.", answer, Form::OpenAi)
 }
 
 fn responses() -> Entry {
-    let events =
-        "With `stream`: the events of OpenAI's responses, up to `response.completed` or `response.incomplete`.";
-    asks::<ResponseRequest, Response>(
-        "/v1/responses",
-        "Asks a model, by OpenAI's responses; nothing is stored.",
-        Some(events),
-        Form::OpenAi,
-    )
+    let answer = "The response; with `stream`, events up to `response.completed` or `response.incomplete`.";
+    let answer = said::<Response>(answer, Some(reference::<ResponseEvent>()));
+    let summary = "Asks a model, by OpenAI's responses; nothing is stored.";
+    asks::<ResponseRequest>("/v1/responses", summary, answer, Form::OpenAi)
 }
 
 fn messages() -> Entry {
-    let events = "With `stream`: the events of Anthropic's messages, up to `message_stop`.";
-    asks::<MessagesRequest, Message>(
-        "/v1/messages",
-        "Asks a model, by Anthropic's messages.",
-        Some(events),
-        Form::Anthropic,
-    )
+    let answer = "The message; with `stream`, events up to `message_stop`.";
+    let answer = said::<Message>(answer, Some(reference::<MessageEvent>()));
+    asks::<MessagesRequest>("/v1/messages", "Asks a model, by Anthropic's messages.", answer, Form::Anthropic)
 }
 
 fn embeddings() -> Entry {
-    asks::<EmbeddingRequest, Embeddings>("/v1/embeddings", "The embeddings of texts.", None, Form::OpenAi)
+    let answer = said::<Embeddings>("One embedding for each input.", None);
+    asks::<EmbeddingRequest>("/v1/embeddings", "The embeddings of texts.", answer, Form::OpenAi)
 }
 
 fn list() -> Entry {
@@ -131,14 +117,14 @@ fn absent(operation: OperationBuilder) -> OperationBuilder {
 }
 
 /// An operation that asks a model.
-fn asks<Q: ToSchema, A: ToSchema>(path: &'static str, summary: &str, events: Option<&str>, form: Form) -> Entry {
+fn asks<T: ToSchema>(path: &'static str, summary: &str, answer: openapi::Response, form: Form) -> Entry {
     let operation = OperationBuilder::new()
         .tag("models")
         .operation_id(Some(id_of("post", path)))
         .summary(Some(summary))
         .parameters(Some([locality(), route_key(), request_id()]))
-        .request_body(Some(body::<Q>()))
-        .response("200", said::<A>(events));
+        .request_body(Some(body::<T>()))
+        .response("200", answer);
     let operation = errors(errors(operation, form, EVERYWHERE), form, ASKING);
     (HttpMethod::Post, path, operation.build())
 }

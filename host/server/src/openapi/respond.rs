@@ -3,7 +3,6 @@
 use super::schemas::errors::{ApiErrorBody, MessagesErrorBody};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::OperationBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -78,13 +77,12 @@ pub(super) fn answer(description: &str, bodies: &[(&str, RefOr<Schema>)]) -> Res
     })
 }
 
-/// An answer of a model: whole, and where the client wants that, as events.
-pub(super) fn said<T: ToSchema>(events: Option<&str>) -> Response {
+/// An answer of a model: whole, and where the client wants that and there are `events`, as these.
+pub(super) fn said<T: ToSchema>(description: &str, events: Option<RefOr<Schema>>) -> Response {
     let mut bodies = vec![("application/json", reference::<T>())];
-    let events = events.map(|events| ObjectBuilder::new().schema_type(Type::String).description(Some(events)).build());
-    bodies.extend(events.map(|events| ("text/event-stream", events.into())));
+    bodies.extend(events.map(|events| ("text/event-stream", events)));
     let route = "Adapter, digest of its bytes, model, and whether the request stayed on this machine (`locality`).";
-    answer("The model's answer.", &bodies).header("x-hauski-route", header::<String>(route)).build()
+    answer(description, &bodies).header("x-hauski-route", header::<String>(route)).build()
 }
 
 fn header<T: PartialSchema>(description: &str) -> Header {

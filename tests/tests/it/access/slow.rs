@@ -45,6 +45,19 @@ async fn a_key_is_compared_slowly_once() {
     assert!(timed().await * 4 < first);
 }
 
+/// After a wrong key the place stays taken for as long again.
+#[tokio::test]
+async fn a_wrong_key_is_followed_by_a_pause() {
+    let host = echo().keys(&keys(&[("person", SLOW)])).start().await;
+    let timed = async |key: &str| {
+        let begin = Instant::now();
+        refused(&get(&host, "/v1/models", key).await);
+        begin.elapsed()
+    };
+    let (first, second) = (timed("wrong-1").await, timed("wrong-2").await);
+    assert!(second > first * 3 / 2, "{first:?}, then {second:?}");
+}
+
 /// Wrong keys wait for each other, some are sent away, and who is known waits for none of them.
 #[tokio::test]
 async fn wrong_keys_take_one_place() {

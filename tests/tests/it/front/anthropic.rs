@@ -205,7 +205,7 @@ async fn r12_stop_reasons() {
 async fn r12_the_same_chunks_wherever_a_stream_is_cut() {
     let stream = motley();
     let bytes = stream.as_bytes();
-    let cut = |at: usize| Play::new(Framing::Chunked, [&bytes[..at], &bytes[at..]]);
+    let cut = |at: usize| Play::new(Framing::Chunked, [&bytes[..at], &bytes[at..]]).slowly(Duration::from_millis(1));
     let mut plays: Vec<_> = (1..bytes.len()).map(cut).collect();
     plays.extend((1..=16).map(|size| Play::new(Framing::Chunked, bytes.chunks(size))));
     for (at, answer) in stage(plays).await.streams().await.iter().enumerate() {

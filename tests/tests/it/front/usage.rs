@@ -213,7 +213,8 @@ async fn leave(said: Vec<String>, seen: &'static str, members: &'static str) -> 
     });
     let host = gateway(&[&upstream]).start().await;
     let request = format!(r#"{{"model":"m0","messages":[],"stream":true{members}}}"#);
-    let mut response = host.client().open(http::Request::post(CHAT).body(request.into()).unwrap()).await.unwrap();
+    let opened = host.client().open(http::Request::post(CHAT).body(request.into()).unwrap()).await;
+    let mut response = opened.unwrap_or_else(|error| panic!("{seen} {members}: {error:?} {:#?}", hauski_tests::Log::lines_with("")));
     let mut got = String::new();
     while !got.contains(seen) {
         let frame = tokio::time::timeout(SOON, response.body_mut().frame()).await.unwrap().unwrap().unwrap();

@@ -99,6 +99,33 @@ struct MessageUsage {
     output_tokens: u64,
 }
 
+/// Each event of a stream: OpenAPI 3.1 has no word for all of them.
+#[derive(ToSchema)]
+#[schema(as = Event)]
+pub(in super::super) struct ChatEvent {
+    /// JSON, or `[DONE]`.
+    data: String,
+}
+
+/// Each event of a response's stream.
+#[derive(ToSchema)]
+pub(in super::super) struct ResponseEvent {
+    /// Such as `response.created`; `error` if the answer breaks off.
+    event: String,
+    /// JSON.
+    data: String,
+}
+
+/// Each event of a message's stream.
+#[derive(ToSchema)]
+pub(in super::super) struct MessageEvent {
+    /// `error` if the answer breaks off.
+    #[schema(schema_with = values::message_events)]
+    event: String,
+    /// JSON.
+    data: String,
+}
+
 /// Models and routes.
 #[derive(ToSchema)]
 pub(in super::super) struct ModelList {

@@ -14,6 +14,7 @@ pub(in super::super) struct MessagesRequest {
     /// The public name of a model or a route; `GET /v1/models` lists them.
     model: String,
     messages: Vec<Turn>,
+    #[schema(schema_with = values::whole_number)]
     max_tokens: u64,
     system: Option<System>,
     /// Whether the answer is to come piece by piece.

@@ -35,10 +35,16 @@ pub(super) fn schemas() -> Vec<Named> {
     add::<answers::Embeddings>(&mut all);
     add::<answers::Response>(&mut all);
     add::<answers::Message>(&mut all);
+    add::<answers::ChatEvent>(&mut all);
+    add::<answers::ResponseEvent>(&mut all);
+    add::<answers::MessageEvent>(&mut all);
     add::<answers::ModelList>(&mut all);
     add::<answers::Model>(&mut all);
     add::<answers::Ready>(&mut all);
     add::<answers::AdapterList>(&mut all);
+    // Of fields that nobody names, the derived code knows nothing.
+    add::<values::Nothing>(&mut all);
+    add::<values::Null>(&mut all);
     all
 }
 

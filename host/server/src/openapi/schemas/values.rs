@@ -78,6 +78,8 @@ values! {
     model: "model";
     chat_completion: "chat.completion";
     text_completion: "text_completion";
+    message_events: "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+        "message_stop", "error";
     locality: "local", "cloud";
 }
 
@@ -104,6 +106,11 @@ impl PartialSchema for Null {
 }
 
 impl ToSchema for Null {}
+
+/// A whole number, however large.
+pub(super) fn whole_number() -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build()
+}
 
 /// An object of any kind, such as a JSON Schema.
 pub(super) fn any_object() -> Object {
