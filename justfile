@@ -52,7 +52,7 @@ cases:
         printf '%s %4d tests of %3d cases\n' "${letter^}" "$(wc -l <<<"$names")" "$(sort -u <<<"$names" | wc -l)"; \
     done
 
-# The official openai packages for Python and Node.js against the served release binary
+# OpenAI's packages for Python and Node.js, Anthropic's and LangChain's for Python against the served release binary
 [group('check')]
 clients: build clients-python clients-node
 

@@ -202,14 +202,14 @@ fn commented_examples_are_right() {
         shipped("routing.yaml").replace("allow: []", "allow:").replace("  # Delete the `[]` and write entries:\n", "");
     let routing = Routing::parse("routing.yaml", uncomment(&routing, "  # ").as_bytes()).unwrap();
     assert!(routing.warnings.is_empty(), "{}", routing.warnings);
-    assert_eq!(routing.value.egress.grants.len(), 4);
+    assert_eq!(routing.value.egress.grants.len(), 5);
     assert_eq!(routing.value.route("chat").unwrap().candidates.len(), 4);
     let text = shipped("models.yml");
     let text = text
         .lines()
         .filter(|line| !line.starts_with("  # What") && !line.starts_with("  # A model"))
         .collect::<Vec<_>>();
-    assert_eq!(models(&uncomment(&text.join("\n"), "  # ")).iter().count(), 4);
+    assert_eq!(models(&uncomment(&text.join("\n"), "  # ")).iter().count(), 5);
 }
 
 /// To update the files: `UPDATE_SCHEMAS=1 cargo test -p hauski-policy`.

@@ -3,59 +3,25 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import OpenAI from 'openai';
-import { startGateway } from './gateway.js';
-import { cut, events, startUpstream, stream, whole } from './upstream.js';
+import { chunk, completion } from './chat.js';
+import { KEY, serve } from './served.js';
+import { cut, events, stream, whole } from './upstream.js';
 
 const HELLO = [{ role: 'user', content: 'hello' }];
-const KEY = 'provider-key-that-only-the-host-knows';
 
+let served;
 let upstream;
 let gateway;
 let client;
-let sent;
 
 before(async () => {
-  upstream = await startUpstream();
-  const granted = {
-    url: `${upstream.origin}/v1/`,
-    adapters: ['openai-compatible'],
-    methods: ['GET', 'POST'],
-    secret: { header: 'authorization', value: 'Bearer ${env:PROVIDER_KEY}' },
-  };
-  const model = (id, base_url, rest) => ({ id, adapter: 'openai-compatible', config: { base_url }, ...rest });
-  const models = [
-    model('remote', `${upstream.origin}/v1`, { upstream: 'vendor/model-1' }),
-    model('elsewhere', `${upstream.origin}/v2`),
-  ];
-  gateway = await startGateway({ grants: [granted], models, secrets: { PROVIDER_KEY: KEY } });
-  client = new OpenAI({
-    baseURL: gateway.api,
-    apiKey: 'client-key',
-    maxRetries: 0,
-    timeout: 30_000,
-    fetch: (url, init) => {
-      sent = init.body;
-      return fetch(url, init);
-    },
-  });
+  served = await serve();
+  ({ upstream, gateway, client } = served);
 });
-after(async () => {
-  await gateway?.stop();
-  upstream?.close();
-});
+after(() => served?.stop());
 beforeEach(() => upstream.reset());
 
 const create = (rest) => client.chat.completions.create({ model: 'remote', messages: HELLO, ...rest });
-
-function completion(message, finish_reason = 'stop') {
-  const choice = { index: 0, message: { role: 'assistant', ...message }, finish_reason };
-  return JSON.stringify({ id: 'c-1', object: 'chat.completion', created: 1, model: 'm', choices: [choice] });
-}
-
-function chunk(delta, finish_reason = null) {
-  const choices = [{ index: 0, delta, finish_reason }];
-  return JSON.stringify({ id: 'c-1', object: 'chat.completion.chunk', created: 1, model: 'm', choices });
-}
 
 /** What the client sent, with the provider's name for the model. */
 function withProvidersName(body) {
@@ -70,7 +36,7 @@ test('a whole exchange byte for byte', async () => {
   assert.equal(await response.text(), odd);
   const [request] = upstream.requests;
   assert.deepEqual([request.method, request.url], ['POST', '/v1/chat/completions']);
-  assert.equal(request.body, withProvidersName(sent));
+  assert.equal(request.body, withProvidersName(served.sent()));
   assert.match(request.body, /"x_new_field"/);
 });
 
@@ -89,7 +55,7 @@ test('tools', async () => {
   upstream.answer(whole(completion({ content: null, tool_calls: [call] }, 'tool_calls')));
   const answer = await create({ tools, tool_choice: 'required' });
   assert.deepEqual(answer.choices[0].message.tool_calls, [call]);
-  assert.equal(upstream.requests[0].body, withProvidersName(sent));
+  assert.equal(upstream.requests[0].body, withProvidersName(served.sent()));
   assert.deepEqual(JSON.parse(upstream.requests[0].body).tools, tools);
 });
 
@@ -112,7 +78,8 @@ for (const size of [3, 1000]) {
 }
 
 test('a stream byte for byte', async () => {
-  const bytes = events(chunk({ content: 'ü✓' }).replace('"created":1', '"created": 1.0, "x_new":[ ]'), chunk({}, 'stop'));
+  const first = chunk({ role: 'assistant', content: 'ü✓' }).replace('"created":1', '"created":1, "x_new":[ 1.0 ]');
+  const bytes = events(first, chunk({}, 'stop'));
   upstream.answer(stream(cut(bytes, 5)));
   const response = await create({ stream: true }).asResponse();
   assert.equal(await response.text(), bytes.toString());
@@ -132,7 +99,7 @@ test('an image as data URI', async () => {
   const content = [{ type: 'text', text: 'what is this?' }, { type: 'image_url', image_url: { url } }];
   upstream.answer(whole(completion({ content: 'noise' })));
   await create({ messages: [{ role: 'user', content }] });
-  assert.equal(upstream.requests[0].body, withProvidersName(sent));
+  assert.equal(upstream.requests[0].body, withProvidersName(served.sent()));
 });
 
 test('too many requests come as such', async () => {
@@ -144,6 +111,12 @@ test('too many requests come as such', async () => {
     assert.equal(failure.headers.get('retry-after'), '7');
     return true;
   });
+});
+
+test('a failure that passes is none', async () => {
+  upstream.answer(whole('{}', { status: 503 }), whole(completion({ content: 'ok' })));
+  assert.equal((await create()).choices[0].message.content, 'ok');
+  assert.equal(upstream.requests.length, 2);
 });
 
 test('half a stream is no whole one', async () => {

@@ -16,3 +16,11 @@ def before_load_schema(context, raw_schema):
         schemas[name]["properties"]["model"] = {"type": "string", "enum": [MODEL]}
     for name, field in FETCHED:
         schemas[name]["properties"][field] = {"type": "string", "enum": ["data:image/png;base64,AAAA"]}
+
+
+@schemathesis.hook
+def map_body(context, body):
+    """Writes whole numbers as such: to JSON Schema `7.0` is one, and as `max_tokens` of a message it is refused."""
+    if isinstance(body, dict) and isinstance(tokens := body.get("max_tokens"), float) and tokens.is_integer():
+        return body | {"max_tokens": int(tokens)}
+    return body

@@ -307,7 +307,7 @@ def test_what_chat_can_not_say_is_refused_by_name(claude, upstream, field, value
     assert (error.status_code, error.type) == (400, "invalid_request_error")
     assert f"`{field}" in error.message
     assert error.body["type"] == "error"
-    assert error.request_id
+    assert error.body["request_id"] == error.response.headers["x-request-id"]
     assert upstream.requests == []
 
 

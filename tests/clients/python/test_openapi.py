@@ -14,6 +14,8 @@ from upstream import Upstream, events, whole
 
 HERE = Path(__file__).parent
 SECONDS = 300
+# So many requests of each path are to be answered, and so many refused.
+ENOUGH = 20
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 COMMON = {"id": "c-1", "created": 1, "model": "m"}
 
@@ -50,6 +52,14 @@ def gateway(provider):
 
 
 @pytest.fixture(scope="module")
+def locked():
+    """A gateway that asks for a key; nobody has it."""
+    keys = {"keys": [{"name": "nobody", "models": ["*"], "hash": f"sha256:{0:064x}"}]}
+    with Gateway(keys_text=json.dumps(keys)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def document(gateway):
     return schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
 
@@ -66,7 +76,10 @@ def test_schemathesis_finds_nothing(gateway):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    print(done.stdout)
+    for path in ASKED:
+        # Else it would have found nothing because nothing got through.
+        assert gateway.metric("http_requests_total", path=path, status="200") > ENOUGH, path
+        assert gateway.metric("http_requests_total", path=path, status="400") > ENOUGH, path
 
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -79,11 +92,11 @@ ASKED = {
 }
 
 
-def ask(document, path, body, method="POST", headers=None):
+def ask(document, path, body, method="POST", headers=None, base_url=None):
     """The answer at `path`, after comparing it with the document."""
     operation = document[path]["POST"]
     case = operation.Case(method=method, body=body, media_type="application/json", headers=headers)
-    response = case.call()
+    response = case.call(base_url=base_url)
     operation.validate_response(response)
     return response
 
@@ -125,3 +138,10 @@ def test_errors_are_as_documented(document, provider, path, status, change, said
     assert set(error) == ({"type", "error", "request_id"} if path == "/v1/messages" else {"error"})
     assert error["error"]["message"]
     assert ("allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_a_missing_key_is_as_documented(document, locked, path):
+    response = ask(document, path, {"model": "echo", **ASKED[path]}, base_url=locked.url)
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, ["Bearer"])
+    assert (response.json().get("type") == "error") == (path == "/v1/messages")

@@ -199,7 +199,7 @@ fn turns() {
         r#""system":[{"type":"text","text":"s\u00e9"},{"type":"text","text":"d"}],"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}]"#,
     );
     check_messages(
-        r#"{"role":"user","content":"a"},{"role":"user","content":"b"},{"role":"assistant","content":"c"},{"role":"assistant","content":"d","refusal":null,"annotations":[],"audio":null,"function_call":null,"tool_calls":[]}"#,
+        r#"{"role":"user","content":"a"},{"role":"user","content":"b"},{"role":"assistant","content":"c"},{"role":"assistant","content":"d","refusal":null,"annotations":[],"prefix":false,"audio":null,"function_call":null,"tool_calls":[]}"#,
         r#""messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"assistant","content":[{"type":"text","text":"c"},{"type":"text","text":"d"}]}]"#,
     );
     check_messages(
@@ -264,8 +264,8 @@ fn parts_that_can_not_be_said() {
         (r#"{"type":"file","file":{"file_data":"data:text/plain;base64,AA"}}"#, "file.file_data"),
         (r#"{"type":"file"}"#, "file"),
     ] {
-        let message = format!(r#"{{"role":"user","content":["#);
-        refused_messages(&format!("{message}{part}]}}"), &format!("messages[0].content[0].{field}"));
+        let message = format!(r#"{{"role":"user","content":[{part}]}}"#);
+        refused_messages(&message, &format!("messages[0].content[0].{field}"));
     }
 }
 

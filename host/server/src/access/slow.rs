@@ -102,6 +102,7 @@ fn is_of(hash: &Argon2id, presented: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::keyring::{Keyring, Unknown};
     use hauski_policy::Keys;
 
     /// The test vectors of the reference implementation (`phc-winner-argon2/src/test.c`), for the password `password`.
@@ -119,5 +120,26 @@ mod tests {
             assert!(is_of(&parsed, b"password"), "{hash}");
             assert!(!is_of(&parsed, b"passworD") && !is_of(&parsed, b""), "{hash}");
         }
+    }
+
+    /// One at a time, and after a wrong key nobody for as long again.
+    #[tokio::test]
+    async fn the_place_stays_taken_after_a_wrong_key() {
+        let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let file = format!("keys: [{{ name: a, models: [\"*\"], hash: \"{hash}\" }}]");
+        let keyring = Keyring::new(&Keys::parse("keys.yaml", file.as_bytes()).unwrap().value, None);
+        let slow = Slow::new().unwrap();
+        let begin = Instant::now();
+        assert!(matches!(keyring.find(b"wrong", &slow).await, Err(Unknown::Nobody)));
+        tokio::time::sleep(begin.elapsed() / 4).await;
+        assert_eq!(slow.turn.available_permits(), 0);
+        assert!(keyring.find(b"password", &slow).await.is_ok());
+        // Whoever waits gets it then; and who is known needs no place.
+        let _held = slow.turn.acquire().await.unwrap();
+        assert!(keyring.find(b"password", &slow).await.is_ok());
+        assert!(
+            matches!(keyring.find(b"wrong", &slow).await, Err(Unknown::Nobody)),
+            "there is none left to compare with"
+        );
     }
 }

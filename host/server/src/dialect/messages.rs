@@ -33,6 +33,10 @@ pub(crate) fn error_body(error: &ApiError, request_id: Option<&str>) -> String {
         400..=499 => "invalid_request_error",
         _ => "api_error",
     };
-    let error = json!({ "type": kind, "message": error.message });
-    json!({ "type": "error", "error": error, "request_id": request_id }).to_string()
+    let mut said = json!({ "type": kind, "message": error.message });
+    if error.param.as_deref() == Some("thread") {
+        // By this Anthropic's client knows that it can go on without, and does so.
+        said["details"] = json!({ "error_code": "thread_unsupported_request" });
+    }
+    json!({ "type": "error", "error": said, "request_id": request_id }).to_string()
 }

@@ -33,29 +33,19 @@ async fn a_key_is_compared_slowly_once() {
         assert_eq!(get(&host, "/v1/models", "password").await.status, StatusCode::OK);
         begin.elapsed()
     };
-    let first = timed().await;
-    let mut later = Duration::MAX;
-    for _ in 0..5 {
-        later = later.min(timed().await);
-    }
+    let best_of_five = async || {
+        let mut best = Duration::MAX;
+        for _ in 0..5 {
+            best = best.min(timed().await);
+        }
+        best
+    };
+    let (first, later) = (timed().await, best_of_five().await);
     assert!(later * 4 < first, "{first:?}, then {later:?}");
     host.set_keys(&(keys(&[("person", SLOW)]) + "# touched\n"));
     host.reload();
     host.client().until_metric("policy_generation 2", Duration::from_secs(20)).await;
-    assert!(timed().await * 4 < first);
-}
-
-/// After a wrong key the place stays taken for as long again.
-#[tokio::test]
-async fn a_wrong_key_is_followed_by_a_pause() {
-    let host = echo().keys(&keys(&[("person", SLOW)])).start().await;
-    let timed = async |key: &str| {
-        let begin = Instant::now();
-        refused(&get(&host, "/v1/models", key).await);
-        begin.elapsed()
-    };
-    let (first, second) = (timed("wrong-1").await, timed("wrong-2").await);
-    assert!(second > first * 3 / 2, "{first:?}, then {second:?}");
+    assert!(best_of_five().await * 4 < first);
 }
 
 /// Wrong keys wait for each other, some are sent away, and who is known waits for none of them.
@@ -71,17 +61,18 @@ async fn wrong_keys_take_one_place() {
         begin.elapsed()
     };
     let begin = Instant::now();
-    let all = join_all(wrong.iter().map(|key| get(&host, "/v1/models", key)));
+    let all = join_all(wrong.iter().map(async |key| (get(&host, "/v1/models", key).await, begin.elapsed())));
     let (answers, known) = tokio::join!(all, known);
     let took = begin.elapsed();
     let (mut nobody, mut busy) = (0, 0);
-    for answer in answers {
+    for (answer, after) in answers {
         if answer.status == StatusCode::UNAUTHORIZED {
             nobody += 1;
         } else {
             check(&answer, 503, "comparing_keys");
             assert_eq!(answer.headers["retry-after"], "1");
-            busy += 1;
+            // At once, and not only when they have waited for long enough.
+            busy += usize::from(after < Duration::from_secs(8));
         }
     }
     assert!(nobody >= 1 && busy >= 8, "{nobody} {busy}");

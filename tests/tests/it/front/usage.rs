@@ -6,7 +6,6 @@ use hauski_tests::{TestHost, Upstream};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 const SOON: Duration = Duration::from_secs(5);
 const NAMES: &str = r#""id":"a","created":1,"model":"t""#;
@@ -203,18 +202,21 @@ async fn r08_usage_of_an_answer_that_breaks_off_is_counted() {
     counted(&stage.host, 11, 7).await;
 }
 
-/// A client that has seen this much leaves, and the provider never says more.
-async fn leave(said: Vec<String>, seen: &'static str, members: &'static str) -> TestHost {
-    let events: String = said.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-    let upstream = Upstream::start(move |conversation| {
-        conversation.request()?;
+/// A provider that says these chunks, by the number that the request names, and then nothing, without an end.
+fn says_no_more(cases: Vec<Vec<String>>) -> Upstream {
+    Upstream::start(move |conversation| {
+        let request = conversation.request()?;
+        let case = request.rsplit_once("\"case\":").and_then(|(_, rest)| rest.trim_end_matches('}').parse().ok());
+        let events: String = cases[case.unwrap_or(0_usize)].iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
         conversation.write(format!("{EVENTS}{events}"))?;
         conversation.closed_within(2 * SOON).map(drop)
-    });
-    let host = gateway(&[&upstream]).start().await;
-    let request = format!(r#"{{"model":"m0","messages":[],"stream":true{members}}}"#);
-    let opened = host.client().open(http::Request::post(CHAT).body(request.into()).unwrap()).await;
-    let mut response = opened.unwrap_or_else(|error| panic!("{seen} {members}: {error:?} {:#?}", hauski_tests::Log::lines_with("")));
+    })
+}
+
+/// Asks, reads until `seen` has come, and leaves.
+async fn leave(host: &TestHost, case: usize, seen: &str, members: &str) {
+    let request = format!(r#"{{"model":"m0","messages":[],"stream":true,{members}"case":{case}}}"#);
+    let mut response = host.client().open(http::Request::post(CHAT).body(request.into()).unwrap()).await.unwrap();
     let mut got = String::new();
     while !got.contains(seen) {
         let frame = tokio::time::timeout(SOON, response.body_mut().frame()).await.unwrap().unwrap().unwrap();
@@ -222,28 +224,32 @@ async fn leave(said: Vec<String>, seen: &'static str, members: &'static str) -> 
     }
     // What came behind it has reached the gateway by now.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    drop(response);
-    let left = "http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"} 1";
-    host.client().until_metric(left, SOON).await;
-    host
 }
 
 #[tokio::test]
 async fn r08_usage_is_counted_where_the_client_leaves() {
-    let mut leaving = JoinSet::new();
-    for members in ["", r#","stream_options":{"include_usage":true}"#] {
-        for (said, seen) in [
-            (vec![word(None), finish(Some(USAGE))], "stop"),
-            (vec![word(None), finish(None), last(USAGE)], "stop"),
-            (vec![last(USAGE), word(None)], "content"),
-            (vec![word(Some(EARLY)), word(Some(USAGE))], "content"),
-        ] {
-            leaving.spawn(async move { counted(&leave(said, seen, members).await, 11, 7).await });
+    let cases = [
+        (vec![word(None)], "content"),
+        (vec![word(None), finish(Some(USAGE))], "stop"),
+        (vec![word(None), finish(None), last(USAGE)], "stop"),
+        (vec![last(USAGE), word(None)], "content"),
+        (vec![word(Some(EARLY)), word(Some(USAGE))], "content"),
+    ];
+    let upstream = says_no_more(cases.iter().map(|(said, _)| said.clone()).collect());
+    let host = gateway(&[&upstream]).start().await;
+    let (mut left, mut told) = (0, 0);
+    for members in ["", r#""stream_options":{"include_usage":true},"#] {
+        for (case, (_, seen)) in cases.iter().enumerate() {
+            leave(&host, case, seen, members).await;
+            left += 1;
+            let gone = "http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"}";
+            host.client().until_metric(&format!("{gone} {left}"), SOON).await;
+            told += u64::from(case > 0);
+            if told > 0 {
+                counted(&host, told * 11, told * 7).await;
+            } else {
+                assert_eq!(host.client().metrics("tokens_total").await, Vec::<String>::new());
+            }
         }
-        leaving.spawn(async move {
-            let host = leave(vec![word(None)], "content", members).await;
-            assert_eq!(host.client().metrics("tokens_total").await, Vec::<String>::new());
-        });
     }
-    leaving.join_all().await;
 }

@@ -46,6 +46,17 @@ fn kinds_of_what_adapters_say() {
 }
 
 #[test]
+fn a_client_with_threads_is_told_to_go_on_without() {
+    let Err(error) =
+        super::super::understand(r#"{"model":"m","messages":[],"max_tokens":1,"thread":{"type":"create"}}"#)
+    else {
+        panic!("a thread is understood");
+    };
+    let body: serde_json::Value = serde_json::from_str(&error_body(&error, None)).unwrap();
+    assert_eq!(body["error"]["details"]["error_code"], "thread_unsupported_request");
+}
+
+#[test]
 fn without_a_request() {
     let body = error_body(&ApiError::not_found("x"), None);
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
