@@ -53,16 +53,11 @@ mod tests {
         let expected = r#"{"id":"claude-x","display_name":"X","created_at":"2025-02-19T00:00:00Z","n":1.0,"object":"model","created":1739923200,"owned_by":"anthropic"}"#;
         assert_eq!(entries(list), Ok(vec![expected.to_owned()]));
         assert_eq!(entries(r#"{"data":[]}"#), Ok(vec![]));
-        for bad in [
-            "",
-            "[]",
-            "{}",
-            r#"{"data":{}}"#,
-            r#"{"data":[7]}"#,
-            r#"{"type":"error","error":{"type":"api_error","message":"no"}}"#,
-        ] {
+        for bad in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":[7]}"#] {
             assert!(matches!(entries(bad), Err(Error::Upstream(_))), "{bad}");
         }
+        let full = r#"{"type":"error","error":{"type":"overloaded_error","message":"full"}}"#;
+        assert_eq!(entries(full), Err(error_in(full)));
     }
 
     #[test]

@@ -73,7 +73,6 @@ impl Adapter {
     ///
     /// # Errors
     /// If the adapter gives none; see [`CallError`].
-    #[expect(clippy::ptr_arg, reason = "the bindings take a `&String`")]
     pub async fn complete(&self, call: Call, request: &String) -> Result<String, CallError> {
         let indices = self.exports.chat.as_ref().ok_or(CallError::NotServed("chat"))?;
         let mut fresh = self.template.instantiate(call).await?;
@@ -85,7 +84,6 @@ impl Adapter {
     ///
     /// # Errors
     /// If the provider or the adapter refuses it; what breaks later is an error of [`Reply::next`].
-    #[expect(clippy::ptr_arg, reason = "the bindings take a `&String`")]
     pub async fn start(&self, call: Call, request: &String) -> Result<Reply, CallError> {
         let indices = self.exports.chat.as_ref().ok_or(CallError::NotServed("chat"))?;
         let mut fresh = self.template.instantiate(call).await?;
@@ -98,7 +96,6 @@ impl Adapter {
     ///
     /// # Errors
     /// If the adapter gives no answer; see [`CallError`].
-    #[expect(clippy::ptr_arg, reason = "the bindings take a `&String`")]
     pub async fn embed(&self, call: Call, request: &String) -> Result<String, CallError> {
         let indices = self.exports.embeddings.as_ref().ok_or(CallError::NotServed("embeddings"))?;
         let mut fresh = self.template.instantiate(call).await?;

@@ -114,13 +114,13 @@ impl Gateway {
     /// The public names that can be asked: models in the order of `models.yml`, then routes that are no model's name.
     #[must_use]
     pub fn names_served(&self, view: &View) -> Vec<Box<str>> {
-        let models = self.models.iter().map(|model| &model.id);
-        let routes = view.routes().map(|route| &route.name).filter(|name| self.models.get(name).is_none());
-        let asked = |name: &&Box<str>| match view.route(name) {
-            Some(_) => view.routes().any(|route| route.name == **name),
+        let asked = |name: &str| match view.route(name) {
+            Some(_) => view.routes().any(|route| &*route.name == name),
             None => view.served(name).is_some(),
         };
-        models.filter(asked).chain(routes).cloned().collect()
+        let models = self.models.iter().map(|model| &model.id).filter(|id| asked(id));
+        let routes = view.routes().map(|route| &route.name).filter(|name| self.models.get(name).is_none());
+        models.chain(routes).cloned().collect()
     }
 
     /// The models whose adapter can't serve them, each with the reason, in the order of `models.yml`.

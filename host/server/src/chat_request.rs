@@ -85,6 +85,7 @@ impl ChatRequest {
     }
 
     /// The request's text with the provider's name for the model.
+    #[expect(clippy::owned_cow, reason = "the bindings of adapters take a `&String`")]
     pub(crate) fn for_provider(&self, name: &str) -> Cow<'_, String> {
         with_model(&self.text, &self.model, self.model_at.clone(), name)
     }
@@ -103,6 +104,7 @@ pub(crate) fn model(text: &str, raw: Option<&RawValue>) -> Result<(String, Range
 }
 
 /// `text` with `name` where `model` stands.
+#[expect(clippy::owned_cow, reason = "the bindings of adapters take a `&String`")]
 pub(crate) fn with_model<'a>(text: &'a String, model: &str, at: Range<usize>, name: &str) -> Cow<'a, String> {
     if model == name {
         return Cow::Borrowed(text);

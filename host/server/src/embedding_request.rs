@@ -49,6 +49,7 @@ impl EmbeddingRequest {
     }
 
     /// The request's text with the provider's name for the model.
+    #[expect(clippy::owned_cow, reason = "the bindings of adapters take a `&String`")]
     pub(crate) fn for_provider(&self, name: &str) -> Cow<'_, String> {
         with_model(&self.text, &self.model, self.model_at.clone(), name)
     }

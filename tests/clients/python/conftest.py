@@ -65,7 +65,7 @@ def upstream(provider, gateway):
 def refreshed(provider, gateway, model):
     """The provider, with nothing asked and nothing scripted, and its `model` well.
 
-    That it answers once keeps it in use: after ten failures in a row, over all tests, it would not be asked for a while.
+    That it answers once keeps it in use: after ten failures in a row, over all tests, it would not be asked any more.
     """
     provider.reset()
     provider.answer(whole(completion({"content": "well"})))

@@ -133,6 +133,9 @@ def test_errors_are_as_documented(document, provider, path, status, change, said
     provider.answer(*[whole(BAD, said, retry_after="1")] * 3 if said else [])
     response = ask(document, path, {"model": MODEL, **ASKED[path], **change}, method, headers)
     provider.reset()
+    if said:
+        # After many failures in a row the model would not be asked for a while.
+        assert ask(document, path, {"model": MODEL, **ASKED[path]}).status_code == 200
     assert response.status_code == status
     error = response.json()
     assert set(error) == ({"type", "error", "request_id"} if path == "/v1/messages" else {"error"})

@@ -234,6 +234,10 @@ fn parts() {
         check_part(&format!(r#"{{"type":"image_url","image_url":{{"url":"{url}","detail":"high"}}}}"#), &block);
         check_part(&format!(r#"{{"type":"image_url","image_url":"{url}"}}"#), &block);
     }
+    check_part(
+        r#"{"type":"image_url","image_url":"https://a","cache_control":{}}"#,
+        r#"{"type":"image","source":{"type":"url","url":"https://a"},"cache_control":{}}"#,
+    );
     let source = r#"{"type":"base64","media_type":"application/pdf","data":"JVBE"}"#;
     check_part(
         r#"{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBE"},"cache_control":{}}"#,
@@ -267,6 +271,9 @@ fn parts_that_can_not_be_said() {
         let message = format!(r#"{{"role":"user","content":[{part}]}}"#);
         refused_messages(&message, &format!("messages[0].content[0].{field}"));
     }
+    let file = ChatRequest::new(r#"{"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}"#);
+    let told = body(&file, 1, false).unwrap_err().to_string();
+    assert!(told.contains("send the file itself in `file_data`"), "{told}");
 }
 
 #[test]

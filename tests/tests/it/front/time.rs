@@ -194,7 +194,7 @@ async fn r23_each_chunk_is_flushed_at_once() {
     assert_eq!(seen, events().split_inclusive("\n\n").collect::<Vec<_>>());
 }
 
-/// Without TCP_NODELAY on both sides, each of these small pieces waits 40 ms for the other side's word.
+/// Without `TCP_NODELAY` on both sides, each of these small pieces waits 40 ms for the other side's word.
 #[tokio::test]
 async fn r23_short_streams_are_not_held_up_by_the_sockets() {
     let upstream = Upstream::start(|conversation| {
