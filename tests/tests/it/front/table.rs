@@ -4,7 +4,7 @@ use crate::tidy::sources;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-const ROWS: RangeInclusive<u8> = 1..=11;
+const ROWS: RangeInclusive<u8> = 1..=29;
 const LAST: u8 = 29;
 
 /// The row that a test is named by, such as 4 of `fn r04_half_a_stream_never_looks_like_all_of_it`.
