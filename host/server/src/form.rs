@@ -1,4 +1,4 @@
-//! The form of errors: OpenAI's, but Anthropic's for the clients of Anthropic's API.
+//! The form of errors, and the name of the request's id: OpenAI's, but Anthropic's for the clients of Anthropic's API.
 //!
 //! In goes a request; out comes its answer, whose body is written anew if it is an error at a path of Anthropic's. That happens
 //! outside of whatever could refuse a request, so that all errors there have one form.
@@ -11,13 +11,17 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header;
+use http::{HeaderValue, header};
 use std::sync::Arc;
 
 /// Gives errors the form that the path's clients know.
 pub(crate) async fn errors(Extension(id): Extension<RequestId>, request: Request, next: Next) -> Response {
     let is_anthropics = is_anthropics(request.uri().path());
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if is_anthropics && let Ok(value) = HeaderValue::from_str(&id.0) {
+        // Where Anthropic's clients look for it; `x-request-id` is there as well.
+        response.headers_mut().insert("request-id", value);
+    }
     let error = response.extensions().get::<Arc<ApiError>>().filter(|_| is_anthropics).cloned();
     let Some(error) = error else { return response };
     let mut response = response.map(|_| Body::from(messages::error_body(&error, Some(&id.0))));

@@ -18,12 +18,23 @@ struct Answer {
     usage: Option<Usage>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+/// Some providers write counts as `3.0`, or `null` for none.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 struct Usage {
     #[serde(default)]
-    prompt_tokens: u64,
+    prompt_tokens: Option<f64>,
     #[serde(default)]
-    completion_tokens: u64,
+    completion_tokens: Option<f64>,
+}
+
+/// A count of tokens; what is none counts nothing.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "such a cast saturates, and nobody has 2⁵³ tokens"
+)]
+fn count(tokens: Option<f64>) -> u64 {
+    tokens.unwrap_or_default() as u64
 }
 
 impl Tally {
@@ -45,10 +56,28 @@ impl Tally {
 impl Drop for Tally {
     fn drop(&mut self) {
         if let Some(usage) = self.usage {
-            let count =
-                |kind: &str, tokens| self.metrics.tokens.with_label_values(&[&*self.model, kind]).inc_by(tokens);
-            count("input", usage.prompt_tokens);
-            count("output", usage.completion_tokens);
+            for (kind, tokens) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
+                self.metrics.tokens.with_label_values(&[&*self.model, kind]).inc_by(count(tokens));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_in_all_their_forms() {
+        for (usage, input, output) in [
+            (r#"{"prompt_tokens":3,"completion_tokens":2}"#, 3, 2),
+            (r#"{"prompt_tokens":3.0,"completion_tokens":null}"#, 3, 0),
+            (r#"{"prompt_tokens":-1,"x":"y"}"#, 0, 0),
+        ] {
+            let metrics = Arc::new(Metrics::new().unwrap());
+            Tally::new(metrics.clone(), "m").note(&format!(r#"{{"usage":{usage}}}"#));
+            let counted = |kind: &str| metrics.tokens.with_label_values(&["m", kind]).get();
+            assert_eq!((counted("input"), counted("output")), (input, output), "{usage}");
         }
     }
 }

@@ -1,4 +1,4 @@
-"""What schemathesis has to know of this gateway: which models it has, and what they may fetch."""
+"""What schemathesis has to know of this gateway: the document can't say which models it has, or what they may fetch."""
 
 import schemathesis
 

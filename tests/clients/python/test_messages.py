@@ -50,6 +50,7 @@ def test_a_whole_answer(claude):
     assert (message.usage.input_tokens, message.usage.output_tokens) == (3, 3)
     assert message.id.startswith("msg_")
     assert 'adapter="echo"' in raw.headers["x-hauski-route"]
+    assert message._request_id == raw.headers["x-request-id"]
 
 
 def test_a_stream(claude):
