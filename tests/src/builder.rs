@@ -5,7 +5,7 @@ use hauski_egress::{CertificateDer, Resolve, SystemResolver};
 use hauski_policy::Diagnostics;
 use hauski_server::environment::{KeysFrom, TlsFiles};
 use hauski_server::setup::{self, Problem, World};
-use hauski_server::{Gateway, Settings, StartError};
+use hauski_server::{Endpoint, Gateway, Settings, StartError};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -33,6 +33,7 @@ pub struct Builder {
     ledger: bool,
     keys_text: Option<String>,
     tls: Option<TlsFiles>,
+    otlp: Option<Endpoint>,
 }
 
 /// What `routing` says.
@@ -74,6 +75,7 @@ impl Builder {
             ledger: false,
             keys_text: None,
             tls: None,
+            otlp: None,
         }
     }
 
@@ -255,6 +257,17 @@ impl Builder {
         self
     }
 
+    /// Sends telemetry to the collector at this URL, if a grant for `telemetry` lets it.
+    ///
+    /// # Panics
+    /// If it is no such URL.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test with a malformed URL is wrong")]
+    pub fn otlp(mut self, url: &str) -> Self {
+        self.otlp = Some(url.parse().expect("the URL of a collector"));
+        self
+    }
+
     /// Prepares and binds.
     ///
     /// # Panics
@@ -305,6 +318,7 @@ impl Builder {
             adapters: self.adapters(),
             ledger: self.ledger.then(|| self.folder.path().join("ledger/egress.jsonl")),
             expose_config: self.expose_config,
+            otlp: self.otlp.clone(),
         };
         let world =
             World { env: Arc::new(self.env.clone()), resolver: self.resolver.clone(), extra_roots: self.roots.clone() };

@@ -137,6 +137,15 @@ impl Conversation {
     /// # Errors
     /// If the connection ends before that.
     pub fn request(&mut self) -> io::Result<String> {
+        let (head, body) = self.request_bytes()?;
+        Ok(head + &String::from_utf8_lossy(&body))
+    }
+
+    /// The same, with the body's bytes as they came.
+    ///
+    /// # Errors
+    /// If the connection ends before that.
+    pub fn request_bytes(&mut self) -> io::Result<(String, Vec<u8>)> {
         let mut text = String::new();
         while !text.ends_with("\r\n\r\n") {
             if self.reader.read_line(&mut text)? == 0 {
@@ -152,9 +161,9 @@ impl Conversation {
             None if field("transfer-encoding").is_some() => self.chunked()?,
             None => Vec::new(),
         };
-        text.push_str(&String::from_utf8_lossy(&body));
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone());
-        Ok(text)
+        let whole = format!("{text}{}", String::from_utf8_lossy(&body));
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(whole);
+        Ok((text, body))
     }
 
     /// Writes bytes and flushes them.

@@ -4,6 +4,7 @@
 //! requests of a whole core. Up to [`LINES`] wait; beyond that lines are dropped, and counted at the end.
 
 use crate::failure::colour;
+use hauski_server::environment::LogFormat;
 use std::io;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -12,6 +13,12 @@ use tracing_subscriber::filter::LevelFilter;
 /// The most lines that wait to be written: some megabytes.
 const LINES: usize = 16_384;
 
+/// What is logged, and how.
+pub(crate) struct Wanted {
+    pub(crate) filter: EnvFilter,
+    pub(crate) format: LogFormat,
+}
+
 /// The log while it is written; what waits is written when this is dropped, which takes a second at most.
 pub(crate) struct Log {
     dropped: ErrorCounter,
@@ -19,15 +26,19 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Starts the log of what `filter` lets through.
-    pub(crate) fn start(filter: EnvFilter) -> Self {
+    /// Starts the log as it was asked for.
+    pub(crate) fn start(wanted: Wanted) -> Self {
         let (lines, writer) = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(LINES)
             .thread_name("hauski-log")
             .finish(io::stderr());
         let dropped = lines.error_counter();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour(&io::stderr())).with_writer(lines).init();
+        let log = tracing_subscriber::fmt().with_env_filter(wanted.filter).with_writer(lines);
+        match wanted.format {
+            LogFormat::Text => log.with_ansi(colour(&io::stderr())).init(),
+            LogFormat::Json => log.with_ansi(false).json().flatten_event(true).with_current_span(false).init(),
+        }
         Self { dropped, _writer: writer }
     }
 }

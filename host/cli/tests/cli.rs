@@ -125,6 +125,22 @@ fn check_says_what_serve_can_live_with() {
 }
 
 #[test]
+fn check_says_that_telemetry_would_stay_here() {
+    let folder = folder();
+    let url = "http://127.0.0.1:4318";
+    let check = || {
+        let mut check = hauski(&folder);
+        check.env("HAUSKI_OTLP_ENDPOINT", url).arg("check");
+        check
+    };
+    let note = "no entry of `egress.allow` lets `telemetry` POST to `http://127.0.0.1:4318/v1/traces`";
+    check().assert().success().stdout(contains(note));
+    let entry = format!("[{{ url: \"{url}/v1/\", adapters: [telemetry], methods: [POST] }}]");
+    write(&folder, "routing.yaml", &ROUTING.replace("[]", &entry));
+    check().assert().success().stdout(contains("telemetry").not());
+}
+
+#[test]
 fn strict_allows_no_warning() {
     let folder = folder();
     hauski(&folder).args(["check", "--strict"]).assert().success();
@@ -218,6 +234,16 @@ fn what_the_environment_may_not_say() {
         .assert()
         .code(64)
         .stderr(contains("HAUSKI_LOG=`hauski=loud`: write `level` or `crate=level,…` instead"));
+    hauski(&folder)
+        .env("HAUSKI_LOG_FORMAT", "yaml")
+        .env("HAUSKI_OTLP_ENDPOINT", "localhost:4318")
+        .arg("check")
+        .assert()
+        .code(64)
+        .stderr(
+            contains("HAUSKI_LOG_FORMAT=`yaml`: write `text` or `json`")
+                .and(contains("`HAUSKI_OTLP_ENDPOINT` is no URL")),
+        );
     hauski(&folder)
         .env("HAUSKI_ADAPTERS", "nowhere")
         .arg("serve")

@@ -153,6 +153,31 @@ fn the_log_has_one_line_for_each_warning() {
 }
 
 #[test]
+fn the_log_can_be_json() {
+    let folder = folder();
+    wide(&folder);
+    let mut serve = command(HAUSKI, &folder);
+    serve.env("HAUSKI_LOG_FORMAT", "json").arg("serve");
+    let served = Served::start(serve);
+    let mut client = served.connect();
+    write!(client, "GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nx-request-id: r-1\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    client.read_to_end(&mut Vec::new()).unwrap();
+    let log = served.log();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        for name in ["timestamp", "level", "target", "message"] {
+            assert!(line[name].is_string(), "{line}");
+        }
+    }
+    let request = lines.iter().find(|line| line["request_id"] == "r-1").unwrap();
+    assert_eq!((&request["level"], &request["message"]), (&"INFO".into(), &"request".into()));
+    assert_eq!((&request["path"], &request["status"]), (&"/health".into(), &200.into()));
+    assert!(request["target"].as_str().unwrap().starts_with("hauski_server"), "{request}");
+    assert!(lines.iter().any(|line| line["level"] == "WARN"), "{log}");
+}
+
+#[test]
 fn a_second_signal_ends_the_drain() {
     for (first, second) in [(Signal::TERM, Signal::INT), (Signal::INT, Signal::INT)] {
         let folder = folder();

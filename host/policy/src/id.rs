@@ -14,7 +14,22 @@ pub struct AdapterId(Box<str>);
 #[error("an adapter's id is 1 to 64 of `a-z`, `0-9`, `-`, `_`, `.`, begins with a letter or digit, and has no `..`")]
 pub struct InvalidAdapterId;
 
+/// The name that no adapter can have.
+const TELEMETRY: &str = "telemetry";
+
 impl AdapterId {
+    /// The name under which the gateway itself asks, to send its telemetry. No adapter can have it.
+    #[must_use]
+    pub fn telemetry() -> Self {
+        Self(TELEMETRY.into())
+    }
+
+    /// Whether the gateway has the name for itself.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.as_str() == TELEMETRY
+    }
+
     /// The id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

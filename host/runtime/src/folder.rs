@@ -122,6 +122,9 @@ async fn load_file(
 ) -> Result<(AdapterId, Adapter), LoadError> {
     let stem = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let id: AdapterId = stem.parse()?;
+    if id.is_reserved() {
+        return Err(LoadError::Reserved(id));
+    }
     let metadata = dir.symlink_metadata(name)?;
     if !metadata.is_file() {
         return Err(LoadError::NotAFile);

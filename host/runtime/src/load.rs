@@ -29,6 +29,11 @@ pub enum LoadError {
     /// The file's name gives no id.
     #[error("its name gives no adapter id: {0}; rename the file")]
     Name(#[from] hauski_policy::InvalidAdapterId),
+    /// The gateway's own name.
+    #[error(
+        "`{0}` is the name under which the gateway sends its own telemetry, so no adapter can have it: rename the file"
+    )]
+    Reserved(AdapterId),
     /// A folder, link, device, ..
     #[error("it is not a regular file: put the component itself into the folder")]
     NotAFile,

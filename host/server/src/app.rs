@@ -6,6 +6,7 @@ use crate::breaker::Breaker;
 use crate::metrics::Metrics;
 use crate::setup::Problem;
 use crate::source::{Loaded, Seen, Source};
+use crate::telemetry::{Endpoint, Telemetry};
 use crate::tls::Tls;
 use crate::view::View;
 use crate::watch::Watch;
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) door: Arc<Door>,
     /// Becomes true when the gateway stops and waits no longer for running answers.
     pub(crate) cut: watch::Receiver<bool>,
+    /// What takes note of requests for a collector, if one is named.
+    pub(crate) telemetry: Option<Arc<Telemetry>>,
 }
 
 /// Everything that a running gateway consists of.
@@ -61,6 +64,8 @@ pub struct Gateway {
     /// What the gateway shows who it is with, where it speaks TLS.
     pub(crate) tls: Option<Tls>,
     pub(crate) watch: Arc<Watch>,
+    /// The collector of telemetry, if one is named.
+    pub(crate) otlp: Option<Endpoint>,
     /// The memory for request bodies.
     pub(crate) room: Room,
     pub(crate) breakers: Breakers,
@@ -149,6 +154,12 @@ impl Gateway {
         let (view, today) = (self.view(), hauski_egress::today());
         let known = |name: &str| self.models.get(name).is_some() || view.route(name).is_some();
         self.access.keyring().map(|keyring| keyring.review(today, &known)).unwrap_or_default()
+    }
+
+    /// Why telemetry would stay here, where a collector is named and the policy lets nothing go there.
+    #[must_use]
+    pub fn telemetry_denied(&self) -> Option<String> {
+        self.otlp.as_ref()?.denied(&self.view().routing.egress)
     }
 
     /// Why what holds is not what the policy's files say, if that is so or can't be known.

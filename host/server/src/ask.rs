@@ -6,6 +6,7 @@ use crate::locality;
 use crate::plan::Plan;
 use crate::question::Question;
 use crate::retry::{self, Health, Next};
+use crate::telemetry::Attempt;
 use crate::view::Served;
 use hauski_policy::Locality;
 use hauski_runtime::{Call, CallError};
@@ -26,6 +27,8 @@ pub(crate) struct Got<'a, T> {
     pub(crate) served: &'a Served,
     /// Whether it was held to what is local.
     pub(crate) held: bool,
+    /// The attempt that it is of, where a collector is named.
+    pub(crate) attempt: Option<Attempt>,
 }
 
 /// Why a model gave no answer, and whether the next one may be asked.
@@ -43,7 +46,7 @@ impl<'a> Asking<'a> {
         let mut last = None;
         for served in &self.plan.steps {
             match self.ask_one(served, question).await {
-                Ok(answer) => return Ok(Got { answer, served, held: self.is_held(served) }),
+                Ok((answer, attempt)) => return Ok(Got { answer, served, held: self.is_held(served), attempt }),
                 Err(failed) if !failed.elsewhere => return Err(failed.error),
                 Err(failed) => last = Some(failed.error),
             }
@@ -52,17 +55,23 @@ impl<'a> Asking<'a> {
     }
 
     /// Asks one model as often as its limits allow.
-    async fn ask_one<Q: Question>(&self, served: &Served, question: &Q) -> Result<Q::Answer, Failed> {
+    async fn ask_one<Q: Question>(
+        &self,
+        served: &Served,
+        question: &Q,
+    ) -> Result<(Q::Answer, Option<Attempt>), Failed> {
         self.check_urls(served).map_err(|error| Failed { error, elsewhere: true })?;
         let mut tries = 0;
         loop {
             let pass = served.breaker.enter().map_err(|left| Failed { error: open(served, left), elsewhere: true })?;
+            let trace = self.exchange.trace.as_ref();
+            let attempt = trace.map(|trace| Attempt::begin(trace, served, self.is_held(served), tries));
             tries += 1;
             let before = self.exchange.progress.answers();
             let error = match question.put(served, self.call(served)).await {
                 Ok(answer) => {
                     pass.succeeded();
-                    return Ok(answer);
+                    return Ok((answer, attempt));
                 }
                 Err(error) => error,
             };
@@ -72,21 +81,24 @@ impl<'a> Asking<'a> {
                 Health::Ill => pass.failed(),
                 Health::Unknown => drop(pass),
             }
+            let error = self.explain(error);
+            if let Some(mut attempt) = attempt {
+                attempt.failed(&error);
+            }
             match next {
                 Next::Again(pause) if tries <= served.adapter.limits().retries => {
                     let metrics = &self.exchange.app.gateway.metrics;
                     metrics.retries.with_label_values(&[&served.model]).inc();
                     sleep(pause).await;
                 }
-                Next::Again(_) | Next::Elsewhere => return Err(self.failed(error, true)),
-                Next::Tell => return Err(self.failed(error, false)),
+                Next::Again(_) | Next::Elsewhere => return Err(Failed { error, elsewhere: true }),
+                Next::Tell => return Err(Failed { error, elsewhere: false }),
             }
         }
     }
 
-    fn failed(&self, error: CallError, elsewhere: bool) -> Failed {
-        let error = locality::explain(error, self.asked_local()).timed_out(self.exchange.progress.timed_out());
-        Failed { error, elsewhere }
+    fn explain(&self, error: CallError) -> ApiError {
+        locality::explain(error, self.asked_local()).timed_out(self.exchange.progress.timed_out())
     }
 
     /// What goes with one call.

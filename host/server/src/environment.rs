@@ -3,6 +3,11 @@
 //!
 //! A value that can't be used is an error, never the default: whoever set it did not mean the default.
 
+mod observing;
+
+pub use observing::{LogFormat, log, log_format};
+
+use crate::telemetry::Endpoint;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -31,11 +36,15 @@ pub const ADAPTERS: &str = "HAUSKI_ADAPTERS";
 pub const LEDGER: &str = "HAUSKI_LEDGER";
 /// Whether `/config/…` and `/adapters` answer.
 pub const EXPOSE_CONFIG: &str = "HAUSKI_EXPOSE_CONFIG";
+/// The collector that takes traces and metrics.
+pub const OTLP: &str = "HAUSKI_OTLP_ENDPOINT";
 /// What is logged. The log is the program's, so this is not among the gateway's [`Settings`].
 pub const LOG: &str = "HAUSKI_LOG";
+/// What a line of the log is, see [`LogFormat`].
+pub const LOG_FORMAT: &str = "HAUSKI_LOG_FORMAT";
 
 /// The default of each variable, with what it is for; in the order in which help lists them.
-pub const DEFAULTS: [(&str, &str, &str); 12] = [
+pub const DEFAULTS: [(&str, &str, &str); 14] = [
     (BIND, "127.0.0.1:8080", "address and port to listen on"),
     (ROUTING, "policies/routing.yaml", "what adapters may reach, and how models are routed"),
     (LIMITS, "policies/limits.yaml", "budgets and limits"),
@@ -47,7 +56,9 @@ pub const DEFAULTS: [(&str, &str, &str); 12] = [
     (ADAPTERS, "target/adapters", "the folder with the adapters' `.wasm` files"),
     (LEDGER, "ledger/egress.jsonl", "the record of all that adapters ask for; `off`: none"),
     (EXPOSE_CONFIG, "false", "`true`: /config/… and /adapters answer on loopback"),
+    (OTLP, "", "where traces and metrics go, by OTLP over HTTP"),
     (LOG, "info", "what is logged, as `level` or `crate=level,…`"),
+    (LOG_FORMAT, "text", "what a line of the log is: `text` or `json`"),
 ];
 
 /// Where variables come from: the process, or a map in tests.
@@ -92,6 +103,8 @@ pub struct Settings {
     pub ledger: Option<PathBuf>,
     /// [`EXPOSE_CONFIG`].
     pub expose_config: bool,
+    /// [`OTLP`].
+    pub otlp: Option<Endpoint>,
 }
 
 /// Where the clients' keys stand.
@@ -158,6 +171,11 @@ pub enum SettingError {
     /// The keys' text is not UTF-8. It is not shown.
     #[error("`{KEYS_TEXT}` is not UTF-8: write what a `keys.yaml` would say, or unset it")]
     KeysText,
+    /// The collector is none. It is not shown: who puts a key there has put it into the wrong place already.
+    #[error(
+        "`{OTLP}` is no URL of a collector: write one without user, query and fragment, such as `http://127.0.0.1:4318`, or unset it"
+    )]
+    Collector,
 }
 
 impl Settings {
@@ -168,8 +186,8 @@ impl Settings {
     pub fn read(env: &dyn Environment) -> Result<Self, Vec<SettingError>> {
         let bind = parse(env, BIND, "an IP address and a port", |value| value.parse().ok());
         let expose_config = parse(env, EXPOSE_CONFIG, "`true` or `false`", |value| value.parse().ok());
-        match (bind, expose_config, keys(env), tls(env)) {
-            (Ok(bind), Ok(expose_config), Ok(keys), Ok(tls)) => Ok(Self {
+        match (bind, expose_config, keys(env), tls(env), observing::otlp(env)) {
+            (Ok(bind), Ok(expose_config), Ok(keys), Ok(tls), Ok(otlp)) => Ok(Self {
                 bind,
                 routing: path(env, ROUTING),
                 limits: path(env, LIMITS),
@@ -179,9 +197,11 @@ impl Settings {
                 adapters: path(env, ADAPTERS),
                 ledger: ledger(env),
                 expose_config,
+                otlp,
             }),
-            (bind, expose_config, keys, tls) => {
-                Err([bind.err(), expose_config.err(), keys.err(), tls.err()].into_iter().flatten().collect())
+            (bind, expose_config, keys, tls, otlp) => {
+                let errors = [bind.err(), expose_config.err(), keys.err(), tls.err(), otlp.err()];
+                Err(errors.into_iter().flatten().collect())
             }
         }
     }
@@ -219,14 +239,6 @@ pub fn path(env: &dyn Environment, name: &'static str) -> PathBuf {
 pub fn ledger(env: &dyn Environment) -> Option<PathBuf> {
     let path = path(env, LEDGER);
     (path != Path::new("off")).then_some(path)
-}
-
-/// What `filter` makes of what [`LOG`] says.
-///
-/// # Errors
-/// If it is not UTF-8, or `filter` can't read it.
-pub fn log<T>(env: &dyn Environment, filter: fn(&str) -> Option<T>) -> Result<T, SettingError> {
-    parse(env, LOG, "`level` or `crate=level,…`", filter)
 }
 
 /// The variable's value, or its default.

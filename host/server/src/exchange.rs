@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::body::{self, Buffered};
 use crate::error::ApiError;
 use crate::observe::RequestId;
+use crate::telemetry::Trace;
 use crate::{json, locality};
 use axum::extract::Request;
 use hauski_runtime::Progress;
@@ -34,6 +35,8 @@ pub(crate) struct Exchange {
     /// The value of `x-hauski-route-key`.
     pub(crate) route_key: Option<String>,
     pub(crate) progress: Progress,
+    /// What its attempts at models belong to, where a collector is named.
+    pub(crate) trace: Option<Trace>,
     /// The body's place in memory, held as long as it is needed.
     _buffered: Buffered,
 }
@@ -49,10 +52,14 @@ impl Exchange {
         let held = client.as_ref().is_some_and(|client| client.local_only());
         let local_only = locality::local_only(request.headers())? || held;
         let route_key = route_key(request.headers())?;
+        let trace = request.extensions().get::<Trace>().cloned();
         let (bytes, buffered) = body::read(request, &app.gateway).await?;
         let text = json::checked(bytes.into())?;
         let (started, progress) = (Instant::now(), Progress::default());
-        Ok((Self { app, id, started, local_only, client, tenant, route_key, progress, _buffered: buffered }, text))
+        Ok((
+            Self { app, id, started, local_only, client, tenant, route_key, progress, trace, _buffered: buffered },
+            text,
+        ))
     }
 
     /// Whether the client may ask the model or route with this public name.

@@ -37,6 +37,7 @@ pub struct Metrics {
     pub(crate) policy_generation: IntGauge,
     pub(crate) policy_stale: IntGauge,
     pub(crate) tls_stale: IntGauge,
+    pub(crate) telemetry_dropped: IntCounterVec,
     instances: IntGaugeVec,
     queued: IntGaugeVec,
     breakers: IntGaugeVec,
@@ -140,6 +141,11 @@ impl Metrics {
             tls_stale: add(
                 &registry,
                 IntGauge::new("tls_stale", "1 while the certificate on disk can't be used and the last good one is.")?,
+            )?,
+            telemetry_dropped: counter(
+                "telemetry_dropped_total",
+                "Spans, and exports of metrics, that did not reach the collector of telemetry.",
+                &["kind"],
             )?,
             instances: gauge("adapter_instances", "Instances that serve a request at this moment.", &["adapter"])?,
             queued: gauge("adapter_queue_depth", "Requests that wait for an instance at this moment.", &["adapter"])?,

@@ -7,6 +7,7 @@ use crate::access::Named;
 use crate::app::App;
 use crate::error::{ApiError, Cause};
 use crate::metrics::Metrics;
+use crate::telemetry::{Ended, Visit};
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -17,7 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -41,7 +42,15 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         cause: None,
         bytes: 0,
         end: End::Left,
+        visit: None,
     };
+    if let Some(telemetry) = &app.telemetry {
+        let visit = Visit::begin(telemetry, (record.method, &record.path), request.headers(), &id);
+        if let Some(trace) = visit.trace() {
+            request.extensions_mut().insert(trace);
+        }
+        record.visit = Some(visit);
+    }
     request.extensions_mut().insert(RequestId(id.clone()));
     if let Some(client) = record.client.clone() {
         request.extensions_mut().insert(client);
@@ -113,6 +122,22 @@ struct Record {
     cause: Option<Cause>,
     bytes: u64,
     end: End,
+    /// The same for the collector, where one is named.
+    visit: Option<Visit>,
+}
+
+impl Record {
+    /// What the collector is told of the end: codes only.
+    fn ended(&self, took: Duration) -> Ended {
+        let code = match (&self.cause, self.end) {
+            (_, End::BrokeOff) => Some("broke_off"),
+            (Some(cause), _) => Some(cause.code),
+            (None, End::Left) => Some("client_left"),
+            (None, End::Complete) => None,
+        };
+        let failed = self.end == End::BrokeOff || code.is_some() && self.status != LEFT && self.status >= 500;
+        Ended { status: (self.status != LEFT).then_some(self.status), code, failed, took }
+    }
 }
 
 impl Drop for Record {
@@ -123,6 +148,9 @@ impl Drop for Record {
             End::BrokeOff => StatusCode::BAD_GATEWAY.as_u16(),
             End::Left => LEFT,
         };
+        if let Some(visit) = self.visit.take() {
+            visit.end(&self.ended(took));
+        }
         self.metrics.finished(self.method, &self.path, &status.to_string(), took);
         let (request_id, method, path, bytes) = (&*self.id, self.method, &*self.path, self.bytes);
         let ms = took.as_secs_f64() * 1e3;

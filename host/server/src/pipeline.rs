@@ -37,40 +37,46 @@ pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Res
     let view = exchange.app.gateway.view();
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &[] };
-    let got = asking.ask(&Embedded(request)).await?;
-    let mut tally = tally(&asking, &got);
+    let mut got = asking.ask(&Embedded(request)).await?;
+    let mut tally = tally(&asking, &mut got);
     tally.note(&got.answer);
     let normaliser = normaliser(&asking, &got, 0);
     let headers = headers(&got, "application/json");
-    let text = normaliser.whole(got.answer)?;
+    let text = normaliser.whole(got.answer);
+    tally.end(&text);
     asking.observe_added(got.served);
-    Ok((headers, text).into_response())
+    Ok((headers, text?).into_response())
 }
 
 /// Asks for a whole answer.
 async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn Answer>) -> Result<Response, ApiError> {
-    let got = asking.ask(&Whole(request)).await?;
-    let mut tally = tally(asking, &got);
+    let mut got = asking.ask(&Whole(request)).await?;
+    let mut tally = tally(asking, &mut got);
     tally.note(&got.answer);
     let normaliser = normaliser(asking, &got, request.choices);
     let headers = headers(&got, "application/json");
-    let text = answer.whole(normaliser.whole(got.answer)?)?;
+    let text = normaliser.whole(got.answer).and_then(|text| answer.whole(text));
+    tally.end(&text);
     asking.observe_added(got.served);
-    Ok((headers, text).into_response())
+    Ok((headers, text?).into_response())
 }
 
 /// Asks for an answer piece by piece. The first chunks decide the status: what fails before them is an HTTP error, and another
 /// model's turn.
 async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn Answer>) -> Result<Response, ApiError> {
-    let got = asking.ask(&Streamed(request)).await?;
+    let mut got = asking.ask(&Streamed(request)).await?;
     let exchange = asking.exchange;
     let metrics = &exchange.app.gateway.metrics;
-    let took = exchange.started.elapsed().as_secs_f64();
-    metrics.first_token_seconds.with_label_values(&[&*got.served.adapter.profile().id]).observe(took);
+    let took = exchange.started.elapsed();
+    let histogram = metrics.first_token_seconds.with_label_values(&[&*got.served.adapter.profile().id]);
+    histogram.observe(took.as_secs_f64());
     asking.observe_added(got.served);
     let headers = headers(&got, "text/event-stream");
-    let (tally, normaliser) = (tally(asking, &got), normaliser(asking, &got, request.choices));
+    let (mut tally, normaliser) = (tally(asking, &mut got), normaliser(asking, &got, request.choices));
     let (reply, first) = got.answer;
+    if first.is_some() {
+        tally.first_token(took);
+    }
     let mut streaming = Streaming {
         reply,
         normaliser,
@@ -82,12 +88,16 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         cut: exchange.app.cut.clone(),
         last: Instant::now(),
     };
-    let first = first.map(|chunks| streaming.events(chunks)).transpose()?;
-    Ok((headers, sse::body(first, streaming)?).into_response())
+    let first = first.map(|chunks| streaming.events(chunks)).transpose();
+    if first.is_err() {
+        streaming.tally.end(&first);
+    }
+    Ok((headers, sse::body(first?, streaming)?).into_response())
 }
 
-fn tally<T>(asking: &Asking<'_>, got: &Got<'_, T>) -> Tally {
-    Tally::new(asking.exchange.app.gateway.metrics.clone(), &got.served.model)
+/// Counts what the answer takes, to its end.
+fn tally<T>(asking: &Asking<'_>, got: &mut Got<'_, T>) -> Tally {
+    Tally::new(asking.exchange.app.gateway.metrics.clone(), &got.served.model, got.attempt.take())
 }
 
 /// Brings the answer into its form. Who asked for a route is told which model it is from.

@@ -8,6 +8,7 @@ use crate::patience::Patient;
 use crate::probe;
 use crate::reload;
 use crate::router::router;
+use crate::telemetry::{self, Export, Telemetry};
 use axum::Router;
 use hauski_egress::{Door, LedgerError, LedgerWriter, Recovery};
 use hyper::server::conn::http1;
@@ -49,6 +50,7 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     reload: std::sync::mpsc::Sender<()>,
     gateway: Arc<Gateway>,
+    telemetry: Option<Export>,
     ledger: LedgerWriter,
 }
 
@@ -65,6 +67,8 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
     let (ledger, recovery) = gateway.egress.ledger().open()?;
     log_recovery(&recovery);
     let gateway = Arc::new(gateway);
+    let exported = gateway.otlp.as_ref().map(|endpoint| telemetry::start(endpoint, &gateway)).transpose()?;
+    let (telemetry, export) = exported.map(|(telemetry, export)| (Arc::new(telemetry), export)).unzip();
     let (stop, stopped) = watch::channel(false);
     let mut queues = Vec::new();
     let mut receivers = Vec::new();
@@ -77,7 +81,7 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
     let mut threads = Vec::new();
     for (number, connections) in receivers.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let worker = Worker { gateway: gateway.clone(), stopped: stopped.clone() };
+        let worker = Worker { gateway: gateway.clone(), stopped: stopped.clone(), telemetry: telemetry.clone() };
         let accept = accept.take();
         let run = move || {
             runtime.block_on(worker.run(accept, connections));
@@ -91,7 +95,7 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
     let follow = move || reload::follow(&followed, &asked);
     // Nobody waits for its end: a file system that hangs must not hold up a stop.
     thread::Builder::new().name("hauski-policy".to_owned()).spawn(follow)?;
-    Ok(Running { address, stop, workers: threads, reload, gateway, ledger })
+    Ok(Running { address, stop, workers: threads, reload, gateway, telemetry: export, ledger })
 }
 
 impl Running {
@@ -117,6 +121,8 @@ impl Running {
                 tracing::error!("a worker ended by a panic");
             }
         }
+        // What the workers had to say is said.
+        self.telemetry.map(Export::stop);
         // Last: what the workers cut off has its records too.
         drop(self.ledger);
     }
@@ -145,6 +151,7 @@ type Connections = mpsc::UnboundedReceiver<Accepted>;
 struct Worker {
     gateway: Arc<Gateway>,
     stopped: watch::Receiver<bool>,
+    telemetry: Option<Arc<Telemetry>>,
 }
 
 impl Worker {
@@ -152,7 +159,8 @@ impl Worker {
     async fn run(self, accept: Option<(TcpListener, Vec<Queue>)>, mut connections: Connections) {
         let door = Arc::new(Door::new(self.gateway.egress.clone()));
         let (cut, is_cut) = watch::channel(false);
-        let app = App { gateway: self.gateway.clone(), door, cut: is_cut };
+        let telemetry = self.telemetry.clone();
+        let app = App { gateway: self.gateway.clone(), door, cut: is_cut, telemetry };
         let router = router(app.clone());
         let mut tasks = JoinSet::new();
         if let Some((listener, queues)) = accept {

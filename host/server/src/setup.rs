@@ -180,6 +180,7 @@ pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<
         access,
         tls,
         watch,
+        otlp: settings.otlp.clone(),
         room,
         breakers,
     };

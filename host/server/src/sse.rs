@@ -77,8 +77,9 @@ enum Rest {
 pub(crate) fn body(first: Option<Bytes>, mut streaming: Streaming) -> Result<Body, ApiError> {
     let Some(first) = first else {
         let mut events = String::new();
-        streaming.answer.end(&mut events)?;
-        return Ok(Body::from(events));
+        let ended = streaming.answer.end(&mut events);
+        streaming.tally.end(&ended);
+        return ended.map(|()| Body::from(events));
     };
     let rest = Some(Rest::Events(first, Box::new(streaming)));
     Ok(Body::from_stream(stream::unfold(rest, step)))
@@ -106,6 +107,7 @@ async fn step(rest: Option<Rest>) -> Option<(Result<Bytes, Aborted>, Option<Rest
             Err(error) => break Err(error),
         }
     };
+    streaming.tally.end(&ended);
     let rest = ended.err().map(|error| {
         let (id, cause) = (&*streaming.id.0, error.cause());
         tracing::warn!(request_id = id, code = cause.code, cause = cause.message, "answer broke off");

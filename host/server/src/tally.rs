@@ -1,8 +1,11 @@
 //! The tokens that a request took, as its provider says, counted by model: also where the client leaves before the end.
 
+use crate::error::ApiError;
 use crate::metrics::Metrics;
+use crate::telemetry::Attempt;
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Counts the tokens of one answer when it is dropped.
 pub(crate) struct Tally {
@@ -10,6 +13,8 @@ pub(crate) struct Tally {
     model: Box<str>,
     /// What the provider said last: each statement holds for all of the answer so far.
     usage: Option<Usage>,
+    /// The attempt that the answer is of, where a collector is named.
+    attempt: Option<Attempt>,
 }
 
 #[derive(Deserialize)]
@@ -39,16 +44,35 @@ fn count(tokens: Option<f64>) -> u64 {
 
 impl Tally {
     /// For an answer of the model with this public name.
-    pub(crate) fn new(metrics: Arc<Metrics>, model: &str) -> Self {
-        Self { metrics, model: model.into(), usage: None }
+    pub(crate) fn new(metrics: Arc<Metrics>, model: &str, attempt: Option<Attempt>) -> Self {
+        Self { metrics, model: model.into(), usage: None, attempt }
+    }
+
+    /// Notes the first chunk of a stream, which came so long after its request.
+    pub(crate) fn first_token(&mut self, took: Duration) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.first_token(took);
+        }
     }
 
     /// Notes what a completion or a chunk says of usage.
     pub(crate) fn note(&mut self, answer: &str) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.read(answer);
+        }
         if answer.contains("\"usage\"")
             && let Ok(Answer { usage: Some(usage) }) = serde_json::from_str(answer)
         {
             self.usage = Some(usage);
+        }
+    }
+
+    /// Notes how the answer ended. Without this, it was given up.
+    pub(crate) fn end<T>(&mut self, end: &Result<T, ApiError>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        match end {
+            Ok(_) => attempt.complete(),
+            Err(error) => attempt.failed(error),
         }
     }
 }
@@ -56,8 +80,12 @@ impl Tally {
 impl Drop for Tally {
     fn drop(&mut self) {
         if let Some(usage) = self.usage {
-            for (kind, tokens) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
-                self.metrics.tokens.with_label_values(&[&*self.model, kind]).inc_by(count(tokens));
+            let (input, output) = (count(usage.prompt_tokens), count(usage.completion_tokens));
+            for (kind, tokens) in [("input", input), ("output", output)] {
+                self.metrics.tokens.with_label_values(&[&*self.model, kind]).inc_by(tokens);
+            }
+            if let Some(attempt) = &mut self.attempt {
+                attempt.tokens(input, output);
             }
         }
     }
@@ -75,7 +103,7 @@ mod tests {
             (r#"{"prompt_tokens":-1,"x":"y"}"#, 0, 0),
         ] {
             let metrics = Arc::new(Metrics::new().unwrap());
-            Tally::new(metrics.clone(), "m").note(&format!(r#"{{"usage":{usage}}}"#));
+            Tally::new(metrics.clone(), "m", None).note(&format!(r#"{{"usage":{usage}}}"#));
             let counted = |kind: &str| metrics.tokens.with_label_values(&["m", kind]).get();
             assert_eq!((counted("input"), counted("output")), (input, output), "{usage}");
         }

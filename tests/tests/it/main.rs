@@ -17,5 +17,6 @@ mod loading;
 mod locality;
 mod reloading;
 mod stopping;
+mod telemetry;
 mod tidy;
 mod tls;

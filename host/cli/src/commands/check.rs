@@ -64,5 +64,6 @@ pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
     let unavailable = gateway.models_unavailable().into_iter();
     notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
     notes.extend(gateway.keys_to_review());
+    notes.extend(gateway.telemetry_denied());
     notes
 }

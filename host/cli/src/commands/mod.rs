@@ -17,7 +17,6 @@ use hauski_egress::suggest::Wanted;
 use hauski_server::environment::{self, SettingError};
 use hauski_server::{Process, Settings};
 use std::io::Write;
-use tracing_subscriber::EnvFilter;
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -38,11 +37,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The gateway's settings and what is to be logged, or all variables that can't be used. The listings read only what they need.
-fn settings() -> Result<(Settings, EnvFilter), Failure> {
-    match (Settings::read(&Process), environment::log(&Process, log::filter)) {
-        (Ok(settings), Ok(filter)) => Ok((settings, filter)),
-        (settings, filter) => {
-            let errors = settings.err().into_iter().flatten().chain(filter.err());
+fn settings() -> Result<(Settings, log::Wanted), Failure> {
+    let log = (environment::log(&Process, log::filter), environment::log_format(&Process));
+    match (Settings::read(&Process), log) {
+        (Ok(settings), (Ok(filter), Ok(format))) => Ok((settings, log::Wanted { filter, format })),
+        (settings, (filter, format)) => {
+            let errors = settings.err().into_iter().flatten().chain(filter.err()).chain(format.err());
             Err(Failure::Settings(errors.collect::<Vec<SettingError>>()))
         }
     }

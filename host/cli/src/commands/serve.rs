@@ -21,12 +21,12 @@ use tokio::sync::oneshot;
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) fn run(options: Serve) -> Result<(), Failure> {
-    let (settings, filter) = settings()?;
+    let (settings, wanted) = settings()?;
     let dry_run = options.dry_run_egress.then(|| DryRun::begin(&settings)).transpose()?;
     // Before the log, which is the first to start a thread.
     let lock = options.os_egress_lock.then(|| os_lock::apply(&settings)).transpose()?;
     // Held to the end: what is still to be written is written when it is dropped.
-    let _log = log::Log::start(filter);
+    let _log = log::Log::start(wanted);
     let files = descriptors::raise();
     let (gateway, warnings) = block_on(setup::prepare(&settings, World::real()))?.map_err(Failure::Configuration)?;
     lock.iter().for_each(os_lock::report);
