@@ -1,4 +1,5 @@
-//! Who asks: a loaded adapter and the limits it is under, or the gateway itself for its telemetry. What it may reach is the policy's to say, anew for each request.
+//! Who asks: a loaded adapter and the limits it is under, or the gateway itself for its telemetry. What it may reach is the
+//! policy's to say, anew for each request.
 
 use hauski_policy::{AdapterId, AdapterLimits, Digest, Holder};
 use std::sync::Arc;

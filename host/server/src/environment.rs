@@ -334,6 +334,7 @@ mod tests {
                 r"HAUSKI_BIND=`\xff`, which is not UTF-8: write an IP address and a port instead, or unset it for the default `127.0.0.1:8080`",
                 r"HAUSKI_EXPOSE_CONFIG=`\xff`, which is not UTF-8: write `true` or `false` instead, or unset it for the default `false`",
                 "`HAUSKI_KEYS` and `HAUSKI_KEYS_TEXT` are both set: unset one of them",
+                "`HAUSKI_OTLP_ENDPOINT` is no URL of a collector: write one without user, query and fragment, such as `http://127.0.0.1:4318`, or unset it",
                 r"HAUSKI_LOG=`\xff`, which is not UTF-8: write `level` or `crate=level,…` instead, or unset it for the default `info`",
             ]
         );

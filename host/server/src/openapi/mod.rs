@@ -29,6 +29,7 @@ at a path answers other methods with 405, and says in `Allow` which it knows; th
 pub(crate) fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         let mut document = serde_json::to_value(described()).unwrap_or_default();
+        name_request(&mut document);
         demand_headers(&mut document);
         document.to_string()
     });
@@ -71,6 +72,14 @@ const TAGS: [(&str, &str); 3] = [
 
 fn requires(scheme: &str) -> SecurityRequirement {
     SecurityRequirement::new(scheme, [""; 0])
+}
+
+/// All that Anthropic's clients are answered has the request's id under the name where they look for it as well.
+fn name_request(document: &mut Value) {
+    let answers = document.pointer_mut("/paths/~1v1~1messages/post/responses").and_then(Value::as_object_mut);
+    for headers in answers.into_iter().flat_map(|answers| answers.values_mut()).map(|answer| &mut answer["headers"]) {
+        headers["request-id"] = headers["x-request-id"].clone();
+    }
 }
 
 /// Says of headers that they always come; `utoipa` has no field for it.

@@ -7,7 +7,7 @@ use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuil
 use utoipa::{PartialSchema, ToSchema};
 
 /// The headers that always come where an answer has them at all.
-pub(super) const ALWAYS: [&str; 4] = ["x-request-id", "x-hauski-route", "allow", "www-authenticate"];
+pub(super) const ALWAYS: [&str; 5] = ["x-request-id", "request-id", "x-hauski-route", "allow", "www-authenticate"];
 
 /// The form that an operation's errors have.
 #[derive(Clone, Copy, PartialEq)]

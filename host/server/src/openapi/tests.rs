@@ -73,6 +73,7 @@ fn errors_have_their_form_and_their_headers() {
         for (status, answer) in answers.as_object().unwrap() {
             let header = |name: &str| answer["headers"][name]["required"] == true;
             assert!(header("x-request-id"), "{path} {status}");
+            assert_eq!(header("request-id"), anthropics, "{path} {status}");
             assert_eq!(header("allow"), status == "405", "{path} {status}");
             assert_eq!(header("www-authenticate"), status == "401", "{path} {status}");
             let body = &answer["content"]["application/json"]["schema"]["$ref"];

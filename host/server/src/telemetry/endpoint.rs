@@ -25,8 +25,10 @@ impl FromStr for Endpoint {
         let base = text.strip_suffix('/').unwrap_or(text);
         let path = |path: &str| Box::<str>::from(format!("{base}{path}"));
         let endpoint = Self { base: base.into(), traces: path("/v1/traces"), metrics: path("/v1/metrics") };
-        let has_query = base.contains(['?', '#']);
-        if has_query || Target::parse("POST", &endpoint.traces).is_err() { Err(InvalidEndpoint) } else { Ok(endpoint) }
+        // The text itself as well: with a path behind it, what has no host would have one.
+        let is_url = |url: &str| Target::parse("POST", url).is_ok();
+        let good = !base.contains(['?', '#']) && is_url(text) && is_url(&endpoint.traces);
+        if good { Ok(endpoint) } else { Err(InvalidEndpoint) }
     }
 }
 

@@ -27,8 +27,8 @@ use prost::Message;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{fmt, io};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// The most spans that wait: some megabytes.
 const QUEUE: usize = 2_048;
@@ -44,7 +44,7 @@ const LAST: Duration = Duration::from_secs(2);
 /// What sends; it is stopped when no request can have more to say.
 pub(crate) struct Export {
     meters: SdkMeterProvider,
-    stop: oneshot::Sender<()>,
+    stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn start(endpoint: &Endpoint, gateway: &Gateway) -> io::Result<(Telem
     };
     let (shared, endpoint, resource) = (gateway.egress.clone(), endpoint.clone(), (&resource).into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (stop, stopped) = oneshot::channel();
+    let (stop, stopped) = watch::channel(false);
     let run = move || {
         runtime.block_on(async {
             let (link, batch) = (Link::new(shared, endpoint), Vec::with_capacity(BATCH));
@@ -96,7 +96,7 @@ impl Export {
     pub(crate) fn stop(self) {
         // Puts the metrics into their queue, and takes no time.
         let _ = self.meters.shutdown_with_timeout(LAST);
-        let _ = self.stop.send(());
+        let _ = self.stop.send(true);
         if self.thread.join().is_err() {
             tracing::error!("the export of telemetry ended by a panic");
         }
@@ -188,46 +188,54 @@ struct Sender {
 }
 
 impl Sender {
-    /// Sends until `stopped`, and then what is left.
-    async fn run(mut self, stopped: oneshot::Receiver<()>) {
+    /// Sends until it is `stopped`, and then what is under way and what is left.
+    async fn run(mut self, stopped: Stop) {
+        let mut last = stopped.clone();
+        let patience = async {
+            is_set(&mut last).await;
+            sleep(LAST).await;
+        };
         tokio::select! {
-            _ = stopped => {}
-            () = self.work() => {}
+            () = patience => {}
+            () = self.all(stopped) => {}
         }
         // What was cut off may have arrived or not.
         self.lose();
-        if timeout(LAST, self.finish()).await.is_err() {
-            self.lose();
-        }
         let rest = self.batch.len() + self.to_send.len();
         self.dropped.spans.inc_by(rest as u64);
         self.dropped.metrics.inc_by(self.metered.len() as u64);
     }
 
-    /// Waits for what is to be sent, and sends it, for ever.
-    async fn work(&mut self) {
+    async fn all(&mut self, mut stopped: Stop) {
+        while self.wait(&mut stopped).await {
+            tokio::select! {
+                () = is_set(&mut stopped) => break,
+                () = self.link.rest() => {}
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Waits until there is something to be sent, and sends it; false if it is `stopped` first.
+    async fn wait(&mut self, stopped: &mut Stop) -> bool {
         loop {
             let room = BATCH - self.batch.len();
             let due = self.due.unwrap_or_else(|| Instant::now() + METRICS_EVERY);
-            let full_or_due = tokio::select! {
+            tokio::select! {
+                () = is_set(stopped) => return false,
                 Some(body) = self.metered.recv() => {
                     self.send_metrics(body).await;
-                    self.link.rest().await;
-                    false
+                    return true;
                 }
-                read = self.to_send.recv_many(&mut self.batch, room), if room > 0 => {
-                    if read == 0 {
-                        // Nobody can have more to say.
-                        return;
-                    }
+                1.. = self.to_send.recv_many(&mut self.batch, room), if room > 0 => {
                     self.due.get_or_insert_with(|| Instant::now() + SPANS_EVERY);
-                    self.batch.len() == BATCH
                 }
-                () = sleep_until(due) => !self.batch.is_empty(),
-            };
-            if full_or_due {
+                () = sleep_until(due) => {}
+            }
+            let is_due = self.due.is_some_and(|due| due <= Instant::now());
+            if is_due || self.batch.len() == BATCH {
                 self.send_batch().await;
-                self.link.rest().await;
+                return true;
             }
         }
     }
@@ -277,6 +285,14 @@ impl Sender {
             counter.inc_by(count);
         }
     }
+}
+
+/// Whether the export is to stop.
+type Stop = watch::Receiver<bool>;
+
+/// Waits until it is, or nobody is left who could say so.
+async fn is_set(stop: &mut Stop) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 #[cfg(test)]

@@ -72,7 +72,13 @@ fn broken_stream(conversation: &mut Conversation) -> io::Result<()> {
 /// A request's body in the words of `route`: what can't be understood there is refused, which is a way as well.
 fn body(route: &str, model: &str, stream: bool, word: &str) -> String {
     let text = format!("{CANARY} {word}");
-    let mut body = json!({ "model": model, "user": CANARY, "metadata": { CANARY: CANARY } });
+    let mut body = json!({ "model": model });
+    if route == "/v1/messages" {
+        body["metadata"] = json!({ "user_id": CANARY });
+    } else {
+        body["user"] = CANARY.into();
+        body["metadata"] = json!({ CANARY: CANARY });
+    }
     if stream {
         body["stream"] = true.into();
     }
