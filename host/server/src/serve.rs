@@ -122,7 +122,9 @@ impl Running {
             }
         }
         // What the workers had to say is said.
-        self.telemetry.map(Export::stop);
+        if let Some(export) = self.telemetry {
+            export.stop();
+        }
         // Last: what the workers cut off has its records too.
         drop(self.ledger);
     }
