@@ -11,12 +11,15 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
+
+/// The field by which Anthropic's clients say which version of the API they speak.
+const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// Gives errors the form that the path's clients know.
 pub(crate) async fn errors(Extension(id): Extension<RequestId>, request: Request, next: Next) -> Response {
-    let is_anthropics = is_anthropics(request.uri().path());
+    let is_anthropics = is_anthropics(request.uri().path(), request.headers());
     let mut response = next.run(request).await;
     if is_anthropics && let Ok(value) = HeaderValue::from_str(&id.0) {
         // Where Anthropic's clients look for it; `x-request-id` is there as well.
@@ -30,9 +33,15 @@ pub(crate) async fn errors(Extension(id): Extension<RequestId>, request: Request
     response
 }
 
-/// Whether `path` is one of Anthropic's API, there or not.
-fn is_anthropics(path: &str) -> bool {
-    path.strip_prefix("/v1/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether a request speaks Anthropic's API: at a path of its own, there or not, or at one that OpenAI's has as well.
+fn is_anthropics(path: &str, headers: &HeaderMap) -> bool {
+    let below = |base| path.strip_prefix(base).is_some_and(|rest: &str| rest.is_empty() || rest.starts_with('/'));
+    below("/v1/messages") || below("/v1/models") && says_so(headers)
+}
+
+/// Whether a client says that it speaks Anthropic's API.
+pub(crate) fn says_so(headers: &HeaderMap) -> bool {
+    headers.contains_key(VERSION)
 }
 
 #[cfg(test)]
@@ -41,11 +50,15 @@ mod tests {
 
     #[test]
     fn anthropics_paths() {
+        let says_so = HeaderMap::from_iter([(VERSION, HeaderValue::from_static("2023-06-01"))]);
         for path in ["/v1/messages", "/v1/messages/", "/v1/messages/count_tokens"] {
-            assert!(is_anthropics(path), "{path}");
+            assert!(is_anthropics(path, &HeaderMap::new()) && is_anthropics(path, &says_so), "{path}");
         }
-        for path in ["/v1/message", "/v1/messagesx", "/v1/models", "/v1/chat/completions", "/"] {
-            assert!(!is_anthropics(path), "{path}");
+        for path in ["/v1/models", "/v1/models/a/b"] {
+            assert!(!is_anthropics(path, &HeaderMap::new()) && is_anthropics(path, &says_so), "{path}");
+        }
+        for path in ["/v1/message", "/v1/messagesx", "/v1/modelsx", "/v1/chat/completions", "/"] {
+            assert!(!is_anthropics(path, &says_so), "{path}");
         }
     }
 }

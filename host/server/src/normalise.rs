@@ -4,17 +4,16 @@
 //! In go an adapter's completion or chunks; out comes the same, byte for byte wherever it has that form already.
 
 use crate::error::ApiError;
-use crate::json::{Object, raw};
-use serde_json::value::RawValue;
+use crate::json::{Members, array, quoted};
 use std::collections::BTreeSet;
 
 /// Brings the chunks of one answer into one form.
 pub(crate) struct Normaliser {
-    /// The model's public name, where it takes the place of the provider's: the client has asked for a route, and is to know which
+    /// The model's public name as JSON, where it takes the place of the provider's: the client has asked for a route, and is to know which
     /// model it got.
     model: Option<Box<str>>,
-    /// What the chunks have in common, as soon as one of them has said it.
-    common: [(&'static str, Option<Box<RawValue>>); 3],
+    /// What the chunks have in common, as JSON, as soon as one of them has said it.
+    common: [(&'static str, Option<Box<str>>); 3],
     /// The choices that have said whose words they are, and how many there are.
     seen: BTreeSet<u64>,
     choices: usize,
@@ -23,8 +22,9 @@ pub(crate) struct Normaliser {
 impl Normaliser {
     /// For an answer of so many `choices`, from `model` if it is to be named.
     pub(crate) fn new(model: Option<&str>, choices: usize) -> Self {
-        let common = [("id", None), ("created", None), ("model", model.map(raw))];
-        Self { model: model.map(Box::from), common, seen: BTreeSet::new(), choices }
+        let model = model.map(|name| Box::from(quoted(name)));
+        let common = [("id", None), ("created", None), ("model", model.clone())];
+        Self { model, common, seen: BTreeSet::new(), choices }
     }
 
     /// A `chat.completion`, or embeddings.
@@ -32,10 +32,10 @@ impl Normaliser {
     /// # Errors
     /// If it is no JSON object.
     pub(crate) fn whole(&self, answer: String) -> Result<String, ApiError> {
-        let mut object = parse(&answer)?;
+        let mut members = parse(&answer)?;
         let Some(model) = &self.model else { return Ok(answer) };
-        object.set("model", raw(&**model));
-        Ok(object.to_json())
+        members.set("model", model);
+        Ok(members.json())
     }
 
     /// The next `chat.completion.chunk`.
@@ -43,66 +43,62 @@ impl Normaliser {
     /// # Errors
     /// If it is no JSON object: it could be read as another event.
     pub(crate) fn chunk(&mut self, chunk: String) -> Result<String, ApiError> {
-        let mut object = parse(&chunk)?;
+        let mut members = parse(&chunk)?;
         let mut changed = false;
         for (name, common) in &mut self.common {
             match common {
-                Some(common) if object.get(name) == Some(common.get()) => {}
+                Some(common) if members.get(name) == Some(common) => {}
                 Some(common) => {
-                    object.set(name, common.clone());
+                    members.set(name, common);
                     changed = true;
                 }
-                None => *common = given(&object, name),
+                None => *common = given(&members, name),
             }
         }
-        if self.seen.len() < self.choices
-            && let Some(choices) = object.get("choices")
-            && let Some(choices) = self.with_roles(choices)
-        {
-            object.set("choices", choices);
+        let choices = match members.get("choices") {
+            Some(choices) if self.seen.len() < self.choices => with_roles(choices, &mut self.seen),
+            _ => None,
+        };
+        if let Some(choices) = &choices {
+            members.set("choices", choices);
             changed = true;
         }
-        Ok(if changed { object.to_json() } else { chunk })
+        let rewritten = changed.then(|| members.json());
+        Ok(rewritten.unwrap_or(chunk))
     }
+}
 
-    /// The choices with a role in each first delta, if one lacks it.
-    fn with_roles(&mut self, text: &str) -> Option<Box<RawValue>> {
-        let mut choices: Vec<Object<'_>> = serde_json::from_str(text).ok()?;
-        let mut changed = false;
-        for choice in &mut choices {
-            // A choice without a delta has not begun to speak.
-            let Some(delta) = choice.get("delta").and_then(|delta| Object::parse(delta).ok()) else { continue };
-            let index = choice.get("index").and_then(|index| index.parse().ok()).unwrap_or(0);
-            if !self.seen.insert(index) {
-                continue;
-            }
-            if matches!(delta.get("role"), None | Some("null" | "\"\"")) {
-                let delta = with_role(delta);
-                choice.set("delta", delta);
-                changed = true;
-            }
+/// The choices with a role in each first delta, if one lacks it. `seen` are those that have said whose words they are.
+fn with_roles(text: &str, seen: &mut BTreeSet<u64>) -> Option<String> {
+    let mut choices: Vec<Members<'_>> = serde_json::from_str(text).ok()?;
+    let mut deltas = Vec::new();
+    for (at, choice) in choices.iter().enumerate() {
+        // A choice without a delta has not begun to speak.
+        let Some(mut delta) = choice.get("delta").and_then(Members::of) else { continue };
+        let index = choice.get("index").and_then(|index| index.parse().ok()).unwrap_or(0);
+        if seen.insert(index) && matches!(delta.get("role"), None | Some("\"\"")) {
+            delta.set("role", "\"assistant\"");
+            deltas.push((at, delta.json()));
         }
-        let texts: Vec<_> = choices.iter().map(Object::to_json).collect();
-        changed.then(|| RawValue::from_string(format!("[{}]", texts.join(","))).ok()).flatten()
     }
+    for (at, delta) in &deltas {
+        choices[*at].set("delta", delta);
+    }
+    let written: Vec<_> = choices.iter().map(Members::json).collect();
+    (!deltas.is_empty()).then(|| array(&written))
 }
 
-fn with_role(mut delta: Object<'_>) -> Box<RawValue> {
-    delta.set("role", raw("assistant"));
-    RawValue::from_string(delta.to_json()).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-fn parse(text: &str) -> Result<Object<'_>, ApiError> {
-    Object::parse(text).map_err(|error| {
-        // The parser's words say where, not what.
-        ApiError::broke_contract(format!("the adapter's answer is no JSON object: {error}"))
+fn parse(text: &str) -> Result<Members<'_>, ApiError> {
+    Members::parse(text).map_err(|error| {
+        // The parser's own words could quote.
+        let (line, column) = (error.line(), error.column());
+        ApiError::broke_contract(format!("the adapter's answer is no JSON object: line {line} column {column}"))
     })
 }
 
 /// The value of `name`, if it says anything. Some providers begin with a chunk that says nothing.
-fn given(object: &Object<'_>, name: &str) -> Option<Box<RawValue>> {
-    let value = object.get(name).filter(|value| !matches!(*value, "null" | "\"\"" | "0"))?;
-    RawValue::from_string(value.to_owned()).ok()
+fn given(members: &Members<'_>, name: &str) -> Option<Box<str>> {
+    members.get(name).filter(|value| !matches!(*value, "\"\"" | "0")).map(Box::from)
 }
 
 #[cfg(test)]

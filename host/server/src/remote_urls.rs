@@ -3,8 +3,7 @@
 //! A URL in a prompt makes the provider open a connection in the client's name, or tells a stranger that it was read. So it is
 //! judged like a request of the adapter's own; `data:` URLs reach nothing and pass.
 
-use crate::json::Object;
-use serde_json::value::RawValue;
+use crate::json::{Members, elements};
 
 /// The URLs in the content parts of `messages`, each with the field in which it stands. `messages` is a JSON array.
 pub(crate) fn of(messages: &str) -> Vec<(String, String)> {
@@ -14,9 +13,9 @@ pub(crate) fn of(messages: &str) -> Vec<(String, String)> {
     }
     let mut found = Vec::new();
     for (at, message) in items(messages).enumerate() {
-        let Ok(message) = Object::parse(message) else { continue };
+        let Some(message) = Members::of(message) else { continue };
         for (part_at, part) in message.get("content").into_iter().flat_map(items).enumerate() {
-            let Ok(part) = Object::parse(part) else { continue };
+            let Some(part) = Members::of(part) else { continue };
             for (name, value) in part.iter().filter(|(name, _)| name.ends_with("_url")) {
                 let place = format!("messages[{at}].content[{part_at}].{name}");
                 if let Some(url) = url(value).filter(|url| !is_data(url)) {
@@ -30,15 +29,15 @@ pub(crate) fn of(messages: &str) -> Vec<(String, String)> {
 
 /// The items of an array; what is none is the only item.
 fn items(text: &str) -> impl Iterator<Item = &str> {
-    let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+    let items = elements(text).unwrap_or_default();
     let only = items.is_empty().then_some(text);
-    items.into_iter().map(RawValue::get).chain(only)
+    items.into_iter().chain(only)
 }
 
 /// The URL that a part names: a string, or an object with the string `url`.
 fn url(value: &str) -> Option<String> {
     let text = |value: &str| serde_json::from_str::<String>(value).ok();
-    text(value).or_else(|| text(Object::parse(value).ok()?.get("url")?))
+    text(value).or_else(|| text(Members::of(value)?.get("url")?))
 }
 
 fn is_data(url: &str) -> bool {

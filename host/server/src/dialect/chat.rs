@@ -5,7 +5,7 @@
 use super::Answer;
 use crate::chat_request::ChatRequest;
 use crate::error::ApiError;
-use crate::json::{Object, raw};
+use crate::json::Members;
 use crate::sse;
 
 /// What a client wants to be told of the tokens that its streamed request took.
@@ -41,25 +41,25 @@ impl Chat {
 
     /// Takes the usage out of a chunk; gives what is left to be sent, if anything is.
     fn take_usage(&mut self, chunk: &str) -> Option<String> {
-        let mut object = Object::parse(chunk).ok()?;
-        object.get("usage").filter(|usage| *usage != "null")?;
-        let choices = object.get("choices").filter(|choices| choices.starts_with('['));
+        let mut members = Members::of(chunk)?;
+        members.get("usage")?;
+        let choices = members.get("choices").filter(|choices| choices.starts_with('['));
         if choices.is_some_and(is_empty) {
             self.last = Some(chunk.to_owned());
             return Some(String::new());
         }
         let has_choices = choices.is_some();
-        let mut last = Object::parse(chunk).ok()?;
-        last.set("choices", raw(&[(); 0]));
-        self.last = Some(last.to_json());
+        let mut last = Members::of(chunk)?;
+        last.set("choices", "[]");
+        self.last = Some(last.json());
         if !has_choices {
             return Some(String::new());
         }
         if self.usage == Usage::Continuous {
             return None;
         }
-        object.remove("usage");
-        Some(object.to_json())
+        members.take("usage");
+        Some(members.json())
     }
 }
 

@@ -8,14 +8,12 @@ mod answer;
 mod tests;
 
 use super::Understood;
-use super::messages::json::{At, Members, Object, items, list, quoted};
 use crate::error::ApiError;
+use crate::json::{Node, Object, array, elements};
 use answer::TextCompletion;
 
-const PROMPT: &str = "a string, or an array of one string";
-
 /// Fields that chat doesn't have, and what of each asks for nothing.
-const REFUSED: &[(&str, &[&str])] = &[
+const REFUSED: [(&str, &[&str]); 5] = [
     ("suffix", &[r#""""#]),
     ("echo", &["false"]),
     ("best_of", &["0", "1"]),
@@ -30,45 +28,35 @@ const REFUSED: &[(&str, &[&str])] = &[
 /// # Errors
 /// If the body is not such a request, or asks for what a chat request can't say.
 pub(crate) fn understand(body: &str) -> Result<Understood, ApiError> {
-    let request = Members::parse(body).ok_or_else(|| {
-        ApiError::invalid("invalid_json", None, "the body is no JSON object for a request to completions")
-    })?;
-    for (name, nothing) in REFUSED {
-        if request.get(name).is_some_and(|value| !nothing.contains(&value)) {
-            let instead = "leave it out, or send a chat request to a model that can do it";
-            return Err(At::Body.member(name).unsupported(instead));
-        }
+    let mut top = Node::body(body)?;
+    for (name, harmless) in REFUSED {
+        top.refuse(name, harmless, "leave it out, or send a chat request to a model that can do it")?;
     }
-    let model = request.string("model", &At::Body)?;
-    let message = Object::new().raw("role", &quoted("user")).raw("content", prompt(&request)?).end();
-    let mut chat = Object::new().raw("model", model).raw("messages", &list(&[message]));
-    let translated = ["model", "prompt", "suffix", "echo", "best_of", "logprobs", "messages"];
-    for member in request.others(&translated) {
-        chat = chat.member(member.key, member.value);
-    }
-    let stream = request.flag("stream", &At::Body)?;
-    let answer = TextCompletion::new(model.to_owned(), stream && usage_asked(&request)?);
-    Ok(Understood { chat: chat.end(), answer: Box::new(answer) })
+    let model = top.needed("model")?;
+    let message = Object::new().text("role", "user").put("content", prompt(&mut top)?).end();
+    let stream = top.is("stream")?;
+    let usage_asked = match top.peek("stream_options") {
+        Some(options) => Node::new(options, top.path("stream_options"))?.is("include_usage")?,
+        None => false,
+    };
+    let chat = Object::new().put("model", model).put("messages", &array(&[message]));
+    let answer = TextCompletion::new(model.to_owned(), stream && usage_asked);
+    Ok(Understood { chat: chat.pass(&top.rest(&[])?).end(), answer: Box::new(answer) })
 }
 
-/// The JSON string of the one prompt.
-fn prompt<'a>(request: &Members<'a>) -> Result<&'a str, ApiError> {
-    let at = At::Member(&At::Body, "prompt");
-    let prompt = request.get("prompt").ok_or_else(|| at.wrong(PROMPT))?;
+/// Takes the JSON string of the one prompt.
+fn prompt<'a>(top: &mut Node<'a>) -> Result<&'a str, ApiError> {
+    let wrong = |top: &Node| Err(top.wrong("prompt", "a string, or an array of one string"));
+    let Some(prompt) = top.take("prompt") else { return wrong(top) };
     if prompt.starts_with('"') {
         return Ok(prompt);
     }
-    match items(prompt, &at, PROMPT)?[..] {
-        [prompt] if prompt.starts_with('"') => Ok(prompt),
-        [] => Err(at.wrong(PROMPT)),
-        [first, ..] if first.starts_with('"') => Err(at.unsupported("send a request for each prompt")),
-        _ => Err(at.unsupported("send the prompt as text: the numbers of tokens differ from model to model")),
+    match elements(prompt).as_deref() {
+        Some([prompt]) if prompt.starts_with('"') => Ok(prompt),
+        None | Some([]) => wrong(top),
+        Some([first, ..]) if first.starts_with('"') => Err(top.unsupported("prompt", "send a request for each prompt")),
+        Some(_) => {
+            Err(top.unsupported("prompt", "send the prompt as text: the numbers of tokens differ from model to model"))
+        }
     }
-}
-
-/// Whether a stream is to say what it took.
-fn usage_asked(request: &Members<'_>) -> Result<bool, ApiError> {
-    let at = At::Member(&At::Body, "stream_options");
-    let Some(options) = request.get("stream_options") else { return Ok(false) };
-    Members::at(options, &at)?.flag("include_usage", &at)
 }

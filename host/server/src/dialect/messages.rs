@@ -6,7 +6,8 @@
 mod answer;
 mod blocks;
 mod completion;
-pub(super) mod json;
+mod context;
+mod effort;
 mod request;
 mod stream;
 #[cfg(test)]

@@ -29,6 +29,17 @@ impl Understood {
     }
 }
 
+/// The adapter's answer is not what it has to be; `how` completes "the adapter's answer". It is logged, so it never quotes.
+fn broke(how: &str) -> ApiError {
+    ApiError::broke_contract(format!("the adapter's answer {how}"))
+}
+
+/// The adapter's answer is none of this form. The parser's own message would quote what was said.
+fn misread(form: &str, error: &serde_json::Error) -> ApiError {
+    let what = if error.is_data() { "a field is missing or of another type" } else { "it is no JSON" };
+    broke(&format!("is no {form}: {what}, line {} column {}", error.line(), error.column()))
+}
+
 /// Says in a client's dialect what an adapter answers. One for each request; what it is told comes in order.
 pub(crate) trait Answer: Send {
     /// The body of a whole answer. `completion` is JSON of the form `chat.completion`.

@@ -9,8 +9,6 @@ use crate::error::ApiError;
 mod answer;
 mod content;
 mod input;
-mod json;
-mod node;
 mod output;
 mod request;
 mod response;

@@ -74,11 +74,17 @@ fn requires(scheme: &str) -> SecurityRequirement {
     SecurityRequirement::new(scheme, [""; 0])
 }
 
-/// All that Anthropic's clients are answered has the request's id under the name where they look for it as well.
+/// All that Anthropic's clients are answered has the request's id under the name where they look for it as well. Where others are
+/// answered too, it does not always come.
 fn name_request(document: &mut Value) {
-    let answers = document.pointer_mut("/paths/~1v1~1messages/post/responses").and_then(Value::as_object_mut);
-    for headers in answers.into_iter().flat_map(|answers| answers.values_mut()).map(|answer| &mut answer["headers"]) {
-        headers["request-id"] = headers["x-request-id"].clone();
+    for (at, always) in [("~1v1~1messages/post", true), ("~1v1~1models/get", false), ("~1v1~1models~1{id}/get", false)]
+    {
+        let answers = document.pointer_mut(&format!("/paths/{at}/responses")).and_then(Value::as_object_mut);
+        for answer in answers.into_iter().flat_map(|answers| answers.values_mut()) {
+            let headers = &mut answer["headers"];
+            headers["request-id"] = headers["x-request-id"].clone();
+            headers["request-id"]["required"] = json!(always);
+        }
     }
 }
 

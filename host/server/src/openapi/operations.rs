@@ -2,10 +2,10 @@
 //!
 //! `test:the_document_has_the_routes` compares them with the router's.
 
-use super::respond::{ASKING, EVERYWHERE, Form, OPEN, answer, errors, reference, said};
+use super::respond::{ASKING, EVERYWHERE, Form, OPEN, answer, either, errors, reference, said};
 use super::schemas::answers::{
-    AdapterList, ChatCompletion, ChatEvent, Completion, Embeddings, Message, MessageEvent, Model, ModelList, Ready,
-    Response, ResponseEvent,
+    AdapterList, ChatCompletion, ChatEvent, Completion, Embeddings, Message, MessageEvent, MessagesModel,
+    MessagesModelList, Model, ModelList, Ready, Response, ResponseEvent,
 };
 use super::schemas::chat::{ChatCompletionRequest, CompletionRequest, EmbeddingRequest};
 use super::schemas::messages::MessagesRequest;
@@ -31,8 +31,7 @@ pub(super) fn operations() -> Vec<Entry> {
         messages(),
         embeddings(),
         list(),
-        get("/v1/models/{id}", "models", "One of them.", &[("application/json", reference::<Model>())])
-            .with(|operation| errors(operation.parameter(id()), Form::OpenAi, &[("404", "There is no such model.")])),
+        one(),
         get("/health", "operation", "Whether the process runs.", &[("text/plain", text("ok"))]).open(),
         ready(),
         get(
@@ -89,8 +88,16 @@ fn embeddings() -> Entry {
 }
 
 fn list() -> Entry {
-    let bodies = [("application/json", reference::<ModelList>())];
-    get("/v1/models", "models", "The models and routes that can be asked.", &bodies).closed()
+    let bodies = [("application/json", either::<ModelList, MessagesModelList>())];
+    let Draft(path, operation) = get("/v1/models", "models", "The models and routes that can be asked.", &bodies);
+    Draft(path, errors(operation.parameter(version()), Form::Either, EVERYWHERE)).end()
+}
+
+fn one() -> Entry {
+    let bodies = [("application/json", either::<Model, MessagesModel>())];
+    let Draft(path, operation) = get("/v1/models/{id}", "models", "One of them.", &bodies);
+    let operation = errors(operation.parameter(id()).parameter(version()), Form::Either, EVERYWHERE);
+    Draft(path, errors(operation, Form::Either, &[("404", "There is no such model.")])).end()
 }
 
 fn ready() -> Entry {
@@ -195,6 +202,11 @@ fn request_id() -> Parameter {
         "The request's id, if it is plain and of up to 64 characters; else the gateway makes one.",
         schema,
     )
+}
+
+fn version() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String);
+    header("anthropic-version", "Whatever it says, the answer has Anthropic's form.", schema)
 }
 
 fn id() -> Parameter {

@@ -3,17 +3,20 @@
 use super::schemas::errors::{ApiErrorBody, MessagesErrorBody};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::OperationBuilder;
+use utoipa::openapi::schema::OneOfBuilder;
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 /// The headers that always come where an answer has them at all.
-pub(super) const ALWAYS: [&str; 5] = ["x-request-id", "request-id", "x-hauski-route", "allow", "www-authenticate"];
+pub(super) const ALWAYS: [&str; 4] = ["x-request-id", "x-hauski-route", "allow", "www-authenticate"];
 
 /// The form that an operation's errors have.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Form {
     OpenAi,
     Anthropic,
+    /// Anthropic's for those who send `anthropic-version`, else OpenAI's.
+    Either,
 }
 
 /// Everything that can come of asking a model, besides what [`EVERYWHERE`] says. `4XX` is the provider's.
@@ -56,6 +59,7 @@ fn error(form: Form, status: &str, description: &str) -> Response {
     let body = match form {
         Form::OpenAi => reference::<ApiErrorBody>(),
         Form::Anthropic => reference::<MessagesErrorBody>(),
+        Form::Either => either::<ApiErrorBody, MessagesErrorBody>(),
     };
     let answer = answer(description, &[("application/json", body)]);
     match status {
@@ -87,6 +91,11 @@ pub(super) fn said<T: ToSchema>(description: &str, events: Option<RefOr<Schema>>
 
 fn header<T: PartialSchema>(description: &str) -> Header {
     HeaderBuilder::new().schema(T::schema()).description(Some(description)).build()
+}
+
+/// One of two schemas.
+pub(super) fn either<A: ToSchema, B: ToSchema>() -> RefOr<Schema> {
+    OneOfBuilder::new().item(reference::<A>()).item(reference::<B>()).into()
 }
 
 /// A schema by its name.

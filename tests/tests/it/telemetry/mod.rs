@@ -154,7 +154,7 @@ async fn metrics_have_the_names_and_bounds_of_the_conventions() {
 async fn each_try_is_an_attempt_with_its_code() {
     let collector = Collector::start();
     let (first, second) = (scripts(vec![unavailable]), scripts(vec![reset, good]));
-    let builder = crate::front::ground::route(gateway(&[&first, &second]), "{ model: m0 }, { model: m1 }");
+    let builder = crate::front::ground::route(gateway(&[&first, &second]), "{ model: m0 }, { model: m1, order: 2 }");
     let host = told(builder, &collector).start().await;
     let answer = host.client().post(CHAT, ask("chat", false)).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);

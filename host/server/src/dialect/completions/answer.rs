@@ -3,9 +3,10 @@
 //! In go a `chat.completion` or its chunks; out come a `text_completion`, or its chunks as events. Text and usage keep their
 //! bytes. Thoughts are left out: this API has no place for them, and they are not part of the text.
 
-use super::super::Answer;
-use super::super::messages::json::{Object, decoded, inner, list, quoted};
+use crate::dialect::{Answer, broke, misread};
 use crate::error::ApiError;
+use crate::json::{Object, array, decoded, inner};
+use crate::sse;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -122,7 +123,7 @@ impl Answer for TextCompletion {
         if !choices.is_empty() {
             // OpenAI's API says so in each chunk that is not the last one, if usage is asked for.
             let usage = self.usage_asked.then_some("null");
-            data(&frame.around(&choices).maybe("usage", usage).end(), events);
+            sse::event(events, None, &frame.around(&choices).maybe("usage", usage).end());
             self.frame = Some(frame);
         }
         Ok(())
@@ -132,26 +133,26 @@ impl Answer for TextCompletion {
         let frame = self.frame.take().filter(|_| self.complete.values().all(|complete| *complete));
         let frame = frame.ok_or_else(|| broke("ended without a `finish_reason`"))?;
         if let Some(usage) = self.usage.take().filter(|_| self.usage_asked) {
-            data(&frame.around(&[]).raw("usage", &usage).end(), events);
+            sse::event(events, None, &frame.around(&[]).put("usage", &usage).end());
         }
-        data("[DONE]", events);
+        sse::event(events, None, "[DONE]");
         Ok(())
     }
 
     fn broken(&mut self, error: &ApiError, events: &mut String) {
-        data(&error.body(), events);
+        sse::event(events, None, &error.body());
     }
 }
 
 impl Frame {
     fn around(&self, choices: &[String]) -> Object {
         Object::new()
-            .raw("id", &self.id)
-            .raw("object", &quoted("text_completion"))
-            .raw("created", &self.created)
-            .raw("model", &self.model)
+            .put("id", &self.id)
+            .text("object", "text_completion")
+            .put("created", &self.created)
+            .put("model", &self.model)
             .maybe("system_fingerprint", self.fingerprint.as_deref())
-            .raw("choices", &list(choices))
+            .put("choices", &array(choices))
     }
 }
 
@@ -167,15 +168,15 @@ impl<'a> Said<'a> {
 
 fn said_as_text(index: u64, words: Option<&str>, reason: Option<&str>) -> String {
     Object::new()
-        .raw("text", words.unwrap_or(r#""""#))
-        .raw("index", &index.to_string())
-        .raw("logprobs", "null")
-        .raw("finish_reason", reason.unwrap_or("null"))
+        .put("text", words.unwrap_or(r#""""#))
+        .put("index", &index.to_string())
+        .put("logprobs", "null")
+        .put("finish_reason", reason.unwrap_or("null"))
         .end()
 }
 
 fn parse(json: &str) -> Result<Completion<'_>, ApiError> {
-    serde_json::from_str(json).map_err(|error| broke(&format!("is no chat completion: {error}")))
+    serde_json::from_str(json).map_err(|error| misread("chat completion", &error))
 }
 
 /// The JSON string in the field `name`. An empty one says nothing.
@@ -185,18 +186,4 @@ fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<&'a str>, 
         Some(text) if text.starts_with('"') => Ok(Some(text).filter(|text| !decoded(text).is_empty())),
         Some(_) => Err(broke(&format!("has a `{name}` that is no string"))),
     }
-}
-
-/// Appends an event. Usage may be on several lines: each is a `data` field of its own.
-fn data(json: &str, events: &mut String) {
-    for (at, line) in json.split(['\n', '\r']).enumerate() {
-        events.push_str(if at == 0 { "data: " } else { "\ndata: " });
-        events.push_str(line);
-    }
-    events.push_str("\n\n");
-}
-
-/// The adapter's answer is not what it has to be. `how` completes "the adapter's answer".
-fn broke(how: &str) -> ApiError {
-    ApiError::broke_contract(format!("the adapter's answer {how}"))
 }

@@ -3,8 +3,9 @@
 //! In goes a `chat.completion` or a `chat.completion.chunk`; out come its parts, and why and how the answer ended, in
 //! Anthropic's words. Text stays the JSON string that it was.
 
-use super::json::{Object, decoded, inner, quoted};
+use crate::dialect::{broke, misread};
 use crate::error::ApiError;
+use crate::json::{Object, decoded, inner, quoted};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -99,7 +100,7 @@ pub(super) struct Stop {
 
 impl<'a> Completion<'a> {
     pub(super) fn parse(json: &'a str) -> Result<Self, ApiError> {
-        serde_json::from_str(json).map_err(|error| broke(&format!("is no chat completion: {error}")))
+        serde_json::from_str(json).map_err(|error| misread("chat completion", &error))
     }
 
     /// The answer. A message is one, and one was asked for.
@@ -132,7 +133,7 @@ impl<'a> Choice<'a> {
             "tool_calls" | "function_call" => "tool_use",
             "content_filter" => "refusal",
             // Whatever it means, it may not look like a good end.
-            other => return Err(broke(&format!("has the unknown `finish_reason` `{other}`"))),
+            _ => return Err(broke("has an unknown `finish_reason`")),
         };
         // Both may be the number of a token, too: then no sequence of the client's is meant.
         let told = [self.stop_reason, self.matched_stop].into_iter().flatten().map(RawValue::get);
@@ -197,10 +198,10 @@ impl Usage {
         let cached = self.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or_default();
         let input = self.prompt_tokens.unwrap_or_default().saturating_sub(cached);
         Object::new()
-            .raw("input_tokens", &input.to_string())
-            .raw("cache_creation_input_tokens", "0")
-            .raw("cache_read_input_tokens", &cached.to_string())
-            .raw("output_tokens", &self.completion_tokens.unwrap_or_default().to_string())
+            .put("input_tokens", &input.to_string())
+            .put("cache_creation_input_tokens", "0")
+            .put("cache_read_input_tokens", &cached.to_string())
+            .put("output_tokens", &self.completion_tokens.unwrap_or_default().to_string())
             .end()
     }
 }
@@ -212,9 +213,4 @@ fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<&'a str>, 
         Some(text) if text.starts_with('"') => Ok(Some(text)),
         Some(_) => Err(broke(&format!("has a `{name}` that is no string"))),
     }
-}
-
-/// The adapter's answer is not what it has to be. `how` completes "the adapter's answer".
-pub(super) fn broke(how: &str) -> ApiError {
-    ApiError::broke_contract(format!("the adapter's answer {how}"))
 }

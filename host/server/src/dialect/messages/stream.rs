@@ -5,10 +5,12 @@
 //! thought closes as soon as something else is said; a call of a tool only at the end, because chat doesn't say when it is
 //! complete.
 
-use super::answer::{call_id, event, message, text, thoughts, tool_call};
-use super::completion::{Call, Completion, Stop, Usage, broke};
-use super::json::{Object, quoted};
+use super::answer::{Asked, call_id, message, text, thoughts, tool_call};
+use super::completion::{Call, Completion, Stop, Usage};
+use crate::dialect::broke;
 use crate::error::ApiError;
+use crate::json::{Object, quoted};
+use crate::sse::event;
 use std::collections::VecDeque;
 
 /// How much may be kept back, and how many blocks. Nothing that is meant to be read comes near.
@@ -48,25 +50,19 @@ enum Kind {
 }
 
 impl Stream {
-    pub(super) fn chunk(
-        &mut self,
-        chunk: Completion<'_>,
-        model: &str,
-        stops: &[String],
-        events: &mut String,
-    ) -> Result<(), ApiError> {
+    pub(super) fn chunk(&mut self, chunk: Completion<'_>, asked: &Asked, events: &mut String) -> Result<(), ApiError> {
         // Those that come later count more: they are totals.
         self.usage = chunk.usage.unwrap_or(self.usage);
-        let (id, model) = (chunk.id()?, chunk.model()?.unwrap_or(model));
+        let (id, model) = (chunk.id()?, chunk.model()?.unwrap_or(&asked.model));
         let Some(choice) = chunk.choice()? else { return Ok(()) };
         if self.id.is_none() {
             let message = message(&id, model, "[]", None, &self.usage.json());
-            event("message_start", &of("message_start").raw("message", &message).end(), events);
+            event(events, Some("message_start"), &of("message_start").put("message", &message).end());
             self.id = Some(id);
         }
-        self.stop = choice.stop(stops)?.or_else(|| self.stop.take());
+        self.stop = choice.stop(&asked.stops)?.or_else(|| self.stop.take());
         let said = choice.delta.unwrap_or_default();
-        if let Some(thought) = said.thoughts()? {
+        if let Some(thought) = said.thoughts()?.filter(|_| asked.thoughts) {
             self.say(Kind::Thoughts, "thinking_delta", "thinking", thought, events)?;
         }
         let refusal = said.refusal()?;
@@ -87,13 +83,10 @@ impl Stream {
         }
         let stop = stop.given(self.refused, self.called);
         let sequence = stop.sequence.as_deref().unwrap_or("null");
-        let delta = Object::new().raw("stop_reason", &quoted(stop.reason)).raw("stop_sequence", sequence).end();
-        event(
-            "message_delta",
-            &of("message_delta").raw("delta", &delta).raw("usage", &self.usage.json()).end(),
-            events,
-        );
-        event("message_stop", &of("message_stop").end(), events);
+        let delta = Object::new().text("stop_reason", stop.reason).put("stop_sequence", sequence).end();
+        let told = of("message_delta").put("delta", &delta).put("usage", &self.usage.json()).end();
+        event(events, Some("message_delta"), &told);
+        event(events, Some("message_stop"), &of("message_stop").end());
         Ok(())
     }
 
@@ -137,7 +130,7 @@ impl Stream {
             self.close(events);
         }
         self.blocks.push_back(Block { index: self.begun, kind, kept: String::new() });
-        let start = of("content_block_start").raw("index", &self.begun.to_string()).raw("content_block", block).end();
+        let start = of("content_block_start").put("index", &self.begun.to_string()).put("content_block", block).end();
         self.begun += 1;
         self.tell(self.blocks.len() - 1, "content_block_start", &start, events)
     }
@@ -152,18 +145,18 @@ impl Stream {
         events: &mut String,
     ) -> Result<(), ApiError> {
         let index = self.blocks[place].index.to_string();
-        let delta = Object::new().raw("type", &quoted(delta)).raw(field, piece).end();
-        let told = of("content_block_delta").raw("index", &index).raw("delta", &delta).end();
+        let delta = Object::new().text("type", delta).put(field, piece).end();
+        let told = of("content_block_delta").put("index", &index).put("delta", &delta).end();
         self.tell(place, "content_block_delta", &told, events)
     }
 
     /// Tells an event of the block at `place`, or keeps it if the block has to wait.
     fn tell(&mut self, place: usize, name: &str, data: &str, events: &mut String) -> Result<(), ApiError> {
         if place == 0 {
-            event(name, data, events);
+            event(events, Some(name), data);
             return Ok(());
         }
-        event(name, data, &mut self.blocks[place].kept);
+        event(&mut self.blocks[place].kept, Some(name), data);
         self.kept += data.len();
         if self.kept > KEPT_BYTES || self.blocks.len() > KEPT_BLOCKS {
             return Err(broke("mixes more calls of tools than can be kept"));
@@ -174,7 +167,8 @@ impl Stream {
     /// Closes the open block, and opens the next one.
     fn close(&mut self, events: &mut String) {
         let Some(block) = self.blocks.pop_front() else { return };
-        event("content_block_stop", &of("content_block_stop").raw("index", &block.index.to_string()).end(), events);
+        let stop = of("content_block_stop").put("index", &block.index.to_string()).end();
+        event(events, Some("content_block_stop"), &stop);
         if let Some(next) = self.blocks.front_mut() {
             events.push_str(&std::mem::take(&mut next.kept));
         }
@@ -183,5 +177,5 @@ impl Stream {
 
 /// An event of the type `kind`.
 fn of(kind: &str) -> Object {
-    Object::new().raw("type", &quoted(kind))
+    Object::new().text("type", kind)
 }

@@ -2,8 +2,8 @@
 //!
 //! In go `tools` and `tool_choice` of a request for a message; out come those of a chat request.
 
-use super::json::{At, Members, Object, items, list, quoted};
 use crate::error::ApiError;
+use crate::json::{Node, Object, array, quoted};
 
 /// How tools are to be chosen.
 pub(super) struct Choice {
@@ -13,47 +13,51 @@ pub(super) struct Choice {
     pub(super) parallel: bool,
 }
 
-/// `tools` of the chat request; none if there are none, because OpenAI's API refuses an empty list.
-pub(super) fn tools(tools: &str, at: &At<'_>) -> Result<Option<String>, ApiError> {
-    let tools = items(tools, at, "an array of tools")?;
-    let tools: Vec<_> =
-        tools.into_iter().enumerate().map(|(index, one)| tool(one, &at.item(index))).collect::<Result<_, _>>()?;
-    Ok((!tools.is_empty()).then(|| list(&tools)))
+/// Takes `tools`; none if there are none, because OpenAI's API refuses an empty list.
+pub(super) fn tools(top: &mut Node) -> Result<Option<String>, ApiError> {
+    let tools = top.objects("tools")?.unwrap_or_default();
+    let tools: Vec<_> = tools.into_iter().map(tool).collect::<Result<_, _>>()?;
+    Ok((!tools.is_empty()).then(|| array(&tools)))
 }
 
-fn tool(tool: &str, at: &At<'_>) -> Result<String, ApiError> {
-    let tool = Members::at(tool, at)?;
-    if tool.get("type").is_some() && tool.kind(at)? != "custom" {
+fn tool(mut tool: Node) -> Result<String, ApiError> {
+    if !matches!(&*tool.kind()?, "" | "custom") {
         let instead = "only Anthropic's own service runs it; give a tool with a `name` and an `input_schema`";
-        return Err(at.member("type").unsupported(instead));
+        return Err(tool.unsupported("type", instead));
     }
     // Caching, and in how fine pieces the input comes, are hints to Anthropic that change no answer.
-    let hints = ["cache_control", "eager_input_streaming"];
-    tool.only(&["type", "name", "description", "input_schema", "strict", hints[0], hints[1]], at)?;
-    let schema = tool.get("input_schema").filter(|schema| schema.starts_with('{'));
-    let schema = schema.ok_or_else(|| at.member("input_schema").wrong("a JSON Schema, which is an object"))?;
+    for hint in ["cache_control", "eager_input_streaming"] {
+        tool.take(hint);
+    }
     let function = Object::new()
-        .raw("name", tool.string("name", at)?)
-        .maybe("description", tool.get("description").map(|_| tool.string("description", at)).transpose()?)
-        .raw("parameters", schema)
-        .maybe("strict", tool.get("strict"));
+        .put("name", tool.needed("name")?)
+        .maybe("description", tool.string("description")?)
+        .put("parameters", tool.schema("input_schema")?)
+        .maybe("strict", tool.take("strict"));
+    tool.nothing_else()?;
     Ok(function_of(&function.end()))
 }
 
-/// `tool_choice` of the chat request.
-pub(super) fn choice(choice: &str, at: &At<'_>) -> Result<Choice, ApiError> {
-    let choice = Members::at(choice, at)?;
-    let chosen = match &*choice.kind(at)? {
+/// Takes `tool_choice`.
+pub(super) fn choice(top: &mut Node) -> Result<Option<Choice>, ApiError> {
+    let Some(mut choice) = top.object("tool_choice")? else { return Ok(None) };
+    let kind = choice.needed_kind()?;
+    let name = choice.take("name");
+    let chosen = match &*kind {
         "auto" => quoted("auto"),
         "any" => quoted("required"),
         "none" => quoted("none"),
-        "tool" => function_of(&Object::new().raw("name", choice.string("name", at)?).end()),
-        _ => return Err(at.member("type").wrong("`auto`, `any`, `tool` or `none`")),
+        "tool" => match name.filter(|name| name.starts_with('"')) {
+            Some(name) => function_of(&Object::new().put("name", name).end()),
+            None => return Err(choice.wrong("name", "a string")),
+        },
+        _ => return Err(choice.wrong("type", "`auto`, `any`, `tool` or `none`")),
     };
-    choice.only(&["type", "name", "disable_parallel_tool_use"], at)?;
-    Ok(Choice { choice: chosen, parallel: !choice.flag("disable_parallel_tool_use", at)? })
+    let parallel = !choice.flag("disable_parallel_tool_use")?;
+    choice.nothing_else()?;
+    Ok(Some(Choice { choice: chosen, parallel }))
 }
 
 fn function_of(function: &str) -> String {
-    Object::new().raw("type", &quoted("function")).raw("function", function).end()
+    Object::new().text("type", "function").put("function", function).end()
 }

@@ -3,124 +3,130 @@
 //! In go `system` and `messages` of a request for a message; out come `messages` of a chat request. A turn of the user's that
 //! answers tool calls becomes several: chat has a message for each tool's result.
 
-use super::blocks::{self, Part, content};
-use super::json::{At, Members, Object, decoded, inner, items, list, quoted};
+use super::blocks::{self, Content, Part, content};
 use crate::error::ApiError;
+use crate::json::{Node, Object, array, decoded, inner, quoted};
 
-/// `messages` of the chat request.
-pub(super) fn messages(system: Option<&str>, messages: &str) -> Result<String, ApiError> {
+/// Takes what is said: `messages` of the chat request.
+pub(super) fn messages(top: &mut Node) -> Result<String, ApiError> {
     let mut chat = Vec::new();
-    if let Some(system) = system {
-        chat.push(said("system", &content(blocks::texts(system, &At::Member(&At::Body, "system"))?)));
+    if let Some(system) = blocks::take(top, "system")? {
+        chat.push(said("system", &blocks::texts(system)?));
     }
-    let at = At::Member(&At::Body, "messages");
-    for (index, message) in items(messages, &at, "an array of messages")?.into_iter().enumerate() {
-        turn(message, &at.item(index), &mut chat)?;
+    let turns = top.objects("messages")?.ok_or_else(|| top.wrong("messages", "an array of messages"))?;
+    for message in turns {
+        turn(message, &mut chat)?;
     }
-    Ok(list(&chat))
+    Ok(array(&chat))
 }
 
-fn turn(message: &str, at: &At<'_>, chat: &mut Vec<String>) -> Result<(), ApiError> {
-    let message = Members::at(message, at)?;
-    let role = message.string("role", at)?;
-    message.only(&["role", "content"], at)?;
-    let at_content = at.member("content");
-    let body = message.get("content").ok_or_else(|| at_content.wrong("a string or an array of content blocks"))?;
-    match &*decoded(role) {
-        "user" => user(body, &at_content, chat),
-        "assistant" => assistant(body, &at_content).map(|said| chat.push(said)),
-        "system" => {
-            chat.push(said("system", &content(blocks::texts(body, &at_content)?)));
-            Ok(())
-        }
-        _ => Err(at.member("role").wrong("`user` or `assistant`")),
+fn turn(mut message: Node, chat: &mut Vec<String>) -> Result<(), ApiError> {
+    let role = decoded(message.needed("role")?);
+    let missing = "a string or an array of content blocks, and is missing";
+    let body = blocks::take(&mut message, "content")?.ok_or_else(|| message.wrong("content", missing))?;
+    match &*role {
+        "user" => user(body, chat)?,
+        "assistant" => chat.push(assistant(body)?),
+        "system" => chat.push(said("system", &blocks::texts(body)?)),
+        _ => return Err(message.wrong("role", "`user` or `assistant`")),
     }
+    message.nothing_else()
 }
 
-/// What the user says. Results of tools come first: in chat they have to follow the message that called the tools.
-fn user(body: &str, at: &At<'_>, chat: &mut Vec<String>) -> Result<(), ApiError> {
-    let mut rest = Vec::new();
-    let mut results = 0;
-    for (index, block) in blocks::of(body, at)?.iter().enumerate() {
-        let at = at.item(index);
-        if block.kind == "tool_result" {
-            chat.push(result(&block.members, &at)?);
-            results += 1;
-        } else {
-            blocks::part(block, &at, &mut rest)?;
+/// What the user says. Results of tools come first: in chat they have to follow the message that called the tools. What they show
+/// comes next, as if the user showed it: in chat a tool gives only text.
+fn user(body: Content<'_>, chat: &mut Vec<String>) -> Result<(), ApiError> {
+    let (mut results, mut shown) = (Vec::new(), Vec::new());
+    let mut rest = blocks::parts(body, |kind, block, parts| {
+        if kind == "tool_result" {
+            results.push(result(block, &mut shown)?);
+            return Ok(());
         }
-    }
-    if results == 0 || !rest.is_empty() {
-        chat.push(said("user", &content(rest)));
+        blocks::part(kind, block, parts)
+    })?;
+    shown.append(&mut rest);
+    let silent = !results.is_empty() && shown.is_empty();
+    chat.append(&mut results);
+    if !silent {
+        chat.push(said("user", &shown));
     }
     Ok(())
 }
 
-/// What a tool gave.
-fn result(block: &Members<'_>, at: &At<'_>) -> Result<String, ApiError> {
-    block.only(&["type", "tool_use_id", "content", "is_error", "cache_control"], at)?;
-    let id = block.string("tool_use_id", at)?;
-    let mut parts =
-        block.get("content").map(|body| blocks::texts(body, &at.member("content"))).transpose()?.unwrap_or_default();
-    if block.flag("is_error", at)? {
+/// What a tool gave. What of it is no text is appended to `shown`.
+fn result<'a>(mut block: Node<'a>, shown: &mut Vec<Part<'a>>) -> Result<String, ApiError> {
+    let id = block.needed("tool_use_id")?;
+    let given = match blocks::take(&mut block, "content")? {
+        Some(given) => blocks::parts(given, blocks::part)?,
+        None => Vec::new(),
+    };
+    let (mut parts, others): (Vec<_>, Vec<_>) = given.into_iter().partition(|part| matches!(part, Part::Text(_)));
+    if !others.is_empty() {
+        shown.push(Part::Text(format!("\"What the tool call {} gave:\"", inner(id)).into()));
+        shown.extend(others);
+        if parts.is_empty() {
+            parts.push(Part::Text(quoted("It follows in the next message.").into()));
+        }
+    }
+    if block.flag("is_error")? {
         // Chat has no mark for a tool that failed; the model has to be told in words.
         match parts.first_mut() {
             Some(Part::Text(text)) => *text = format!("\"Error: {}\"", inner(text)).into(),
             _ => parts.push(Part::Text(quoted("Error").into())),
         }
     }
-    let said = Object::new().raw("role", &quoted("tool")).raw("tool_call_id", id);
-    Ok(said.raw("content", &content(parts)).end())
+    block.nothing_else()?;
+    let said = Object::new().text("role", "tool").put("tool_call_id", id);
+    Ok(said.put("content", &content(&parts)).end())
 }
 
 /// What the model said: text, thoughts and calls. In chat they stand side by side, so that their order among each other is lost.
-fn assistant(body: &str, at: &At<'_>) -> Result<String, ApiError> {
-    let (mut parts, mut thoughts, mut calls) = (Vec::new(), String::new(), Vec::new());
-    for (index, block) in blocks::of(body, at)?.iter().enumerate() {
-        let at = at.item(index);
-        match &*block.kind {
-            "text" => blocks::part(block, &at, &mut parts)?,
-            "thinking" => {
-                // The signature is Anthropic's seal, which nobody else can read.
-                block.members.only(&["type", "thinking", "signature", "cache_control"], &at)?;
-                thoughts.push_str(inner(block.members.string("thinking", &at)?));
-            }
-            "redacted_thinking" => {
-                let instead = "leave the block out: only Anthropic's own service can read it";
-                return Err(at.member("type").unsupported(instead));
-            }
-            "tool_use" => calls.push(call(&block.members, &at)?),
-            _ => return Err(at.member("type").unsupported("the model's turn holds text, thinking and `tool_use`")),
+fn assistant(body: Content<'_>) -> Result<String, ApiError> {
+    let (mut thoughts, mut calls) = (String::new(), Vec::new());
+    let parts = blocks::parts(body, |kind, mut block, parts| match kind {
+        "text" => blocks::part(kind, block, parts),
+        "thinking" => {
+            thoughts.push_str(inner(block.needed("thinking")?));
+            // Anthropic's seal, which nobody else can read.
+            block.take("signature");
+            block.nothing_else()
         }
-    }
-    let mut said = Object::new().raw("role", &quoted("assistant"));
+        "redacted_thinking" => {
+            Err(block.unsupported("type", "leave the block out: only Anthropic's own service can read it"))
+        }
+        "tool_use" => {
+            calls.push(call(block)?);
+            Ok(())
+        }
+        _ => Err(block.unsupported("type", "the model's turn holds text, thinking and `tool_use`")),
+    })?;
+    let mut said = Object::new().text("role", "assistant");
     let said_nothing = parts.is_empty() && !calls.is_empty();
-    said = said.raw("content", &if said_nothing { "null".to_owned() } else { content(parts) });
+    said = said.put("content", &if said_nothing { "null".to_owned() } else { content(&parts) });
     if !thoughts.is_empty() {
-        said = said.raw("reasoning_content", &format!("\"{thoughts}\""));
+        said = said.put("reasoning_content", &format!("\"{thoughts}\""));
     }
     if !calls.is_empty() {
-        said = said.raw("tool_calls", &list(&calls));
+        said = said.put("tool_calls", &array(&calls));
     }
     Ok(said.end())
 }
 
 /// A call of a tool. Its input becomes a string of the same bytes.
-fn call(block: &Members<'_>, at: &At<'_>) -> Result<String, ApiError> {
-    if let Some(caller) = block.get("caller") {
-        let at = at.member("caller");
-        if Members::at(caller, &at)?.kind(&at)? != "direct" {
-            return Err(at.member("type").unsupported("only the model itself calls tools"));
-        }
+fn call(mut block: Node) -> Result<String, ApiError> {
+    if let Some(mut caller) = block.object("caller")?
+        && caller.needed_kind()? != "direct"
+    {
+        return Err(caller.unsupported("type", "only the model itself calls tools"));
     }
-    block.only(&["type", "id", "name", "input", "caller", "cache_control"], at)?;
-    let input = block.get("input").filter(|input| input.starts_with('{'));
-    let input = input.ok_or_else(|| at.member("input").wrong("an object"))?;
-    let function = Object::new().raw("name", block.string("name", at)?).raw("arguments", &quoted(input)).end();
-    let call = Object::new().raw("id", block.string("id", at)?).raw("type", &quoted("function"));
-    Ok(call.raw("function", &function).end())
+    let (id, name) = (block.needed("id")?, block.needed("name")?);
+    let input = block.take("input").filter(|input| input.starts_with('{'));
+    let input = input.ok_or_else(|| block.wrong("input", "an object"))?;
+    block.nothing_else()?;
+    let function = Object::new().put("name", name).text("arguments", input).end();
+    Ok(Object::new().put("id", id).text("type", "function").put("function", &function).end())
 }
 
-fn said(role: &str, content: &str) -> String {
-    Object::new().raw("role", &quoted(role)).raw("content", content).end()
+fn said(role: &str, parts: &[Part<'_>]) -> String {
+    Object::new().text("role", role).put("content", &content(parts)).end()
 }

@@ -2,12 +2,12 @@
 //!
 //! In goes a completion, or its chunks in order; out come the response, or the events that a client puts one together from.
 
-use super::json::{Members, Object, inner, one_line, quoted};
 use super::output::{Events, Output};
 use super::response::{self, Echo, Finish, Head, Stage};
 use super::spoken::Spoken;
-use crate::dialect::Answer;
+use crate::dialect::{Answer, broke};
 use crate::error::ApiError;
+use crate::json::{Members, Object, inner, one_line, quoted};
 
 /// What has been said so far.
 pub(super) struct Response {
@@ -62,7 +62,7 @@ impl Response {
     /// Closes the items; gives how the answer ended, and the response.
     fn finish(&mut self, out: &mut String) -> Result<(Finish, String), ApiError> {
         let (Some(head), Some(finish)) = (&self.head, self.finish) else {
-            return Err(ApiError::broke_contract("the adapter's answer ended without a `finish_reason`"));
+            return Err(broke("ended without a `finish_reason`"));
         };
         let cut = finish != Finish::Completed;
         self.output.end(cut, &mut Events { out, next: &mut self.next })?;

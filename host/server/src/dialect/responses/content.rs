@@ -2,10 +2,9 @@
 //!
 //! In goes a string or an array of parts of an input item; out comes the `content` of a chat message.
 
-use super::json::{Object, array, elements};
-use super::node::Node;
 use crate::error::ApiError;
-use serde_json::value::RawValue;
+use crate::json::{Node, Object, array, elements, inner, quoted};
+use std::borrow::Cow;
 
 /// A message's content, part by part.
 #[derive(Default)]
@@ -13,7 +12,9 @@ pub(super) struct Content<'a>(Vec<Part<'a>>);
 
 enum Part<'a> {
     /// A text and nothing else, as JSON string.
-    Text(&'a str),
+    Text(Cow<'a, str>),
+    /// The JSON of a text with members of its own.
+    Worded(String),
     /// The JSON of any other part.
     Other(String),
 }
@@ -23,14 +24,14 @@ enum Part<'a> {
 pub(super) enum Kind {
     /// What somebody says: all kinds of parts.
     Message,
-    /// What a tool gave: chat has only text for it.
+    /// What a tool gave.
     ToolOutput,
 }
 
 impl<'a> Content<'a> {
     /// A plain text. `string` is a JSON string.
     pub(super) fn text(string: &'a str) -> Self {
-        Self(vec![Part::Text(string)])
+        Self(vec![Part::Text(string.into())])
     }
 
     /// Takes the member `name` of an input item: a string, or an array of parts.
@@ -48,8 +49,24 @@ impl<'a> Content<'a> {
             return Err(ApiError::wrong(item.path(name), "a string or an array of parts"));
         };
         let path = item.path(name);
-        let part = |(at, raw): (usize, &'a RawValue)| Part::read(Node::new(raw.get(), format!("{path}[{at}]"))?, kind);
+        let part = |(at, part): (usize, &'a str)| Part::read(Node::new(part, format!("{path}[{at}]"))?, kind);
         parts.into_iter().enumerate().map(part).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Takes out of what the tool call `id` gave what is no text: chat has only text for it. It comes back with a word of where it is
+    /// from, to be shown as if the user showed it.
+    pub(super) fn shown(&mut self, id: &str) -> Self {
+        let (texts, mut others): (Vec<_>, Vec<_>) =
+            self.0.drain(..).partition(|part| matches!(part, Part::Text(_) | Part::Worded(_)));
+        self.0 = texts;
+        if others.is_empty() {
+            return Self::default();
+        }
+        if self.0.is_empty() {
+            self.0.push(Part::Text(quoted("It follows in the next message.").into()));
+        }
+        others.insert(0, Part::Text(format!("\"What the tool call {} gave:\"", inner(id)).into()));
+        Self(others)
     }
 
     pub(super) fn append(&mut self, mut other: Self) {
@@ -62,8 +79,8 @@ impl<'a> Content<'a> {
 
     /// The `content` of a chat message. A single text is a string: not all providers read arrays in all roles.
     pub(super) fn json(&self) -> String {
-        if let [Part::Text(string)] = self.0[..] {
-            return string.to_owned();
+        if let [Part::Text(string)] = &self.0[..] {
+            return string.clone().into_owned();
         }
         let parts: Vec<_> = self.0.iter().map(Part::json).collect();
         array(&parts)
@@ -73,8 +90,8 @@ impl<'a> Content<'a> {
 impl<'a> Part<'a> {
     fn read(mut part: Node<'a>, kind: Kind) -> Result<Self, ApiError> {
         let name = part.kind()?;
-        if kind == Kind::ToolOutput && name != "input_text" {
-            return Err(part.unsupported("type", "chat completions take only parts of type `input_text` from tools"));
+        if kind == Kind::ToolOutput && !TOOLS_GIVE.contains(&&*name) {
+            return Err(part.unsupported("type", "write one of `input_text`, `input_image`, `input_file`"));
         }
         match &*name {
             "input_text" | "output_text" => {
@@ -85,9 +102,9 @@ impl<'a> Part<'a> {
                 }
                 let rest = part.rest(&[])?;
                 if rest.is_empty() {
-                    return Ok(Self::Text(string));
+                    return Ok(Self::Text(string.into()));
                 }
-                Ok(Self::Other(Object::new().put("type", TEXT).put("text", string).pass(&rest).end()))
+                Ok(Self::Worded(Object::new().put("type", TEXT).put("text", string).pass(&rest).end()))
             }
             "refusal" => {
                 let string = part.needed("refusal")?;
@@ -120,9 +137,11 @@ impl<'a> Part<'a> {
     fn json(&self) -> String {
         match self {
             Self::Text(string) => Object::new().put("type", TEXT).put("text", string).end(),
-            Self::Other(json) => json.clone(),
+            Self::Worded(json) | Self::Other(json) => json.clone(),
         }
     }
 }
 
 const TEXT: &str = "\"text\"";
+/// The kinds of parts that tools give.
+const TOOLS_GIVE: [&str; 3] = ["input_text", "input_image", "input_file"];

@@ -4,9 +4,8 @@
 //! their own in front and one message behind.
 
 use super::content::{Content, Kind};
-use super::json::{Members, Object, array, decoded, elements, inner};
-use super::node::Node;
 use crate::error::ApiError;
+use crate::json::{Members, Node, Object, array, decoded, elements, inner};
 
 /// Takes `input` and puts it into chat messages, after the `instructions`.
 ///
@@ -26,19 +25,25 @@ pub(super) fn messages(instructions: Option<&str>, top: &mut Node) -> Result<Vec
     }
     let items = elements(input).ok_or_else(|| ApiError::wrong("input", "a string or an array of items"))?;
     for (at, item) in items.into_iter().enumerate() {
-        conversation.item(Node::new(item.get(), format!("input[{at}]"))?)?;
+        conversation.item(Node::new(item, format!("input[{at}]"))?)?;
     }
     conversation.end_turn();
+    conversation.show();
     Ok(conversation.messages)
 }
 
 /// What chat messages have and message items do not: calls and reasoning are items of their own.
 const OF_MESSAGES: &[&str] = &["tool_calls", "tool_call_id", "function_call", "reasoning_content", "reasoning"];
 
+/// The kinds of items in which tools give something.
+const OUTPUTS: [&str; 2] = ["function_call_output", "custom_tool_call_output"];
+
 #[derive(Default)]
 struct Conversation<'a> {
     messages: Vec<String>,
     turn: Turn<'a>,
+    /// What tools gave that is no text. It waits until the outputs of all calls are there.
+    shown: Content<'a>,
 }
 
 /// What becomes one message of the assistant's.
@@ -57,12 +62,15 @@ impl<'a> Conversation<'a> {
         // Names and states of former outputs: they say nothing to a model.
         item.string("id")?;
         item.string("status")?;
+        if !OUTPUTS.contains(&&*kind) {
+            self.show();
+        }
         match &*kind {
             "" | "message" => self.message(item),
             "reasoning" => self.reasoning(item),
             "function_call" => self.call(item, "function", "arguments"),
             "custom_tool_call" => self.call(item, "custom", "input"),
-            "function_call_output" | "custom_tool_call_output" => self.output(item),
+            _ if OUTPUTS.contains(&&*kind) => self.output(item),
             "item_reference" => Err(item.unsupported("type", "nothing is stored; send the item itself")),
             _ => Err(item.unsupported(
                 "type",
@@ -103,16 +111,15 @@ impl<'a> Conversation<'a> {
 
     fn reasoning(&mut self, mut item: Node<'a>) -> Result<(), ApiError> {
         item.refuse("encrypted_content", &[], "only who encrypted it can read it; leave it out")?;
-        let content = item.list("content")?.unwrap_or_default();
-        let summary = item.list("summary")?.unwrap_or_default();
+        let content = item.objects("content")?.unwrap_or_default();
+        let summary = item.objects("summary")?.unwrap_or_default();
         item.nothing_else()?;
         // A summary tells less of the same.
         let (parts, kind) = if content.is_empty() { (summary, "summary_text") } else { (content, "reasoning_text") };
         if self.turn.calls.is_empty() && self.turn.content.is_some() {
             self.end_turn();
         }
-        for (part, at) in parts {
-            let mut part = Node::new(part, at)?;
+        for mut part in parts {
             if part.kind()? != kind {
                 return Err(part.unsupported("type", &format!("write `{kind}`")));
             }
@@ -140,12 +147,21 @@ impl<'a> Conversation<'a> {
 
     fn output(&mut self, mut item: Node<'a>) -> Result<(), ApiError> {
         let id = item.needed("call_id")?;
-        let content = Content::take(&mut item, "output", Kind::ToolOutput)?;
+        let mut content = Content::take(&mut item, "output", Kind::ToolOutput)?;
         only_direct(&mut item)?;
         self.end_turn();
+        self.shown.append(content.shown(id));
         let message = Object::new().put("role", "\"tool\"").put("tool_call_id", id).put("content", &content.json());
         self.messages.push(message.pass(&item.rest(&["role", "tool_call_id", "content"])?).end());
         Ok(())
+    }
+
+    /// Shows what tools gave, as if the user showed it.
+    fn show(&mut self) {
+        let shown = std::mem::take(&mut self.shown);
+        if !shown.is_empty() {
+            self.push("\"user\"", shown, &Members::default());
+        }
     }
 
     fn push(&mut self, role: &str, content: Content, rest: &Members) {

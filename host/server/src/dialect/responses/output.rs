@@ -3,9 +3,10 @@
 //! In goes what an adapter says, bit by bit; out come the events that tell of it, and the items as JSON. An item is opened when its
 //! first bit comes, and closed when the model turns to something else, or at the end.
 
-use super::json::{array, inner, one_line};
 use super::spoken::{Call, Choice, Says};
+use crate::dialect::broke;
 use crate::error::ApiError;
+use crate::json::{array, inner, one_line};
 use std::collections::BTreeMap;
 
 mod events;
@@ -71,7 +72,7 @@ impl Output {
     /// `ApiError::broke_contract` if a call never got a name.
     pub(super) fn end(&mut self, cut: bool, events: &mut Events) -> Result<(), ApiError> {
         if self.calls.iter().any(|call| call.item.is_none()) {
-            return Err(ApiError::broke_contract("the adapter's answer has a tool call without a name"));
+            return Err(broke("has a tool call without a name"));
         }
         if self.items.is_empty() {
             // Clients look for a message even if it says nothing.

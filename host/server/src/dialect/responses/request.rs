@@ -3,11 +3,10 @@
 //! In goes the body; out come the chat request's text and what the answer repeats of the request. Fields that nobody here knows
 //! are passed on as they came: they may be a provider's own.
 
-use super::json::{Object, array, decoded};
-use super::node::Node;
 use super::response::Echo;
 use super::{input, tools};
 use crate::error::ApiError;
+use crate::json::{Node, Object, array, decoded};
 
 /// A request that is understood.
 pub(super) struct Asked {
@@ -150,7 +149,7 @@ fn response_format(mut format: Node) -> Result<Option<String>, ApiError> {
         "json_schema" => {
             let name = format.needed("name")?;
             if !format.peek("schema").is_some_and(|schema| schema.starts_with('{')) {
-                return Err(ApiError::wrong(format.path("schema"), "a JSON Schema, which is an object"));
+                return Err(format.wrong("schema", "a JSON Schema, which is an object"));
             }
             let schema = Object::new().put("name", name).pass(&format.rest(&[])?).end();
             Ok(Some(object.put("json_schema", &schema).end()))

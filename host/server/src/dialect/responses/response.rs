@@ -2,8 +2,8 @@
 //!
 //! In go what is known of request and answer; out comes the object's JSON, on one line.
 
-use super::json::{Object, one_line, quoted};
 use super::spoken::Spoken;
+use crate::json::{Object, one_line, quoted};
 
 /// What a response repeats of its request: clients' types require it.
 #[derive(Default)]

@@ -2,8 +2,9 @@
 //!
 //! In goes JSON text; out come its parts, still as JSON. Whole answers and chunks have the same form but for one name.
 
-use super::json::{Members, Object, array, decoded, elements};
+use crate::dialect::{broke, misread};
 use crate::error::ApiError;
+use crate::json::{Members, Object, array, decoded, elements};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -116,7 +117,7 @@ impl<'a> Spoken<'a> {
             }
         }
         if spoken.choice().is_none_or(|choice| choice.delta.is_none()) {
-            return Err(ApiError::broke_contract("the adapter's answer is no `chat.completion`: it has no message"));
+            return Err(broke("is no `chat.completion`: it has no message"));
         }
         Ok(spoken)
     }
@@ -130,16 +131,11 @@ impl<'a> Spoken<'a> {
     }
 
     fn read(text: &'a str, form: &str) -> Result<Self, ApiError> {
-        let broke = |what: &str| ApiError::broke_contract(format!("the adapter's answer is no `{form}`: {what}"));
         // An array of the right length would do for a derived structure.
         if !text.trim_ascii_start().starts_with('{') {
-            return Err(broke("it is no object"));
+            return Err(broke(&format!("is no `{form}`: it is no object")));
         }
-        // The parser's own message would quote what was said, and this one is logged.
-        serde_json::from_str(text).map_err(|error| {
-            let what = if error.is_data() { "a field is missing or of another type" } else { "it is no JSON" };
-            broke(&format!("{what}, line {} column {}", error.line(), error.column()))
-        })
+        serde_json::from_str(text).map_err(|error| misread(&format!("`{form}`"), &error))
     }
 
     /// The only answer that is read: more are never asked for. A chunk may have none.
@@ -203,7 +199,7 @@ fn token(raw: &str, chosen: bool) -> Option<String> {
     if !chosen {
         return Some(token.end());
     }
-    let others: Vec<_> = others.iter().filter_map(|other| self::token(other.get(), false)).collect();
+    let others: Vec<_> = others.iter().filter_map(|other| self::token(other, false)).collect();
     Some(token.put("top_logprobs", &array(&others)).end())
 }
 

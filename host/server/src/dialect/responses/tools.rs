@@ -2,9 +2,8 @@
 //!
 //! In go `tools` and `tool_choice`; out come those of chat completions, where a function is an object of its own.
 
-use super::json::{Object, array};
-use super::node::Node;
 use crate::error::ApiError;
+use crate::json::{Node, Object, array};
 
 /// What the tools that a model can be given are called here.
 const KINDS: &str = "write a tool of type `function` or `custom`";
@@ -15,8 +14,7 @@ const KINDS: &str = "write a tool of type `function` or `custom`";
 /// If a tool is not one that the client runs itself.
 pub(super) fn tools(top: &mut Node) -> Result<Option<String>, ApiError> {
     let mut tools = Vec::new();
-    for (tool, at) in top.list("tools")?.unwrap_or_default() {
-        let mut tool = Node::new(tool, at)?;
+    for mut tool in top.objects("tools")?.unwrap_or_default() {
         tools.push(match &*tool.kind()? {
             "function" => function(tool)?,
             "custom" => custom(tool)?,
@@ -85,8 +83,7 @@ pub(super) fn choice(top: &mut Node) -> Result<Option<String>, ApiError> {
     }
     let mode = choice.needed("mode")?;
     let mut tools = Vec::new();
-    for (tool, at) in choice.list("tools")?.unwrap_or_default() {
-        let mut tool = Node::new(tool, at)?;
+    for mut tool in choice.objects("tools")?.unwrap_or_default() {
         tools.push(named(&tool.kind()?, tool)?);
     }
     choice.nothing_else()?;

@@ -147,6 +147,31 @@ pub(in super::super) struct Model {
     hauski: ModelDetails,
 }
 
+/// Models and routes, in Anthropic's form. All of them: what is asked of pages has no effect.
+#[derive(ToSchema)]
+pub(in super::super) struct MessagesModelList {
+    data: Vec<MessagesModel>,
+    #[schema(schema_with = values::not)]
+    has_more: bool,
+    #[schema(required)]
+    first_id: Option<String>,
+    #[schema(required)]
+    last_id: Option<String>,
+}
+
+/// A model, or a route over several, in Anthropic's form.
+#[derive(ToSchema)]
+pub(in super::super) struct MessagesModel {
+    #[schema(schema_with = values::model)]
+    r#type: String,
+    /// What requests name it by.
+    id: String,
+    display_name: String,
+    /// RFC 3339.
+    created_at: String,
+    hauski: ModelDetails,
+}
+
 /// What answers.
 #[derive(ToSchema)]
 struct ModelDetails {

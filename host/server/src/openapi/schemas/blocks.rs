@@ -204,11 +204,27 @@ struct ToolResult {
     #[schema(schema_with = values::tool_result)]
     r#type: String,
     tool_use_id: String,
-    content: Option<Texts>,
+    content: Option<ToolContent>,
     is_error: Option<bool>,
     cache_control: Option<Value>,
     #[serde(flatten)]
     others: BTreeMap<String, Nothing>,
+}
+
+/// A text, or blocks. What is no text is shown to the model as if the user showed it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum ToolContent {
+    Text(String),
+    Blocks(Vec<ToolBlock>),
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum ToolBlock {
+    Text(Text),
+    Image(Image),
+    Document(Document),
 }
 
 /// What the model thought.

@@ -1,6 +1,6 @@
 //! The items of a request for a response: messages, reasoning, calls and what they gave.
 
-use super::values::{self, Null};
+use super::values::{self, Nothing};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ pub(super) struct ReasoningItem {
     #[schema(schema_with = values::nothing)]
     encrypted_content: Option<Value>,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -130,7 +130,7 @@ struct SummaryPart {
     r#type: String,
     text: String,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -139,7 +139,7 @@ struct ReasoningPart {
     r#type: String,
     text: String,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 /// A call of a function. All other fields reach the provider as they came.
@@ -204,7 +204,7 @@ pub(super) struct OutputItem {
     content: Option<Value>,
 }
 
-/// A text, or parts of text.
+/// A text, or parts.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ToolOutput)]
 #[serde(untagged)]
@@ -213,9 +213,19 @@ enum Output {
     Parts(Vec<OutputPart>),
 }
 
+/// What is no text is shown to the model as if the user showed it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ToolOutputPart)]
+#[serde(untagged)]
+enum OutputPart {
+    Text(OutputText),
+    Image(ImagePart),
+    File(FilePart),
+}
+
 /// A text. All other fields reach the provider as they came.
 #[derive(Serialize, ToSchema)]
-struct OutputPart {
+struct OutputText {
     #[schema(schema_with = values::input_text)]
     r#type: String,
     text: String,
@@ -227,5 +237,5 @@ struct ItemCaller {
     #[schema(schema_with = values::direct)]
     r#type: String,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }

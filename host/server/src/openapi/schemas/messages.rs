@@ -35,8 +35,7 @@ pub(in super::super) struct MessagesRequest {
     compaction: Option<Value>,
     #[schema(schema_with = values::nothing)]
     container: Option<Value>,
-    #[schema(schema_with = values::nothing)]
-    context_management: Option<Value>,
+    context_management: Option<ContextManagement>,
     #[schema(schema_with = values::nothing)]
     diagnostics: Option<Value>,
     #[schema(schema_with = values::nothing)]
@@ -81,19 +80,75 @@ struct Metadata {
     others: BTreeMap<String, Nothing>,
 }
 
-/// Whether the model is to think; `reasoning_effort`, which is passed on, says how much.
+/// Whether the model is to think. In a chat request `reasoning_effort` says how much, and `output_config.effort` is that word.
 #[derive(Serialize, ToSchema)]
-struct Thinking {
-    #[schema(schema_with = values::disabled)]
-    r#type: String,
+#[schema(as = MessagesThinking)]
+#[serde(untagged)]
+enum Thinking {
+    Disabled(ThinkingDisabled),
+    Adaptive(ThinkingAdaptive),
+    Enabled(ThinkingEnabled),
 }
 
-/// The answer's form.
+/// Says nothing of effort, `output_config.effort` included.
+#[derive(Serialize, ToSchema)]
+struct ThinkingDisabled {
+    #[schema(schema_with = values::disabled)]
+    r#type: String,
+    #[serde(flatten)]
+    others: BTreeMap<String, Nothing>,
+}
+
+/// The model decides how much.
+#[derive(Serialize, ToSchema)]
+struct ThinkingAdaptive {
+    #[schema(schema_with = values::adaptive)]
+    r#type: String,
+    #[schema(schema_with = values::display)]
+    display: Option<String>,
+    budget_tokens: Option<Value>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Nothing>,
+}
+
+/// Fewer than 4,096 tokens are `low` effort, fewer than 16,384 `medium`, more `high`, unless `output_config.effort` says it.
+#[derive(Serialize, ToSchema)]
+struct ThinkingEnabled {
+    #[schema(schema_with = values::enabled)]
+    r#type: String,
+    #[schema(schema_with = values::whole_number)]
+    budget_tokens: u64,
+    #[schema(schema_with = values::display)]
+    display: Option<String>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Nothing>,
+}
+
+/// What is to be forgotten of the conversation: nothing.
+#[derive(Serialize, ToSchema)]
+struct ContextManagement {
+    edits: Option<Vec<ContextEdit>>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Nothing>,
+}
+
+/// Keeps all thoughts.
+#[derive(Serialize, ToSchema)]
+struct ContextEdit {
+    #[schema(schema_with = values::clear_thinking)]
+    r#type: String,
+    #[schema(schema_with = values::all)]
+    keep: String,
+    #[serde(flatten)]
+    others: BTreeMap<String, Nothing>,
+}
+
+/// The answer's form, and how much effort it is worth.
 #[derive(Serialize, ToSchema)]
 struct OutputConfig {
     format: Option<OutputFormat>,
-    #[schema(schema_with = values::nothing)]
-    effort: Option<Value>,
+    /// Passed on as `reasoning_effort`, which says it if this does not; one of both.
+    effort: Option<String>,
     #[serde(flatten)]
     others: BTreeMap<String, Nothing>,
 }

@@ -40,11 +40,12 @@ pub(super) fn schemas() -> Vec<Named> {
     add::<answers::MessageEvent>(&mut all);
     add::<answers::ModelList>(&mut all);
     add::<answers::Model>(&mut all);
+    add::<answers::MessagesModelList>(&mut all);
+    add::<answers::MessagesModel>(&mut all);
     add::<answers::Ready>(&mut all);
     add::<answers::AdapterList>(&mut all);
     // Of fields that nobody names, the derived code knows nothing.
     add::<values::Nothing>(&mut all);
-    add::<values::Null>(&mut all);
     all
 }
 

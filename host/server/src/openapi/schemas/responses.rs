@@ -2,7 +2,7 @@
 
 use super::items::Item;
 use super::tools::{Choice, Tool};
-use super::values::{self, Null};
+use super::values::{self, Nothing};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ struct ResponseStreamOptions {
     #[schema(schema_with = values::no)]
     include_obfuscation: Option<Value>,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 /// The answer's form.
@@ -92,7 +92,7 @@ struct Text {
     format: Option<Format>,
     verbosity: Option<String>,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -110,7 +110,7 @@ struct PlainFormat {
     #[schema(schema_with = values::text)]
     r#type: String,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 /// A JSON object.
@@ -143,7 +143,7 @@ struct Reasoning {
     #[schema(schema_with = values::standard)]
     mode: Option<Value>,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 /// What is included.

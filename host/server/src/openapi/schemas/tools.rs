@@ -1,6 +1,6 @@
 //! Tools and how they are chosen, in both dialects that have words of their own for them.
 
-use super::values::{self, Nothing, Null};
+use super::values::{self, Nothing};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ struct AnyText {
     #[schema(schema_with = values::text)]
     r#type: String,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 /// A text that follows a grammar.
@@ -140,7 +140,7 @@ pub(super) struct NamedTool {
     r#type: String,
     name: String,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }
 
 /// Some tools.
@@ -151,5 +151,5 @@ pub(super) struct AllowedTools {
     mode: String,
     tools: Option<Vec<NamedTool>>,
     #[serde(flatten)]
-    others: BTreeMap<String, Null>,
+    others: BTreeMap<String, Nothing>,
 }

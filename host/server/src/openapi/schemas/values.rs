@@ -23,6 +23,7 @@ values! {
     /// A field that can't be honoured.
     nothing: null;
     no: null, false;
+    not: false;
     no_list: null, [];
     empty_text: null, "";
     one: null, 1;
@@ -31,6 +32,11 @@ values! {
     standard: null, "standard";
     usual_service: null, "auto", "standard_only";
     disabled: "disabled";
+    adaptive: "adaptive";
+    enabled: "enabled";
+    display: null, "summarized", "omitted";
+    clear_thinking: "clear_thinking_20251015";
+    all: "all";
     not_truncated: null, "disabled";
     final_answer: null, "final_answer";
     only_text: null, ["text"];
@@ -94,18 +100,6 @@ impl PartialSchema for Nothing {
 }
 
 impl ToSchema for Nothing {}
-
-/// The same, where `false` is something.
-#[derive(Serialize)]
-pub(super) struct Null;
-
-impl PartialSchema for Null {
-    fn schema() -> RefOr<Schema> {
-        nothing().into()
-    }
-}
-
-impl ToSchema for Null {}
 
 /// A whole number, however large.
 pub(super) fn whole_number() -> Object {

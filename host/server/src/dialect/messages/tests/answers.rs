@@ -43,6 +43,13 @@ fn contents() {
 }
 
 #[test]
+fn thoughts_that_are_not_wanted() {
+    let omitted = r#","thinking":{"type":"adaptive","display":"omitted"}"#;
+    let whole = answer(omitted).whole(completion(r#""content":"a","reasoning":"t""#, r#""stop""#, "")).unwrap();
+    assert!(whole.contains(r#""content":[{"type":"text","text":"a"}]"#), "{whole}");
+}
+
+#[test]
 fn calls() {
     let called = r#""tool_use","stop_sequence":null"#;
     let call = |members: &str| format!(r#""content":null,"tool_calls":[{{{members}}}]"#);
@@ -127,8 +134,17 @@ fn names() {
 
 #[test]
 fn what_is_no_answer() {
+    // What an answer says may be a prompt, and this is logged.
+    for quoting in [
+        r#"{"choices":"canary"}"#.to_owned(),
+        completion(r#""content":"a""#, r#""canary""#, ""),
+        completion(r#""tool_calls":[{"function":{"name":"canary","arguments":"canary"}}]"#, r#""stop""#, ""),
+    ] {
+        let error = answer("").whole(quoting).unwrap_err();
+        assert!(!error.message.contains("canary"), "{error:?}");
+    }
     check_broken("[]", "no chat completion");
-    check_broken(r#"{"id":"x"}"#, "choices");
+    check_broken(r#"{"id":"x"}"#, "a field is missing");
     check_broken(r#"{"choices":[]}"#, "no choice");
     check_broken(r#"{"choices":[{"finish_reason":"stop"}]}"#, "no message");
     check_broken(
@@ -136,7 +152,7 @@ fn what_is_no_answer() {
         "several",
     );
     check_broken(&completion(r#""content":"a""#, "null", ""), "finish_reason");
-    check_broken(&completion(r#""content":"a""#, r#""error""#, ""), "`error`");
+    check_broken(&completion(r#""content":"a""#, r#""error""#, ""), "unknown `finish_reason`");
     check_broken(&completion(r#""content":[]"#, r#""stop""#, ""), "`content`");
-    check_broken(&completion(r#""content":"a","content":"b""#, r#""stop""#, ""), "duplicate");
+    check_broken(&completion(r#""content":"a","content":"b""#, r#""stop""#, ""), "a field is missing");
 }

@@ -53,7 +53,7 @@ fn bodies() {
 
 #[test]
 fn fields() {
-    for name in super::super::request::REFUSED {
+    for (name, _) in super::super::request::REFUSED {
         unsupported(&format!(r#","{name}":{{"a":1}}"#), name);
     }
     unsupported(r#","mcp_servers":[{}]"#, "mcp_servers");
@@ -61,10 +61,7 @@ fn fields() {
     unsupported(r#","\u0073peed":"fast""#, "speed");
     unsupported(r#","n":2"#, "n");
     unsupported(r#","stop":"x""#, "stop");
-    unsupported(r#","thinking":{"type":"enabled","budget_tokens":1024}"#, "thinking");
-    unsupported(r#","thinking":{"type":"adaptive"}"#, "thinking");
     unsupported(r#","metadata":{"other":1}"#, "metadata.other");
-    unsupported(r#","output_config":{"effort":"low"}"#, "output_config.effort");
     unsupported(r#","output_config":{"other":1}"#, "output_config.other");
     unsupported(r#","output_config":{"format":{"type":"xml"}}"#, "output_config.format.type");
     unsupported(r#","output_format":{"type":"json_schema","schema":{},"name":"n"}"#, "output_format.name");
@@ -73,13 +70,44 @@ fn fields() {
     wrong(r#","output_config":{"format":{"type":"json_schema"}}"#, "output_config.format.schema");
     wrong(r#","output_config":1"#, "output_config");
     wrong(r#","stream":"true""#, "stream");
-    wrong(r#","thinking":true"#, "thinking");
-    wrong(r#","thinking":{}"#, "thinking.type");
     wrong(r#","service_tier":"flex""#, "service_tier");
     wrong(r#","metadata":"u""#, "metadata");
     wrong(r#","metadata":{"user_id":1}"#, "metadata.user_id");
     wrong(r#","stop_sequences":"a""#, "stop_sequences");
     wrong(r#","stop_sequences":["a",1]"#, "stop_sequences");
+}
+
+#[test]
+fn thinking() {
+    wrong(r#","thinking":true"#, "thinking");
+    wrong(r#","thinking":{}"#, "thinking.type");
+    wrong(r#","thinking":{"type":"much"}"#, "thinking.type");
+    for budget in ["", r#","budget_tokens":null"#, r#","budget_tokens":"1024""#, r#","budget_tokens":-1"#] {
+        wrong(&format!(r#","thinking":{{"type":"enabled"{budget}}}"#), "thinking.budget_tokens");
+    }
+    wrong(r#","thinking":{"type":"adaptive","display":"loud"}"#, "thinking.display");
+    unsupported(r#","thinking":{"type":"adaptive","x":1}"#, "thinking.x");
+    unsupported(r#","thinking":{"type":"disabled","budget_tokens":1024}"#, "thinking.budget_tokens");
+    wrong(r#","output_config":{"effort":1}"#, "output_config.effort");
+    unsupported(r#","output_config":{"effort":"low"},"reasoning_effort":"low""#, "output_config.effort");
+    let budget = r#""thinking":{"type":"enabled","budget_tokens":1024}"#;
+    unsupported(&format!(r#",{budget},"reasoning_effort":"low""#), "thinking.budget_tokens");
+}
+
+#[test]
+fn what_is_to_be_forgotten() {
+    wrong(r#","context_management":[]"#, "context_management");
+    wrong(r#","context_management":{"edits":{}}"#, "context_management.edits");
+    unsupported(r#","context_management":{"x":1}"#, "context_management.x");
+    let edits = |edits: &str| format!(r#","context_management":{{"edits":[{edits}]}}"#);
+    let keeps = r#"{"type":"clear_thinking_20251015","keep":"all"}"#;
+    let uses = format!(r#"{keeps},{{"type":"clear_tool_uses_20250919"}}"#);
+    unsupported(&edits(&uses), "context_management.edits[1].type");
+    wrong(&edits("{}"), "context_management.edits[0].type");
+    unsupported(&edits(r#"{"type":"clear_thinking_20251015"}"#), "context_management.edits[0].keep");
+    let turns = r#"{"type":"clear_thinking_20251015","keep":{"type":"thinking_turns","value":1}}"#;
+    unsupported(&edits(turns), "context_management.edits[0].keep");
+    unsupported(&edits(r#"{"type":"clear_thinking_20251015","keep":"all","x":1}"#), "context_management.edits[0].x");
 }
 
 #[test]
@@ -159,7 +187,7 @@ fn blocks() {
     block("assistant", called, UNSUPPORTED, ".caller.type");
     block("user", r#"{"type":"tool_result"}"#, WRONG, ".tool_use_id");
     block("user", r#"{"type":"tool_result","tool_use_id":"t","is_error":1}"#, WRONG, ".is_error");
-    let image = r#"{"type":"image","source":{"type":"url","url":"u"}}"#;
-    let result = format!(r#"{{"type":"tool_result","tool_use_id":"t","content":[{image}]}}"#);
-    block("user", &result, UNSUPPORTED, ".content[0].type");
+    let result = |given: &str| format!(r#"{{"type":"tool_result","tool_use_id":"t","content":[{given}]}}"#);
+    block("user", &result(r#"{"type":"tool_reference","tool_name":"f"}"#), UNSUPPORTED, ".content[0].type");
+    block("user", &result(r#"{"type":"image","source":{"type":"file"}}"#), UNSUPPORTED, ".content[0].source.type");
 }

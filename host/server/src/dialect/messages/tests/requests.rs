@@ -74,13 +74,42 @@ fn fields() {
     check(r#","metadata":{"user_id":null}"#, "");
     check(r#","stream":false"#, "");
     check(r#","stream":null,"thinking":null,"tools":null,"tool_choice":null,"metadata":null,"system":null"#, "");
-    check(r#","thinking":{"type":"disabled"}"#, "");
     check(r#","cache_control":{"type":"ephemeral"}"#, "");
     check(r#","service_tier":"auto""#, "");
     check(r#","service_tier":"standard_only""#, "");
     check(r#","container":null,"mcp_servers":null,"context_management":null,"service_tier":null"#, "");
     check(r#","mcp_servers":[],"speed":"standard","n":1,"stop":null"#, "");
     check(r#","reasoning_effort":"low""#, r#","reasoning_effort":"low""#);
+}
+
+#[test]
+fn thinking() {
+    let effort = |word: &str| format!(r#","reasoning_effort":"{word}""#);
+    check(r#","thinking":{"type":"disabled"}"#, "");
+    check(r#","thinking":{"type":"adaptive"}"#, "");
+    check(r#","thinking":{"type":"adaptive","display":"omitted"},"output_config":{"effort":"max"}"#, &effort("max"));
+    check(r#","output_config":{"effort":"h\u0069gh"},"reasoning_effort":null"#, &effort(r"h\u0069gh"));
+    check(r#","thinking":{"type":"disabled"},"output_config":{"effort":"high"}"#, "");
+    for (tokens, word) in [
+        ("1024", "low"),
+        ("4095", "low"),
+        ("4096", "medium"),
+        ("16383", "medium"),
+        ("16384", "high"),
+        ("18446744073709551615", "high"),
+    ] {
+        check(&format!(r#","thinking":{{"type":"enabled","budget_tokens":{tokens}}}"#), &effort(word));
+    }
+    let both = r#","thinking":{"type":"enabled","budget_tokens":1024},"output_config":{"effort":"high"}"#;
+    check(both, &effort("high"));
+    check(r#","thinking":{"type":"adaptive"},"reasoning_effort":"minimal""#, &effort("minimal"));
+}
+
+#[test]
+fn what_is_to_be_forgotten_is_nothing() {
+    check(r#","context_management":{}"#, "");
+    check(r#","context_management":{"edits":[]}"#, "");
+    check(r#","context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}"#, "");
 }
 
 #[test]
@@ -232,6 +261,36 @@ fn results_of_tools() {
     check_result(
         r#","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"is_error":true"#,
         r#"[{"type":"text","text":"Error: a"},{"type":"text","text":"b"}]"#,
+    );
+}
+
+/// Chat has no place for images in a tool's message.
+#[test]
+fn what_tools_show_comes_next() {
+    let image = r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}"#;
+    let shown = r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}"#;
+    let result =
+        |id: &str, given: &str| format!(r#"{{"type":"tool_result","tool_use_id":"{id}","content":[{given}]}}"#);
+    let text = r#"{"type":"text","text":"r"}"#;
+    let pdf = r#"{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBE"}}"#;
+    let file = r#"{"type":"file","file":{"filename":"document.pdf","file_data":"data:application/pdf;base64,JVBE"}}"#;
+    check_messages(
+        &format!(
+            r#"[{{"role":"user","content":[{},{},{text}]}}]"#,
+            result("t1", image),
+            result("t2", &format!("{pdf},{text},{image}"))
+        ),
+        &format!(
+            concat!(
+                r#"[{{"role":"tool","tool_call_id":"t1","content":"It follows in the next message."}},"#,
+                r#"{{"role":"tool","tool_call_id":"t2","content":"r"}},{{"role":"user","content":["#,
+                r#"{{"type":"text","text":"What the tool call t1 gave:"}},{shown},"#,
+                r#"{{"type":"text","text":"What the tool call t2 gave:"}},{file},{shown},{text}]}}]"#
+            ),
+            shown = shown,
+            file = file,
+            text = text
+        ),
     );
 }
 

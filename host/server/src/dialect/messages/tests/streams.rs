@@ -68,6 +68,16 @@ const STOP: &str = r#""stop""#;
 const CALLS: &str = r#""tool_calls""#;
 
 #[test]
+fn thoughts_that_are_not_wanted() {
+    let omitted = r#","thinking":{"type":"adaptive","display":"omitted"}"#;
+    let chunks = [chunk(r#""reasoning_content":"t""#, NONE), chunk(r#""content":"a""#, STOP)];
+    let (events, error) = events(omitted, &chunks.each_ref().map(String::as_str));
+    assert!(error.is_none(), "{error:?}");
+    let found: Vec<_> = events.iter().map(short).collect();
+    assert_eq!(found, ["message_start", "+0 text", "0 a", "-0", "end_turn 0", "message_stop"]);
+}
+
+#[test]
 fn text() {
     check(
         &[
@@ -234,7 +244,7 @@ fn what_is_no_whole_answer() {
     check_broken(&[&text], "finish_reason");
     check_broken(&[&text, r#"{"choices":[],"usage":{"prompt_tokens":1}}"#], "finish_reason");
     check_broken(&[&text, r#"{"error":{"message":"x"}}"#], "no chat completion");
-    check_broken(&[&text, &chunk("", r#""error""#)], "`error`");
+    check_broken(&[&text, &chunk("", r#""error""#)], "unknown `finish_reason`");
     check_broken(&[&chunk(r#""content":{}"#, NONE)], "`content`");
     check_broken(&[&chunk(&call(0, r#""id":"c1""#), NONE)], "without a name");
     check_broken(&[r#"{"choices":[{"delta":{}},{"delta":{}}]}"#], "several");

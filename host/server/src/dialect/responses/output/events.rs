@@ -2,7 +2,8 @@
 //!
 //! In go an event's kind and members; out comes its text, appended to what the client gets.
 
-use crate::dialect::responses::json::Object;
+use crate::json::Object;
+use crate::sse;
 
 /// Where events go.
 pub(in crate::dialect::responses) struct Events<'a> {
@@ -17,8 +18,6 @@ impl Events<'_> {
         let number = self.next.to_string();
         *self.next += 1;
         let data = Object::new().text("type", kind).put("sequence_number", &number).splice(&members.members()).end();
-        for part in ["event: ", kind, "\ndata: ", &data, "\n\n"] {
-            self.out.push_str(part);
-        }
+        sse::event(self.out, Some(kind), &data);
     }
 }

@@ -3,7 +3,7 @@
 //! In go the bits that are added to it; out come the events that tell of it, and its JSON.
 
 use super::Events;
-use crate::dialect::responses::json::{Object, array};
+use crate::json::{Object, array};
 
 /// An item of the output.
 pub(super) struct Item {

@@ -73,7 +73,7 @@ fn fields() {
         (r#""audio":{}"#, "audio"),
         (r#""include":["reasoning.encrypted_content","file_search_call.results"]"#, "include[1]"),
         (r#""stream_options":{"include_obfuscation":true}"#, "stream_options.include_obfuscation"),
-        (r#""stream_options":{"include_usage":false}"#, "stream_options.include_usage"),
+        (r#""stream_options":{"include_usage":true}"#, "stream_options.include_usage"),
         (r#""reasoning":{"summary":"detailed"}"#, "reasoning.summary"),
         (r#""reasoning":{"generate_summary":"concise"}"#, "reasoning.generate_summary"),
         (r#""reasoning":{"context":"all_turns"}"#, "reasoning.context"),
@@ -152,7 +152,7 @@ fn items() {
             "input[1].caller.type",
         ),
         (
-            r#"{"type":"function_call_output","call_id":"c","output":[{"type":"input_image","image_url":"x"}]}"#,
+            r#"{"type":"function_call_output","call_id":"c","output":[{"type":"output_text","text":"x"}]}"#,
             "input[1].output[0].type",
         ),
         (r#"{"type":"function_call_output","call_id":"c","output":"","role":"tool"}"#, "input[1].role"),

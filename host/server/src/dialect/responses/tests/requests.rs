@@ -217,6 +217,36 @@ fn calls_and_what_they_gave() {
     );
 }
 
+/// Chat has no place for images in a tool's message.
+#[test]
+fn what_tools_show_comes_next() {
+    let gave =
+        |id: &str, parts: &str| format!(r#"{{"type":"function_call_output","call_id":"{id}","output":[{parts}]}}"#);
+    let tool = |id: &str, content: &str| format!(r#"{{"role":"tool","tool_call_id":"{id}","content":{content}}}"#);
+    let image = r#"{"type":"input_image","image_url":"data:x"}"#;
+    let file = r#"{"type":"input_file","file_data":"data:y"}"#;
+    let shown = r#"{"type":"image_url","image_url":{"url":"data:x"}}"#;
+    let shown_file = r#"{"type":"file","file":{"file_data":"data:y"}}"#;
+    let from = |id: &str| format!(r#"{{"type":"text","text":"What the tool call {id} gave:"}}"#);
+    let text = r#"{"type":"input_text","text":"t","x":1}"#;
+    let follows = r#""It follows in the next message.""#;
+    let user = r#"{"role":"user","content":"u"}"#;
+    check_input(
+        &format!("[{},{},{user}]", gave("c1", image), gave("c2", &format!("{text},{file}"))),
+        &format!(
+            r#"[{},{},{{"role":"user","content":[{},{shown},{},{shown_file}]}},{user}]"#,
+            tool("c1", follows),
+            tool("c2", r#"[{"type":"text","text":"t","x":1}]"#),
+            from("c1"),
+            from("c2"),
+        ),
+    );
+    check_input(
+        &format!("[{}]", gave("c1", image)),
+        &format!(r#"[{},{{"role":"user","content":[{},{shown}]}}]"#, tool("c1", follows), from("c1")),
+    );
+}
+
 #[test]
 fn reasoning() {
     const CALL: &str = r#"{"type":"function_call","call_id":"c","name":"f","arguments":""}"#;

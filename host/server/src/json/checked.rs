@@ -1,15 +1,12 @@
-//! JSON text as text: checked for what two parsers could read differently, and changed without touching what stays.
+//! A client's body as text: checked for what two parsers could read differently.
 //!
-//! In goes a client's body or an adapter's answer; out come an error, or the members of an object as slices of the text. No
-//! value is ever interpreted, so numbers such as `1e400`, escapes and the order of keys come out as they went in.
+//! In goes a body; out come the same bytes as text, or an error that says where. No value is ever interpreted.
 
+use super::inner_text;
 use crate::error::ApiError;
-use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 
 /// How deeply arrays and objects may be nested in a client's body.
 const DEPTH: usize = 128;
@@ -54,7 +51,7 @@ fn check_structure(text: &str) -> Result<(), String> {
                 let end = string_end(bytes, at);
                 if let Some(Some(keys)) = open.last_mut()
                     && std::mem::take(&mut keys.expected)
-                    && !keys.insert(plain(&text[at + 1..end]))
+                    && !keys.insert(inner_text(&text[at + 1..end]))
                 {
                     let key: String = text[at + 1..end].chars().take(64).collect();
                     return Err(format!("the key `{key}` stands twice in the object, again at byte {at}"));
@@ -104,109 +101,6 @@ impl<'a> Keys<'a> {
             return new;
         }
         !self.few.contains(&key) && self.many.insert(key)
-    }
-}
-
-/// What a string means whose text between the quotes is `inner`. A lone surrogate means nothing; it then stands for itself.
-fn plain(inner: &str) -> Cow<'_, str> {
-    if !inner.contains('\\') {
-        return Cow::Borrowed(inner);
-    }
-    serde_json::from_str::<String>(&format!("\"{inner}\"")).map_or(Cow::Borrowed(inner), Cow::Owned)
-}
-
-/// The members of a JSON object, in order: names and values as text.
-#[derive(Debug, Default)]
-pub(crate) struct Object<'a> {
-    members: Vec<(Cow<'a, RawValue>, Cow<'a, RawValue>)>,
-}
-
-impl<'a> Object<'a> {
-    /// The members of the object that `text` is.
-    ///
-    /// # Errors
-    /// If it is not one JSON object.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
-    }
-
-    /// The value of `name` as JSON text.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.find(name).map(|at| self.members[at].1.get())
-    }
-
-    /// Sets `name` to a value, at its place or else at the end.
-    pub(crate) fn set(&mut self, name: &str, value: Box<RawValue>) {
-        match self.find(name) {
-            Some(at) => self.members[at].1 = Cow::Owned(value),
-            None => self.members.push((Cow::Owned(raw(name)), Cow::Owned(value))),
-        }
-    }
-
-    /// Takes `name` out.
-    pub(crate) fn remove(&mut self, name: &str) {
-        if let Some(at) = self.find(name) {
-            self.members.remove(at);
-        }
-    }
-
-    /// The members in order: names without escapes, values as JSON text.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
-        self.members.iter().map(|(name, value)| (name_of(name), value.get()))
-    }
-
-    /// The object as JSON text, without space between its members.
-    pub(crate) fn to_json(&self) -> String {
-        let length: usize = self.members.iter().map(|(name, value)| name.get().len() + value.get().len() + 2).sum();
-        let mut text = String::with_capacity(length + 2);
-        for (name, value) in &self.members {
-            text.push(if text.is_empty() { '{' } else { ',' });
-            text.push_str(name.get());
-            text.push(':');
-            text.push_str(value.get());
-        }
-        text.push_str(if text.is_empty() { "{}" } else { "}" });
-        text
-    }
-
-    fn find(&self, name: &str) -> Option<usize> {
-        self.members.iter().position(|(own, _)| name_of(own) == name)
-    }
-}
-
-fn name_of(name: &RawValue) -> Cow<'_, str> {
-    plain(&name.get()[1..name.get().len() - 1])
-}
-
-/// A value as JSON text. What is given here, strings and numbers above all, can always be written.
-pub(crate) fn raw(value: &(impl Serialize + ?Sized)) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(8);
-                while let Some(name) = map.next_key::<&RawValue>()? {
-                    if !name.get().starts_with('"') {
-                        return Err(A::Error::custom("a member's name is not a string"));
-                    }
-                    members.push((Cow::Borrowed(name), Cow::Borrowed(map.next_value::<&RawValue>()?)));
-                }
-                Ok(Object { members })
-            }
-        }
-
-        deserializer.deserialize_map(Members)
     }
 }
 
@@ -270,20 +164,5 @@ mod tests {
         let error = checked(b"{\"model\":\"\xff\"}".to_vec()).unwrap_err();
         assert_eq!(error.code, "invalid_utf8");
         assert_eq!(error.message, "the body is not UTF-8: byte 10 begins no character");
-    }
-
-    #[test]
-    fn objects() {
-        let text = r#"{"a":1e400, "b\u0062":[1.0],"c":null}"#;
-        let mut object = Object::parse(text).unwrap();
-        assert_eq!((object.get("a"), object.get("bb"), object.get("d")), (Some("1e400"), Some("[1.0]"), None));
-        object.set("d", raw("x"));
-        object.set("bb", raw(&7));
-        object.remove("c");
-        assert_eq!(object.to_json(), r#"{"a":1e400,"b\u0062":7,"d":"x"}"#);
-        assert_eq!(Object::parse("{}").unwrap().to_json(), "{}");
-        for bad in ["[]", "7", "{", r#"{"a":1}x"#] {
-            assert!(Object::parse(bad).is_err(), "{bad}");
-        }
     }
 }
