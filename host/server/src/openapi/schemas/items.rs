@@ -220,7 +220,7 @@ enum Output {
 enum OutputPart {
     Text(OutputText),
     Image(ImagePart),
-    File(FilePart),
+    File(Box<FilePart>),
 }
 
 /// A text. All other fields reach the provider as they came.
