@@ -162,7 +162,7 @@ const CHILD: &str = "HAUSKI_TEST_LEDGER";
 #[ignore = "it is run by `a_process_that_is_killed_leaves_a_ledger_that_holds`"]
 fn writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
-    let ledger = Ledger::at(Path::new(&path), LedgerLimits { file_bytes: 50_000, files: 100 });
+    let ledger = Ledger::at(Path::new(&path), LedgerLimits { file_bytes: 50_000, files: 100_000 });
     let _writer = ledger.open().unwrap();
     println!("open");
     std::io::stdout().flush().unwrap();
