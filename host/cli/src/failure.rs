@@ -13,6 +13,8 @@ use std::process::ExitCode;
 const CONFIGURATION: u8 = 64;
 /// The ledger is not what was written (`EX_DATAERR`).
 const CHANGED: u8 = 65;
+/// What clap gives for a wrong command line.
+const USAGE: u8 = 2;
 /// The start failed, or the end was not orderly.
 const START: u8 = 1;
 
@@ -29,6 +31,8 @@ pub(crate) enum Failure {
     Ledger(LedgerError),
     /// The ledger has so many problems, which have been told.
     Changed(u64),
+    /// What the command line asks for can't be.
+    Usage(String),
     /// The failure has been told already, in another form.
     Reported(Box<Failure>),
     /// A second signal came before the running answers had ended; the log says so.
@@ -49,6 +53,7 @@ impl Failure {
             Self::Strict(flaws) => eprintln!("error[{STRICT}]: {}", strict(*flaws)),
             Self::Ledger(error) => eprintln!("error[{LEDGER}]: {error}"),
             Self::Changed(problems) => eprintln!("error[{LEDGER_CHANGED}]: {}", changed(*problems)),
+            Self::Usage(message) => eprintln!("error: {message}"),
             Self::Reported(_) | Self::Interrupted => {}
             Self::Start(error) => eprintln!("error: {error}"),
             Self::Other(error) => eprintln!("error: {error:#}"),
@@ -63,6 +68,7 @@ impl Failure {
             Self::Configuration(problems) if problems.iter().any(is_of_the_machine) => START,
             Self::Settings(_) | Self::Configuration(_) | Self::Strict(_) => CONFIGURATION,
             Self::Changed(_) => CHANGED,
+            Self::Usage(_) => USAGE,
             Self::Interrupted | Self::Start(_) | Self::Ledger(_) | Self::Other(_) => START,
         }
     }
@@ -75,6 +81,7 @@ impl Failure {
             Self::Strict(flaws) => vec![item(STRICT, &strict(*flaws))],
             Self::Ledger(error) => vec![item(LEDGER, error)],
             Self::Changed(problems) => vec![item(LEDGER_CHANGED, &changed(*problems))],
+            Self::Usage(message) => vec![item("usage", message)],
             Self::Reported(failure) => failure.to_json(),
             Self::Interrupted => vec![item("interrupted", &"a second signal came before the end")],
             Self::Start(error) => vec![item("not-started", error)],

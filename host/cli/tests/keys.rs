@@ -80,6 +80,8 @@ fn what_keys_new_does_not_take() {
         (&["a b"], "a key's name is 1 to 64 of"),
         (&["a", "--models", "x y"], "'x y' for '--models"),
         (&["a", "--models", "echo,,b"], "for '--models"),
+        (&["a", "--models", "echo,echo"], "no file would take it"),
+        (&["a", "--models", "*,echo"], "no file would take it"),
         (&["a", "--rate", "0"], "'0' for '--rate"),
         (&["a", "--rate", "1000001"], "'1000001' for '--rate"),
         (&[], "<NAME>"),

@@ -69,7 +69,13 @@ impl Egress {
     /// Whether what `holder` is sent can leave: computed, never claimed. An entry that has expired still counts.
     #[must_use]
     pub fn locality(&self, holder: Holder<'_>) -> Locality {
-        let local = self.local_only || self.held_by(holder).all(|grant| grant.locality() == Locality::Local);
+        if self.local_only { Locality::Local } else { self.grants_locality(holder) }
+    }
+
+    /// The same as its entries say it, whether or not all requests are held to what is local: who would have to be denied.
+    #[must_use]
+    pub fn grants_locality(&self, holder: Holder<'_>) -> Locality {
+        let local = self.held_by(holder).all(|grant| grant.locality() == Locality::Local);
         if local { Locality::Local } else { Locality::Cloud }
     }
 

@@ -44,6 +44,12 @@ impl Adapter {
         egress.locality(self.template.caller.holder())
     }
 
+    /// The same as its entries say it, whether or not the policy holds all requests to what is local.
+    #[must_use]
+    pub fn grants_locality(&self, egress: &Egress) -> Locality {
+        egress.grants_locality(self.template.caller.holder())
+    }
+
     /// The adapter's limits.
     #[must_use]
     pub fn limits(&self) -> &AdapterLimits {
@@ -62,11 +68,12 @@ impl Adapter {
         self.template.slots.waiting()
     }
 
-    /// Whether a grant of `egress` lets the adapter fetch `url`: for what a client asks a provider to fetch.
+    /// Whether a grant of `egress` lets the adapter fetch `url`, with `local_only` one that is local: for what a client asks a
+    /// provider to fetch.
     #[must_use]
-    pub fn may_fetch(&self, egress: &Egress, url: &str) -> bool {
+    pub fn may_fetch(&self, egress: &Egress, url: &str, local_only: bool) -> bool {
         let holder = self.template.caller.holder();
-        Target::parse("GET", url).is_ok_and(|target| egress.decide(holder, &target, today(), false).is_ok())
+        Target::parse("GET", url).is_ok_and(|target| egress.decide(holder, &target, today(), local_only).is_ok())
     }
 
     /// Answers a chat request as a whole. `request` and answer are JSON in OpenAI's dialect.

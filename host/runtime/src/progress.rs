@@ -2,6 +2,7 @@
 //! waited for. An adapter can't claim otherwise.
 
 use hauski_egress::{DnsError, EgressError};
+use http::{HeaderMap, HeaderValue, header};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub enum TimedOut {
 struct Seen {
     /// Heads of answers that have come.
     answers: u32,
+    /// When the last of them asks to come back.
+    retry_after: Option<HeaderValue>,
     /// Time for which at least one provider was waited for, those that are over.
     waited: Duration,
     /// Waits that are under way, and when the first of them began.
@@ -40,6 +43,12 @@ impl Progress {
         self.seen(|seen| seen.answers)
     }
 
+    /// Whether a provider has been waited for at all.
+    #[must_use]
+    pub fn began(&self) -> bool {
+        self.seen(|seen| seen.since.is_some() || seen.waited > Duration::ZERO)
+    }
+
     /// How long providers were waited for so far: connecting, sending and reading.
     #[must_use]
     pub fn waited(&self) -> Duration {
@@ -52,20 +61,35 @@ impl Progress {
         self.seen(|seen| seen.timed_out)
     }
 
+    /// When the last answer asks to come back: the value of its `Retry-After` field as it came (RFC 9110, section 10.2.3).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<HeaderValue> {
+        self.seen(|seen| seen.retry_after.clone())
+    }
+
     /// A request to a provider has failed.
     pub(crate) fn failed(&self, error: &EgressError) {
         let timed_out = match error {
             EgressError::Dns(DnsError::Timeout) | EgressError::ConnectTimeout => TimedOut::Connect,
             EgressError::FirstByteTimeout => TimedOut::FirstToken,
             EgressError::IdleTimeout => TimedOut::Idle,
+            // It has answered; only its answer is none that could be handed on.
+            EgressError::SwitchingProtocols
+            | EgressError::ResponseHead
+            | EgressError::Unreadable
+            | EgressError::ResponseTooLarge { .. } => return self.answered(&HeaderMap::new()),
+            EgressError::Broken(broken) if broken.is_parse() => return self.answered(&HeaderMap::new()),
             _ => return,
         };
         self.seen(|seen| seen.timed_out = Some(timed_out));
     }
 
-    /// A provider's head has come.
-    pub(crate) fn answered(&self) {
-        self.seen(|seen| seen.answers = seen.answers.saturating_add(1));
+    /// A provider's head has come, with these fields.
+    pub(crate) fn answered(&self, fields: &HeaderMap) {
+        self.seen(|seen| {
+            seen.answers = seen.answers.saturating_add(1);
+            seen.retry_after = fields.get(header::RETRY_AFTER).cloned();
+        });
     }
 
     /// A provider is waited for until the result is dropped. Waits that overlap count once.
@@ -121,7 +145,26 @@ mod tests {
     fn an_answer_is_seen() {
         let progress = Progress::default();
         assert_eq!(progress.answers(), 0);
-        progress.answered();
-        assert_eq!(progress.clone().answers(), 1);
+        progress.answered(&HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("7"))]));
+        assert_eq!((progress.clone().answers(), progress.retry_after()), (1, Some(HeaderValue::from_static("7"))));
+        progress.answered(&HeaderMap::new());
+        assert_eq!((progress.answers(), progress.retry_after()), (2, None));
+    }
+
+    /// What has answered is not asked again, also where its answer could not be handed on.
+    #[test]
+    fn an_answer_that_is_not_handed_on_is_one() {
+        let progress = Progress::default();
+        for (error, answers) in [
+            (EgressError::ResponseTooLarge { limit: 1 }, 1),
+            (EgressError::Unreadable, 2),
+            (EgressError::ResponseHead, 3),
+            (EgressError::SwitchingProtocols, 4),
+            (EgressError::FirstByteTimeout, 4),
+            (EgressError::Withdrawn, 4),
+        ] {
+            progress.failed(&error);
+            assert_eq!(progress.answers(), answers, "{error:?}");
+        }
     }
 }

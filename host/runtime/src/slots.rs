@@ -1,7 +1,7 @@
 //! Who may have an instance: a limit for each adapter with a queue before it, and a limit for the pool that all of them share.
 //!
 //! The queue is bounded, and fair between those who ask: whoever has many requests in it gets one instance in turn with the
-//! others, not before them. An exhausted pool is an error of the engine; with a semaphore in front it is a wait instead.
+//! others, not before them, and if it is full, makes room for who has fewer. An exhausted pool is an error of the engine; with a semaphore in front it is a wait instead.
 
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
 use crate::error::{CallError, Full};
@@ -96,21 +96,23 @@ impl Queue {
 
     /// Takes a place, or waits for one until `until`.
     async fn enter(self: &Arc<Self>, tenant: &str, until: Instant) -> Result<Place, CallError> {
+        let full = CallError::Busy(Full::Queue { waiting: self.limits.queue });
         let place = {
             let mut lines = self.lock();
             if lines.free > 0 {
                 lines.free -= 1;
                 return Ok(Place(self.clone()));
             }
-            if lines.waiting >= self.limits.queue {
-                return Err(CallError::Busy(Full::Queue { waiting: self.limits.queue }));
+            if lines.waiting >= self.limits.queue && !lines.make_room(tenant) {
+                return Err(full);
             }
             lines.waiting += 1;
             lines.line_up(tenant)
         };
         let _waiting = Waiting(self);
         let late = CallError::Busy(Full::Adapter { instances: self.limits.instances });
-        timeout_at(until, place).await.ok().and_then(Result::ok).ok_or(late)
+        // Whose place in the queue was given to somebody else is told what he would have been told before.
+        timeout_at(until, place).await.map_err(|_| late)?.map_err(|_| full)
     }
 }
 
@@ -130,6 +132,19 @@ impl Lines {
             }
         }
         place
+    }
+
+    /// Sends away the last one of the longest line, if that line is longer than `tenant`'s would be: whoever fills the queue does not
+    /// keep others out of it.
+    fn make_room(&mut self, tenant: &str) -> bool {
+        let waits = |line: &VecDeque<oneshot::Sender<Place>>| line.iter().filter(|waiter| !waiter.is_closed()).count();
+        let own = self.lines.get(tenant).map_or(0, waits);
+        let Some(longest) = self.lines.values_mut().max_by_key(|line| waits(line)) else { return false };
+        if waits(longest) <= own + 1 {
+            return false;
+        }
+        longest.retain(|waiter| !waiter.is_closed());
+        longest.pop_back().is_some()
     }
 
     /// The next one in turn who still waits.

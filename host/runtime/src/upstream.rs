@@ -46,7 +46,7 @@ async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
     let fields = headers::from_pairs(request.headers).map_err(|error| Error::InvalidRequest(error.to_string()))?;
     let body = OutboundBody::Whole(Bytes::from(request.body));
     let inner = door.send(permit, fields, body).await.map_err(noted)?;
-    progress.answered();
+    progress.answered(&inner.headers);
     Ok(Response { inner, _held: held })
 }
 

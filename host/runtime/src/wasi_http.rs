@@ -117,7 +117,7 @@ impl Asking {
         let permit = door.permit(&caller, ask).await?;
         let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
         let answer = door.send(permit, head.headers, body).await?;
-        progress.answered();
+        progress.answered(&answer.headers);
         drop(waiting);
         let body = Watched { body: answer.body, progress, waiting: None, _held: held };
         let mut response = http::Response::new(body.boxed_unsync());

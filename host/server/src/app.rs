@@ -11,7 +11,7 @@ use crate::tls::Tls;
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::Door;
-use hauski_policy::{AdapterLimits, Diagnostics, Limits, Models};
+use hauski_policy::{AdapterLimits, Diagnostics, Limits, Models, Route};
 use hauski_runtime::Adapters;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -154,6 +154,16 @@ impl Gateway {
         let (view, today) = (self.view(), hauski_egress::today());
         let known = |name: &str| self.models.get(name).is_some() || view.route(name).is_some();
         self.access.keyring().map(|keyring| keyring.review(today, &known)).unwrap_or_default()
+    }
+
+    /// What an operator should know of the routes: candidates that never take part.
+    #[must_use]
+    pub fn routes_to_review(&self) -> Vec<String> {
+        let view = self.view();
+        let told = |(route, model, why): (&Route, &str, &str)| {
+            format!("the route `{}` never asks its candidate `{model}`: {why}", route.name)
+        };
+        view.idle_candidates().map(told).collect()
     }
 
     /// Why telemetry would stay here, where a collector is named and the policy lets nothing go there.

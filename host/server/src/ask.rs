@@ -5,12 +5,12 @@ use crate::exchange::Exchange;
 use crate::locality;
 use crate::plan::Plan;
 use crate::question::Question;
-use crate::retry::{self, Health, Next};
+use crate::retry::{Health, Next, Tried};
 use crate::telemetry::Attempt;
 use crate::view::Served;
 use hauski_policy::Locality;
 use hauski_runtime::{Call, CallError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// A request and the models that may answer it.
@@ -45,6 +45,9 @@ impl<'a> Asking<'a> {
     pub(crate) async fn ask<Q: Question>(&self, question: &Q) -> Result<Got<'a, Q::Answer>, ApiError> {
         let mut last = None;
         for served in &self.plan.steps {
+            if last.is_some() && (self.has_no_time(served) || self.may_not_leave(served)) {
+                continue;
+            }
             match self.ask_one(served, question).await {
                 Ok((answer, attempt)) => return Ok(Got { answer, served, held: self.is_held(served), attempt }),
                 Err(failed) if !failed.elsewhere => return Err(failed.error),
@@ -61,13 +64,19 @@ impl<'a> Asking<'a> {
         question: &Q,
     ) -> Result<(Q::Answer, Option<Attempt>), Failed> {
         self.check_urls(served).map_err(|error| Failed { error, elsewhere: true })?;
-        let mut tries = 0;
+        let (mut tries, mut last) = (0, None);
         loop {
-            let pass = served.breaker.enter().map_err(|left| Failed { error: open(served, left), elsewhere: true })?;
+            let pass = match served.breaker.enter() {
+                Ok(pass) => pass,
+                // What it has just said tells more than that it is not asked again.
+                Err(left) => {
+                    return Err(Failed { error: last.unwrap_or_else(|| open(served, left)), elsewhere: true });
+                }
+            };
             let trace = self.exchange.trace.as_ref();
             let attempt = trace.map(|trace| Attempt::begin(trace, served, self.is_held(served), tries));
             tries += 1;
-            let before = self.exchange.progress.answers();
+            let (started, before) = (Instant::now(), self.exchange.progress.answers());
             let error = match question.put(served, self.call(served)).await {
                 Ok(answer) => {
                     pass.succeeded();
@@ -75,13 +84,16 @@ impl<'a> Asking<'a> {
                 }
                 Err(error) => error,
             };
-            let (next, health) = retry::judge(&error, self.exchange.progress.answers() > before, tries);
+            let answered = self.exchange.progress.answers() > before;
+            let retry_after = self.exchange.progress.retry_after().filter(|_| answered);
+            let tried = Tried { error: &error, answered, retry_after, tries, took: started.elapsed() };
+            let ((next, health), come_back) = (tried.judge(), tried.come_back());
             match health {
                 Health::Well => pass.succeeded(),
                 Health::Ill => pass.failed(),
                 Health::Unknown => drop(pass),
             }
-            let error = self.explain(error);
+            let error = self.explain(error).or_retry_after(come_back);
             if let Some(mut attempt) = attempt {
                 attempt.failed(&error);
             }
@@ -89,12 +101,24 @@ impl<'a> Asking<'a> {
                 Next::Again(pause) if tries <= served.adapter.limits().retries => {
                     let metrics = &self.exchange.app.gateway.metrics;
                     metrics.retries.with_label_values(&[&served.model]).inc();
+                    last = Some(error);
                     sleep(pause).await;
                 }
                 Next::Again(_) | Next::Elsewhere => return Err(Failed { error, elsewhere: true }),
                 Next::Tell => return Err(Failed { error, elsewhere: false }),
             }
         }
+    }
+
+    /// Whether the time that this model may take of a request is over: it counts from the same begin for all.
+    fn has_no_time(&self, served: &Served) -> bool {
+        self.exchange.started.elapsed() >= served.adapter.limits().total
+    }
+
+    /// Whether the policy that holds by now keeps the request here, whatever it was when it was planned.
+    fn may_not_leave(&self, served: &Served) -> bool {
+        let began_local = self.plan.steps.first().is_some_and(|first| first.locality == Locality::Local);
+        began_local && served.locality == Locality::Cloud && !self.exchange.app.gateway.view().routing.cloud_fallback
     }
 
     fn explain(&self, error: CallError) -> ApiError {
@@ -126,7 +150,8 @@ impl<'a> Asking<'a> {
 
     /// Whether the policy lets this model's adapter fetch what its provider is asked to.
     fn check_urls(&self, served: &Served) -> Result<(), ApiError> {
-        let denied = |(url, _): &&(String, String)| !served.adapter.may_fetch(self.plan.egress, url);
+        let held = self.is_held(served);
+        let denied = |(url, _): &&(String, String)| !served.adapter.may_fetch(self.plan.egress, url, held);
         match self.remote_urls.iter().find(denied) {
             None => Ok(()),
             Some((_, field)) => Err(ApiError::remote_url(field.clone(), &served.adapter.profile().id)),

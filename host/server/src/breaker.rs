@@ -1,8 +1,8 @@
 //! A circuit breaker for each model: one whose provider fails again and again is not asked for a while, then by one request at
 //! a time until that is answered.
 //!
-//! In go the outcomes of requests; out comes whether the next one may be sent. What an adapter or a client did wrong says
-//! nothing about a provider, and is not counted.
+//! In go the outcomes of requests, and of the gateway's own looks; out comes whether the next request may be sent. What an adapter or
+//! a client did wrong says nothing about a provider, and is not counted. Nor is what began before the breaker last opened or closed.
 
 use hauski_policy::AdapterLimits;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ const LONGEST: u32 = 8;
 /// Whether a model is asked.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
     /// Failures in a row that open it.
     failures: u32,
     /// How long it stays open the first time.
@@ -22,6 +22,15 @@ pub(crate) struct Breaker {
 }
 
 #[derive(Debug)]
+struct Inner {
+    state: State,
+    /// How often it has opened, gone on trial or closed. A request counts for the time in which it was let through.
+    epoch: u64,
+    /// Whether a request has met one of the failures: a provider that can tell its models may still fail to answer.
+    met: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
 enum State {
     Closed {
         failures: u32,
@@ -31,102 +40,139 @@ enum State {
         until: Instant,
         times: u32,
     },
-    /// One request is on its way to find out.
-    Probing {
+    /// One request is on its way to find out; if it takes longer than that, another one may.
+    Trial {
+        until: Instant,
         times: u32,
     },
 }
 
 /// Leave to ask, and the duty to say how it went. Dropped without a word, it counts as nothing.
 #[derive(Debug)]
-pub(crate) struct Pass(Option<Arc<Breaker>>);
+pub(crate) struct Pass {
+    /// None once it is said how it went.
+    breaker: Option<Arc<Breaker>>,
+    epoch: u64,
+}
 
 impl Breaker {
     pub(crate) fn new(limits: &AdapterLimits) -> Self {
-        Self {
-            state: Mutex::new(State::Closed { failures: 0 }),
-            failures: limits.breaker_failures,
-            open: limits.breaker_open,
-        }
+        Self::with(limits.breaker_failures, limits.breaker_open)
+    }
+
+    fn with(failures: u32, open: Duration) -> Self {
+        let inner = Inner { state: State::Closed { failures: 0 }, epoch: 0, met: false };
+        Self { inner: Mutex::new(inner), failures, open }
     }
 
     /// Leave to ask, or how long there is none.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Pass, Duration> {
-        let (now, mut state) = (Instant::now(), self.lock());
-        match *state {
+        let (now, mut inner) = (Instant::now(), self.lock());
+        let trial = |times| State::Trial { until: now + self.open, times };
+        match inner.state {
             State::Closed { .. } => {}
-            State::Open { until, times } if until <= now => *state = State::Probing { times },
-            State::Open { until, .. } => return Err(until - now),
-            // How long the probe takes is not known; the next one is allowed soon after it.
-            State::Probing { .. } => return Err(self.open),
+            State::Open { until, times } if until <= now => inner.turn(trial(times)),
+            State::Trial { until, times } if until <= now => inner.state = trial(times),
+            State::Open { until, .. } | State::Trial { until, .. } => return Err(until - now),
         }
-        Ok(Pass(Some(self.clone())))
+        Ok(Pass { breaker: Some(self.clone()), epoch: inner.epoch })
     }
 
-    /// `closed`, `open` or `half-open`, as numbers: 0, 1, 2.
+    /// `closed`, `open` or `half-open`, as numbers: 0, 1, 2. The last is so also where the next request would find out.
     pub(crate) fn code(&self) -> i64 {
-        match *self.lock() {
+        match self.lock().state {
             State::Closed { .. } => 0,
-            State::Open { .. } => 1,
-            State::Probing { .. } => 2,
+            State::Open { until, .. } if until > Instant::now() => 1,
+            State::Open { .. } | State::Trial { .. } => 2,
         }
     }
 
-    /// Notes that the provider could be used.
-    pub(crate) fn succeeded(&self) {
-        *self.lock() = State::Closed { failures: 0 };
+    /// Notes a look that found the provider well. Where requests have met failures, only a request can tell that they are over.
+    pub(crate) fn looked_well(&self) {
+        let mut inner = self.lock();
+        match inner.state {
+            _ if !inner.met => inner.close(),
+            State::Open { times, .. } => inner.state = State::Open { until: Instant::now(), times },
+            State::Closed { .. } | State::Trial { .. } => {}
+        }
     }
 
-    /// Notes that it could not.
-    pub(crate) fn failed(&self) {
-        let mut state = self.lock();
-        *state = match *state {
-            State::Closed { failures } if failures + 1 < self.failures => State::Closed { failures: failures + 1 },
-            State::Closed { .. } => self.opened(1),
-            State::Probing { times } => self.opened((times * 2).min(LONGEST)),
-            State::Open { until, times } if until <= Instant::now() => self.opened(times),
-            // Those that were under way when it opened.
-            State::Open { until, times } => State::Open { until, times },
-        };
+    /// Notes a look that found it can't be used.
+    pub(crate) fn looked_ill(&self) {
+        let mut inner = self.lock();
+        match inner.state {
+            // Still so.
+            State::Open { until, times } if until <= Instant::now() => inner.state = self.opened(times),
+            _ => self.count(&mut inner),
+        }
+    }
+
+    fn count(&self, inner: &mut Inner) {
+        match inner.state {
+            State::Closed { failures } if failures + 1 < self.failures => {
+                inner.state = State::Closed { failures: failures + 1 };
+            }
+            State::Closed { .. } => inner.turn(self.opened(1)),
+            State::Trial { times, .. } => inner.turn(self.opened((times * 2).min(LONGEST))),
+            State::Open { .. } => {}
+        }
     }
 
     fn opened(&self, times: u32) -> State {
         State::Open { until: Instant::now() + self.open * times, times }
     }
 
-    /// A probe ended without a word: the next one may find out.
-    fn gave_up(&self) {
-        let mut state = self.lock();
-        if let State::Probing { times } = *state {
-            *state = State::Open { until: Instant::now(), times };
-        }
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Goes over to another kind of state: those let through before count no more.
+    fn turn(&mut self, state: State) {
+        self.state = state;
+        self.epoch += 1;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn close(&mut self) {
+        self.met = false;
+        match self.state {
+            State::Closed { .. } => self.state = State::Closed { failures: 0 },
+            State::Open { .. } | State::Trial { .. } => self.turn(State::Closed { failures: 0 }),
+        }
     }
 }
 
 impl Pass {
     /// The provider answered.
-    pub(crate) fn succeeded(mut self) {
-        if let Some(breaker) = self.0.take() {
-            breaker.succeeded();
-        }
+    pub(crate) fn succeeded(self) {
+        self.end(|_, inner| inner.close());
     }
 
     /// The provider could not be used.
-    pub(crate) fn failed(mut self) {
-        if let Some(breaker) = self.0.take() {
-            breaker.failed();
+    pub(crate) fn failed(self) {
+        self.end(|breaker, inner| {
+            inner.met = true;
+            breaker.count(inner);
+        });
+    }
+
+    fn end(mut self, note: impl FnOnce(&Breaker, &mut Inner)) {
+        let Some(breaker) = self.breaker.take() else { return };
+        let mut inner = breaker.lock();
+        if inner.epoch == self.epoch {
+            note(&breaker, &mut inner);
         }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if let Some(breaker) = self.0.take() {
-            breaker.gave_up();
+        let Some(breaker) = self.breaker.take() else { return };
+        let mut inner = breaker.lock();
+        if let (State::Trial { times, .. }, true) = (inner.state, inner.epoch == self.epoch) {
+            // The next one may find out at once.
+            inner.state = State::Trial { until: Instant::now(), times };
         }
     }
 }
@@ -137,7 +183,7 @@ mod tests {
     use std::thread::sleep;
 
     fn breaker(failures: u32, open: Duration) -> Arc<Breaker> {
-        Arc::new(Breaker { state: Mutex::new(State::Closed { failures: 0 }), failures, open })
+        Arc::new(Breaker::with(failures, open))
     }
 
     const SHORT: Duration = Duration::from_millis(30);
@@ -194,7 +240,64 @@ mod tests {
         sleep(SHORT);
         drop(breaker.enter().unwrap());
         drop(breaker.enter().unwrap());
+        assert_eq!(breaker.code(), 2);
+        breaker.enter().unwrap().succeeded();
+        assert_eq!(breaker.code(), 0);
+    }
+
+    #[test]
+    fn what_began_before_counts_no_more() {
+        let breaker = breaker(1, SHORT);
+        let (old, other, third) = (breaker.enter().unwrap(), breaker.enter().unwrap(), breaker.enter().unwrap());
+        breaker.enter().unwrap().failed();
+        old.succeeded();
+        assert!(breaker.enter().is_err(), "a success of before closes nothing");
+        sleep(SHORT);
+        let probe = breaker.enter().unwrap();
+        drop(other);
+        assert!(breaker.enter().is_err(), "nor does it let another one through");
+        third.failed();
+        assert_eq!(breaker.code(), 2, "nor does a failure of before open it for longer");
+        probe.succeeded();
+        assert_eq!(breaker.code(), 0);
+    }
+
+    #[test]
+    fn a_trial_that_takes_long_is_not_waited_for() {
+        let breaker = breaker(1, SHORT);
+        breaker.enter().unwrap().failed();
+        sleep(SHORT);
+        let slow = breaker.enter().unwrap();
+        assert!(breaker.enter().is_err());
+        sleep(SHORT);
+        let second = breaker.enter().unwrap();
+        slow.succeeded();
+        assert_eq!(breaker.code(), 0);
+        second.failed();
+        assert_eq!(breaker.code(), 0, "it is over");
+    }
+
+    #[test]
+    fn looks() {
+        let breaker = breaker(2, Duration::from_secs(60));
+        let (ill, well) = (|| breaker.looked_ill(), || breaker.looked_well());
+        ill();
+        well();
+        ill();
+        assert_eq!(breaker.code(), 0);
+        ill();
         assert_eq!(breaker.code(), 1);
+        well();
+        assert_eq!(breaker.code(), 0, "what looks have found looks can take back");
+        breaker.enter().unwrap().failed();
+        well();
+        breaker.enter().unwrap().failed();
+        assert_eq!(breaker.code(), 1, "what requests have met they can't");
+        well();
+        assert_eq!(breaker.code(), 2);
+        breaker.enter().unwrap().failed();
+        assert_eq!(breaker.code(), 1);
+        well();
         breaker.enter().unwrap().succeeded();
         assert_eq!(breaker.code(), 0);
     }

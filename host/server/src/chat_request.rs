@@ -79,8 +79,7 @@ impl ChatRequest {
         let stream = flag("stream", outer.stream)?;
         let usage = usage(outer.stream_options)?;
         let choices = outer.n.and_then(|n| n.get().parse().ok()).unwrap_or(1);
-        let text_of = |value: Option<&RawValue>| serde_json::from_str::<String>(value?.get()).ok();
-        let key = [outer.prompt_cache_key, outer.safety_identifier, outer.user].into_iter().find_map(text_of);
+        let key = [outer.prompt_cache_key, outer.safety_identifier, outer.user].into_iter().find_map(key);
         Ok(Self { text, model_at, model, stream, usage, choices, key, remote_urls })
     }
 
@@ -89,6 +88,11 @@ impl ChatRequest {
     pub(crate) fn for_provider(&self, name: &str) -> Cow<'_, String> {
         with_model(&self.text, &self.model, self.model_at.clone(), name)
     }
+}
+
+/// What a field says of who asks; empty, it says nothing.
+pub(crate) fn key(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok().filter(|key: &String| !key.is_empty())
 }
 
 /// The model that a request names, and where.
@@ -189,5 +193,7 @@ mod tests {
         assert_eq!((parse(r#","n":3"#).choices, parse(r#","n":"x""#).choices), (3, 1));
         assert_eq!(parse(r#","user":"u","prompt_cache_key":"p""#).key.as_deref(), Some("p"));
         assert_eq!(parse(r#","user":"u","prompt_cache_key":7"#).key.as_deref(), Some("u"));
+        assert_eq!(parse(r#","user":"u","prompt_cache_key":"""#).key.as_deref(), Some("u"));
+        assert_eq!(parse(r#","user":"""#).key, None);
     }
 }

@@ -1,6 +1,6 @@
 //! The embeddings request that adapters get: what the gateway must know of it, and its text.
 
-use crate::chat_request::{model, with_model};
+use crate::chat_request::{key, model, with_model};
 use crate::error::ApiError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -44,7 +44,7 @@ impl EmbeddingRequest {
         if !outer.input.is_some_and(|input| input.get().starts_with(['"', '['])) {
             return Err(ApiError::wrong("input", "a text, or an array of texts or tokens"));
         }
-        let key = outer.user.and_then(|user| serde_json::from_str(user.get()).ok());
+        let key = key(outer.user);
         Ok(Self { text, model_at, model, key })
     }
 

@@ -92,7 +92,7 @@ impl ApiError {
     }
 
     /// All of a request's models have failed, or none is there, and the policy holds back those that are not local.
-    pub(crate) fn cloud_fallback(name: &str, held: &str, last: &Self) -> Self {
+    pub(crate) fn cloud_fallback(name: &str, held: &str, last: Self) -> Self {
         let message = format!(
             "no local model of `{name}` answered ({}), and `routing.cloud_fallback.enabled` is `false` in routing.yaml, so \
              `{held}` was not asked",
@@ -100,7 +100,7 @@ impl ApiError {
         );
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "cloud_fallback_disabled", message);
         error.0.quotes = last.quotes;
-        error
+        error.with_retry_after(last.0.retry_after)
     }
 
     /// The model has failed again and again and is not asked for a while.
@@ -197,6 +197,12 @@ impl ApiError {
     /// The metrics could not be written down.
     pub(crate) fn metrics(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, GATEWAY, "metrics_failed", message)
+    }
+
+    /// Says when to come back, unless the error says it already.
+    pub(crate) fn or_retry_after(mut self, value: Option<HeaderValue>) -> Self {
+        self.0.retry_after = self.0.retry_after.take().or(value);
+        self
     }
 
     fn with_retry_after(mut self, value: Option<HeaderValue>) -> Self {

@@ -11,7 +11,7 @@ use hauski_policy::{Ask, Egress, Why};
 pub(crate) struct Plan<'a> {
     /// The models that may answer, in the order in which they are asked. At least one.
     pub(crate) steps: Vec<&'a Served>,
-    /// The models that are held back because they are not local.
+    /// The models that are held back because the request began local and `cloud_fallback` is not enabled.
     held: Vec<&'a str>,
     /// The name that the client asked for.
     name: &'a str,
@@ -49,11 +49,8 @@ impl<'a> Plan<'a> {
         for step in &decided.steps {
             plan.steps.extend(view.served(model(step.candidate)));
         }
-        for held in &decided.held {
-            if matches!(held.why, Why::CloudFallback | Why::LocalOnly) {
-                plan.held.push(model(held.candidate));
-            }
-        }
+        let held = decided.held.iter().filter(|held| held.why == Why::CloudFallback);
+        plan.held.extend(held.map(|held| model(held.candidate)));
         if plan.steps.is_empty() {
             let reasons: Vec<_> =
                 decided.held.iter().map(|held| format!("`{}`: {}", model(held.candidate), held.why)).collect();
@@ -69,9 +66,11 @@ impl<'a> Plan<'a> {
         let name = shown(self.name);
         let last =
             last.unwrap_or_else(|| ApiError::unavailable(format!("no model of the route `{name}` can be asked")));
-        if self.held.is_empty() {
+        // What is wrong with the request no other model would put right.
+        let is_clients = last.status.is_client_error() && !matches!(last.status.as_u16(), 404 | 408 | 429);
+        if self.held.is_empty() || is_clients {
             return last;
         }
-        ApiError::cloud_fallback(&name, &self.held.join("`, `"), &last)
+        ApiError::cloud_fallback(&name, &self.held.join("`, `"), last)
     }
 }

@@ -4,10 +4,10 @@
 //! before a request meets it, and one that is up again is asked again. A look asks the adapter for its provider's models.
 
 use crate::app::App;
-use crate::retry::{self, Health};
+use crate::retry::{Health, Tried};
 use crate::view::Served;
 use hauski_policy::Locality;
-use hauski_runtime::{Call, Progress};
+use hauski_runtime::{Call, CallError, Progress};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, interval, timeout};
@@ -50,15 +50,27 @@ async fn ask(app: &App, served: &Served) {
     };
     let health = match timeout(PATIENCE, served.adapter.models(call)).await {
         Ok(Ok(_)) => Health::Well,
-        Ok(Err(error)) => retry::judge(&error, progress.answers() > 0, 1).1,
+        Ok(Err(error)) => found(&error, &progress),
+        // Its turn may not have come: requests that wait find out.
+        Err(_) if !progress.began() => Health::Unknown,
         Err(_) => Health::Ill,
     };
     let (model, metrics) = (&*served.model, &app.gateway.metrics);
     match health {
-        Health::Well => served.breaker.succeeded(),
-        Health::Ill => served.breaker.failed(),
+        Health::Well => served.breaker.looked_well(),
+        Health::Ill => served.breaker.looked_ill(),
         // Such as where no entry covers the list of models: requests find out.
         Health::Unknown => {}
     }
     metrics.probes.with_label_values(&[model, health.as_str()]).inc();
+}
+
+/// What a look that failed says of the provider. One that only refuses to tell its models may answer, and may not.
+fn found(error: &CallError, progress: &Progress) -> Health {
+    let (answered, retry_after) = (progress.answers() > 0, progress.retry_after());
+    let tried = Tried { error, answered, retry_after, tries: 1, took: PATIENCE };
+    match tried.judge().1 {
+        Health::Ill => Health::Ill,
+        Health::Well | Health::Unknown => Health::Unknown,
+    }
 }

@@ -4,6 +4,7 @@
 //! to answer is not asked of it again, whatever the adapter says: the host has seen the head of the answer itself.
 
 use hauski_runtime::{AdapterError, CallError};
+use http::HeaderValue;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
@@ -45,35 +46,76 @@ impl Health {
     }
 }
 
-/// What `error` means for the request and for the model. `answered`: the provider's head had come; `tries`: how often the model has been
-/// tried, from 1.
-pub(crate) fn judge(error: &CallError, answered: bool, tries: u32) -> (Next, Health) {
-    let again = || Next::Again(jitter(PAUSE * 2_u32.saturating_pow(tries.saturating_sub(1).min(5))));
-    match error {
-        CallError::Adapter(error) => match error {
-            AdapterError::InvalidRequest(_) => (Next::Tell, Health::Unknown),
-            AdapterError::ModelNotFound(_) | AdapterError::Unauthorized(_) => (Next::Elsewhere, Health::Well),
-            AdapterError::RateLimited(limit) => {
-                let wait = limit.retry_after.as_deref().and_then(seconds_of).filter(|wait| *wait <= PATIENCE);
-                (wait.map_or(Next::Elsewhere, Next::Again), Health::Well)
-            }
-            // A status of its own is a whole answer: nothing was done.
-            AdapterError::Upstream(failure) if failure.retryable && failure.status >= 500 => (again(), Health::Ill),
-            AdapterError::Upstream(failure) if failure.retryable => (again(), Health::Well),
-            AdapterError::Upstream(failure) if failure.status < 500 => (Next::Tell, Health::Well),
-            AdapterError::Upstream(_) => (Next::Elsewhere, Health::Unknown),
-            AdapterError::Unreachable(_) if answered => (Next::Elsewhere, Health::Unknown),
-            AdapterError::Unreachable(_) => (again(), Health::Ill),
-            AdapterError::Timeout(_) => (Next::Elsewhere, Health::Ill),
-            AdapterError::Denied | AdapterError::Internal(_) => (Next::Elsewhere, Health::Unknown),
-        },
-        CallError::NotServed(_) | CallError::Busy(_) => (Next::Elsewhere, Health::Unknown),
-        // No time is left.
-        CallError::TotalTimeout(_) => (Next::Tell, Health::Ill),
-        CallError::ComputedTooLong(_)
-        | CallError::OutOfMemory(_)
-        | CallError::HandedOverTooMuch(_)
-        | CallError::Trapped(_) => (Next::Elsewhere, Health::Unknown),
+/// A try that failed.
+pub(crate) struct Tried<'a> {
+    pub(crate) error: &'a CallError,
+    /// Whether the provider's head had come.
+    pub(crate) answered: bool,
+    /// When its answer asks to come back.
+    pub(crate) retry_after: Option<HeaderValue>,
+    /// How often the model has been tried, from 1.
+    pub(crate) tries: u32,
+    /// How long this try took.
+    pub(crate) took: Duration,
+}
+
+impl Tried<'_> {
+    /// What it means for the request and for the model.
+    pub(crate) fn judge(&self) -> (Next, Health) {
+        match self.error {
+            CallError::Adapter(error) => match error {
+                AdapterError::InvalidRequest(_) => (Next::Tell, Health::Unknown),
+                AdapterError::ModelNotFound(_) | AdapterError::Unauthorized(_) => (Next::Elsewhere, Health::Well),
+                AdapterError::RateLimited(limit) => {
+                    let asked = limit.retry_after.as_deref().or(self.asked());
+                    (asked.map_or(Next::Elsewhere, when), Health::Well)
+                }
+                // A status of its own is a whole answer: nothing was done.
+                AdapterError::Upstream(failure) if failure.retryable => {
+                    let health = if failure.status >= 500 { Health::Ill } else { Health::Well };
+                    (self.asked().map_or_else(|| self.again(), when), health)
+                }
+                AdapterError::Upstream(failure) if failure.status < 500 => (Next::Tell, Health::Well),
+                AdapterError::Upstream(_) => (Next::Elsewhere, Health::Unknown),
+                AdapterError::Unreachable(_) if self.answered => (Next::Elsewhere, Health::Unknown),
+                AdapterError::Unreachable(_) => (self.again(), Health::Ill),
+                AdapterError::Timeout(_) => (Next::Elsewhere, Health::Ill),
+                AdapterError::Denied | AdapterError::Internal(_) => (Next::Elsewhere, Health::Unknown),
+            },
+            CallError::NotServed(_) | CallError::Busy(_) => (Next::Elsewhere, Health::Unknown),
+            // Another model may have more time. This one is to blame if most of it was its own.
+            CallError::TotalTimeout(limit) if self.took * 2 < *limit => (Next::Elsewhere, Health::Unknown),
+            CallError::TotalTimeout(_) => (Next::Elsewhere, Health::Ill),
+            CallError::ComputedTooLong(_)
+            | CallError::OutOfMemory(_)
+            | CallError::HandedOverTooMuch(_)
+            | CallError::Trapped(_) => (Next::Elsewhere, Health::Unknown),
+        }
+    }
+
+    /// When the client may come back, where the provider says so and only asks for time.
+    pub(crate) fn come_back(self) -> Option<HeaderValue> {
+        match self.error {
+            CallError::Adapter(AdapterError::RateLimited(_)) => self.retry_after,
+            CallError::Adapter(AdapterError::Upstream(failure)) if failure.retryable => self.retry_after,
+            _ => None,
+        }
+    }
+
+    fn again(&self) -> Next {
+        Next::Again(jitter(PAUSE * 2_u32.saturating_pow(self.tries.saturating_sub(1).min(5))))
+    }
+
+    fn asked(&self) -> Option<&str> {
+        self.retry_after.as_ref()?.to_str().ok()
+    }
+}
+
+/// When to try again where the provider says so: not before, and not all at once. What asks for too much is the client's to wait for.
+fn when(retry_after: &str) -> Next {
+    match seconds_of(retry_after) {
+        Some(wait) if wait <= PATIENCE => Next::Again(wait + jitter(PAUSE)),
+        Some(_) | None => Next::Elsewhere,
     }
 }
 
@@ -111,16 +153,29 @@ mod tests {
         CallError::Adapter(AdapterError::RateLimited(RateLimit { message: text(), retry_after, body: None }))
     }
 
+    fn judge(error: &CallError, answered: bool, retry_after: Option<&str>, tries: u32) -> (Next, Health) {
+        let retry_after = retry_after.map(|value| HeaderValue::from_str(value).unwrap());
+        Tried { error, answered, retry_after, tries, took: LIMIT / 2 }.judge()
+    }
+
+    /// The total time of a request.
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[track_caller]
+    fn check_after(error: CallError, answered: bool, retry_after: Option<&str>, next: &str, health: Health) {
+        let (found, state) = judge(&error, answered, retry_after, 1);
+        let word = match found {
+            Next::Tell => "tell".to_owned(),
+            Next::Elsewhere => "elsewhere".to_owned(),
+            Next::Again(pause) if pause <= PAUSE => "again".to_owned(),
+            Next::Again(pause) => format!("again after {} s", pause.as_secs()),
+        };
+        assert_eq!((&*word, state), (next, health), "{error:?}");
+    }
+
     #[track_caller]
     fn check(error: CallError, answered: bool, next: &str, health: Health) {
-        let (found, state) = judge(&error, answered, 1);
-        let word = match found {
-            Next::Tell => "tell",
-            Next::Elsewhere => "elsewhere",
-            Next::Again(pause) if pause >= PAUSE / 2 && pause <= PATIENCE => "again",
-            Next::Again(_) => "again, at a strange time",
-        };
-        assert_eq!((word, state), (next, health), "{error:?}");
+        check_after(error, answered, None, next, health);
     }
 
     #[test]
@@ -139,12 +194,24 @@ mod tests {
         check(upstream(422, false), true, "tell", Health::Well);
         check(upstream(502, false), true, "elsewhere", Health::Unknown);
         check(limited(None), true, "elsewhere", Health::Well);
-        check(limited(Some("1")), true, "again", Health::Well);
+        check(limited(Some("1")), true, "again after 1 s", Health::Well);
         check(limited(Some("3")), true, "elsewhere", Health::Well);
         check(limited(Some("soon")), true, "elsewhere", Health::Well);
         check(CallError::Busy(Full::Pool), false, "elsewhere", Health::Unknown);
-        check(CallError::TotalTimeout(PAUSE), false, "tell", Health::Ill);
+        check(CallError::TotalTimeout(LIMIT), false, "elsewhere", Health::Ill);
+        check(CallError::TotalTimeout(LIMIT * 2), false, "elsewhere", Health::Unknown);
         check(CallError::Trapped(text()), false, "elsewhere", Health::Unknown);
+    }
+
+    #[test]
+    fn what_a_provider_asks_for_is_done() {
+        let check = |error, retry_after, next, health| check_after(error, true, Some(retry_after), next, health);
+        check(upstream(503, true), "2", "again after 2 s", Health::Ill);
+        check(upstream(529, true), "30", "elsewhere", Health::Ill);
+        check(upstream(408, true), "0", "again", Health::Well);
+        check(upstream(422, false), "1", "tell", Health::Well);
+        check(limited(None), "1", "again after 1 s", Health::Well);
+        check(limited(Some("3")), "1", "elsewhere", Health::Well);
     }
 
     #[test]
@@ -152,7 +219,7 @@ mod tests {
         let pauses: Vec<_> = (0..50).map(|_| jitter(PAUSE)).collect();
         assert!(pauses.iter().all(|pause| (PAUSE / 2..=PAUSE).contains(pause)), "{pauses:?}");
         assert!(pauses.iter().any(|pause| *pause != pauses[0]));
-        let (Next::Again(third), _) = judge(&upstream(503, true), true, 3) else { panic!("not again") };
+        let (Next::Again(third), _) = judge(&upstream(503, true), true, None, 3) else { panic!("not again") };
         assert!((2 * PAUSE..=4 * PAUSE).contains(&third), "{third:?}");
     }
 

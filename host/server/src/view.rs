@@ -34,6 +34,8 @@ pub(crate) struct Served {
     pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
     /// Whether what the adapter is sent can leave.
     pub(crate) locality: Locality,
+    /// The same by its entries alone: it is not local only because all requests are held to what is.
+    granted: Locality,
     /// The value of `x-hauski-route`.
     pub(crate) route: HeaderValue,
     /// The same for a request that is held to what is local.
@@ -118,17 +120,39 @@ impl View {
             return Fact { locality: None, canary_only: false, unavailable: Some("models.yml has no such model") };
         };
         let (locality, unavailable) = match &serving.served {
-            Ok(served) => (Some(served.locality), None),
+            Ok(served) => (Some(served.granted), None),
             Err(Unserved::NoAdapter) => (None, Some("it names no adapter in models.yml")),
             Err(Unserved::Unavailable(reason)) => (None, Some(&**reason)),
         };
         Fact { locality, canary_only: serving.canary_only, unavailable }
     }
 
-    /// The routes that can be asked: those with at least one model that can.
+    /// The routes that can be asked: those where a request that falls to no canary has somebody to be asked, or each falls to one.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
-        let serves = |route: &&Route| route.candidates.iter().any(|one| self.served(&one.model).is_some());
-        self.routing.routes.iter().filter(serves)
+        self.routing.routes.iter().filter(|route| {
+            let (canaries, others): (Vec<_>, Vec<_>) =
+                route.candidates.iter().cloned().partition(|one| one.canary_percent.is_some());
+            let others = Route { name: route.name.clone(), candidates: others };
+            let percent: u32 = canaries.iter().filter_map(|one| one.canary_percent).map(u32::from).sum();
+            let are_there = canaries.iter().all(|one| self.served(&one.model).is_some());
+            !self.plan(&others, &self.preferences()).steps.is_empty() || percent == 100 && are_there
+        })
+    }
+
+    /// Those candidates of routes that never take part, each with the reason.
+    pub(crate) fn idle_candidates(&self) -> impl Iterator<Item = (&Route, &str, &str)> {
+        let all = self.routing.routes.iter().flat_map(|route| route.candidates.iter().map(move |one| (route, one)));
+        all.filter_map(|(route, one)| {
+            let fact = self.fact(&one.model);
+            let only = fact.canary_only && one.canary_percent.is_none();
+            let why = match self.serving.get(&*one.model).map(|serving| &serving.served) {
+                None | Some(Err(Unserved::NoAdapter)) => fact.unavailable,
+                // It is told as a model's flaw already.
+                Some(Err(Unserved::Unavailable(_))) => None,
+                Some(Ok(_)) => only.then_some("it takes part only as canary, and has no `canary_percent` here"),
+            };
+            Some((route, &*one.model, why?))
+        })
     }
 
     /// What answers for the model with this id.
@@ -190,6 +214,7 @@ impl Served {
             adapter: adapter.clone(),
             settings: Arc::new(model.config.clone()),
             locality,
+            granted: adapter.grants_locality(egress),
             route: route(locality)?,
             local_route: route(Locality::Local)?,
             breaker: breakers.of(&model.id, adapter.limits()),

@@ -50,6 +50,26 @@ async fn a_local_only_request_reaches_only_what_is_local() {
     }
 }
 
+/// What a provider is asked to fetch can leave as well.
+#[tokio::test]
+async fn a_local_only_request_has_nothing_fetched_from_elsewhere() {
+    let upstream = Upstream::json(crate::front::ground::ANSWER);
+    let images = "{ url: \"https://images.test/\", adapters: [openai-compatible], methods: [GET] }";
+    let host = crate::front::ground::gateway(&[&upstream]).grant(images).start().await;
+    let image = r#"{"type":"image_url","image_url":{"url":"https://images.test/?q=a-secret"}}"#;
+    let body = format!(r#"{{"model":"m0","messages":[{{"role":"user","content":[{image}]}}]}}"#);
+    let mut asked = Vec::new();
+    for locality in [None, Some("local-only")] {
+        let mut request = Request::post("/v1/chat/completions");
+        if let Some(locality) = locality {
+            request = request.header("x-hauski-locality", locality);
+        }
+        let answer = host.client().send(request.body(body.clone().into()).unwrap()).await;
+        asked.push((answer.status.as_u16(), upstream.requests().len()));
+    }
+    assert_eq!(asked, [(200, 1), (400, 1)]);
+}
+
 #[tokio::test]
 async fn the_policys_switch_holds_all_requests() {
     let names = names(&[]);

@@ -63,6 +63,7 @@ pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
         refused.map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason)).collect();
     let unavailable = gateway.models_unavailable().into_iter();
     notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
+    notes.extend(gateway.routes_to_review());
     notes.extend(gateway.keys_to_review());
     notes.extend(gateway.telemetry_denied());
     notes

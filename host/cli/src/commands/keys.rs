@@ -33,6 +33,7 @@ pub(crate) struct NewKey {
 pub(crate) fn new(wanted: &NewKey) -> Result<(), Failure> {
     let key = FreshKey::make().map_err(anyhow::Error::from)?;
     let entry = wanted.entry(&key.hash());
+    check(&Value::Object(entry.clone())).map_err(|wrong| Failure::Usage(format!("no file would take it: {wrong}")))?;
     if wanted.json {
         return print_json(&json!({ "key": key.text(), "entry": entry }));
     }
@@ -112,9 +113,14 @@ fn model(text: &str) -> Result<String, String> {
 fn accepted(text: &str, entry: &Value) -> Result<String, String> {
     let mut entry = entry.clone();
     entry["hash"] = format!("sha256:{:064}", 0).into();
+    check(&entry).map(|()| text.to_owned())
+}
+
+/// What the file's own rules say of an entry.
+fn check(entry: &Value) -> Result<(), String> {
     let file = json!({ "keys": [entry] }).to_string();
     match Keys::parse("", file.as_bytes()) {
-        Ok(_) => Ok(text.to_owned()),
+        Ok(_) => Ok(()),
         Err(diagnostics) => Err(diagnostics.iter().next().map(|one| one.message.clone()).unwrap_or_default()),
     }
 }

@@ -27,9 +27,12 @@ fn print(explained: &Explained) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let Explained { name, is_route, given, began_local, asked, held } = explained;
     let kind = if *is_route { "a route" } else { "a model" };
-    let key =
-        if given.key.is_empty() { "no key".to_owned() } else { format!("the key `{}`", given.key.escape_debug()) };
-    writeln!(out, "`{name}` is {kind}; decided for a request with {key}")?;
+    let key = match &*given.key {
+        "" if *is_route => "without a key. Each of these is drawn anew, so that this is one draw of many".to_owned(),
+        "" => "without a key".to_owned(),
+        key => format!("with the key `{}`", key.escape_debug()),
+    };
+    writeln!(out, "`{name}` is {kind}; decided for a request {key}")?;
     let yes = |holds: bool| if holds { "yes" } else { "no" };
     writeln!(
         out,

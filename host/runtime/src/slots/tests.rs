@@ -74,6 +74,48 @@ async fn a_full_queue_refuses_at_once() {
 }
 
 #[tokio::test]
+async fn a_full_queue_keeps_nobody_out_who_has_fewer() {
+    let queue = queue(1, 4);
+    let place = queue.enter("first", soon()).await.unwrap();
+    let spawn = |tenant: &'static str| {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.enter(tenant, soon()).await.map(drop) })
+    };
+    let mut greedy = Vec::new();
+    for _ in 0..4 {
+        greedy.push(spawn("greedy"));
+        yield_now().await;
+    }
+    let mut others = Vec::new();
+    for tenant in ["b", "c"] {
+        others.push(spawn(tenant));
+        // Who comes, and who is sent away.
+        yield_now().await;
+        yield_now().await;
+        assert_eq!(queue.lock().waiting, 4, "{tenant}");
+    }
+    // No line is longer than theirs would be.
+    for tenant in ["greedy", "b"] {
+        let refused = queue.enter(tenant, soon()).await.map(drop);
+        assert!(matches!(refused, Err(CallError::Busy(Full::Queue { waiting: 4 }))), "{tenant}: {refused:?}");
+    }
+    drop(place);
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    let (mut served, mut sent_away) = (0, 0);
+    for one in greedy {
+        match one.await.unwrap() {
+            Ok(()) => served += 1,
+            Err(CallError::Busy(Full::Queue { waiting: 4 })) => sent_away += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((served, sent_away), (2, 2));
+    check_idle(&queue);
+}
+
+#[tokio::test]
 async fn who_waits_too_long_is_told() {
     let queue = queue(1, 1);
     let _place = queue.enter("a", soon()).await.unwrap();

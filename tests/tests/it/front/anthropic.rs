@@ -272,8 +272,9 @@ async fn r12_errors_before_the_answer() {
         ("404 Not Found", "not_found_error", 404, "model_not_found", 1),
         ("413 Content Too Large", "request_too_large", 413, "request_too_large", 1),
         ("429 Too Many Requests", "rate_limit_error", 429, "rate_limit_error", 1),
-        ("500 Internal Server Error", "api_error", 502, "api_error", 2),
-        ("529 Overloaded", "overloaded_error", 502, "overloaded_error", 2),
+        // Tried once more, if it did not ask for more time than is waited.
+        ("500 Internal Server Error", "api_error", 502, "api_error", 1),
+        ("529 Overloaded", "overloaded_error", 502, "overloaded_error", 1),
     ] {
         for stream in [false, true] {
             let body =
@@ -281,7 +282,8 @@ async fn r12_errors_before_the_answer() {
             let upstream = answers(status, "retry-after: 70\r\n", body);
             let answer = gateway(&upstream).start().await.client().post(CHAT, ask("m0", stream)).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (expected, code), "{status}: {}", answer.text);
-            assert_eq!(answer.headers.contains_key("retry-after"), expected == 429, "{status}");
+            let asks_for_time = ["429", "500", "529"].contains(&&status[..3]);
+            assert_eq!(answer.headers.contains_key("retry-after"), asks_for_time, "{status}");
             assert_eq!(upstream.connections(), tries, "{status}");
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod ground;
 mod large;
 mod leaving;
 mod reading;
+mod resilience;
 mod routes;
 mod safety;
 mod shape;

@@ -66,7 +66,7 @@ async fn r17_what_the_client_did_wrong_is_not_asked_elsewhere() {
 
 /// A gateway whose `m0` is local and whose `m1` is not, though both are on loopback here: its entries count as cloud through
 /// another one that is.
-fn local_and_cloud(local: &Upstream, cloud: &Upstream) -> Builder {
+pub(super) fn local_and_cloud(local: &Upstream, cloud: &Upstream) -> Builder {
     let builder = TestHost::builder().adapter("openai-compatible").adapter_as("openai-compatible", "cloud");
     let entry = |builder: Builder, at, adapter, upstream: &Upstream| {
         let url = upstream.url("/v1");
@@ -113,6 +113,9 @@ async fn r18_nor_does_it_where_the_local_model_is_not_even_there() {
     let answer = host.client().post(CHAT, ask("chat", false)).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "cloud_fallback_disabled"), "{}", answer.text);
     assert_eq!(cloud.connections(), 0);
+    let list = host.client().get("/v1/models").await.json();
+    let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["m0", "m1"], "a route that nobody can be asked for is not listed");
 }
 
 #[tokio::test]
