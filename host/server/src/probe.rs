@@ -10,6 +10,7 @@ use hauski_policy::Locality;
 use hauski_runtime::{Call, CallError, Progress};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
 /// How often it is seen whose look is due.
@@ -19,20 +20,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at each model whenever that is due, for ever.
 pub(crate) async fn look(app: App) {
-    let mut last: BTreeMap<Box<str>, Instant> = BTreeMap::new();
+    // When each was looked at last; none while that goes on. One that hangs holds up no other.
+    let mut last: BTreeMap<Box<str>, Option<Instant>> = BTreeMap::new();
+    let mut looks = JoinSet::new();
     let mut ticks = interval(TICK);
     loop {
-        let now = ticks.tick().await;
+        let now = tokio::select! {
+            now = ticks.tick() => now,
+            Some(Ok(looked)) = looks.join_next() => {
+                last.insert(looked, Some(Instant::now()));
+                continue;
+            }
+        };
         let view = app.gateway.view();
-        let due = view.all_served().filter(|served| {
-            let every = served.adapter.limits().probe;
-            every.is_some_and(|every| last.get(&served.model).is_none_or(|last| now.duration_since(*last) >= every))
-        });
-        let due: Vec<_> = due.collect();
-        for served in &due {
-            last.insert(served.model.clone(), now);
+        for served in view.all_served() {
+            let Some(every) = served.adapter.limits().probe else { continue };
+            let is_due = |last: &Option<Instant>| last.is_some_and(|last| now.duration_since(last) >= every);
+            if last.get(&served.model).is_none_or(is_due) {
+                last.insert(served.model.clone(), None);
+                let (app, view, model) = (app.clone(), view.clone(), served.model.clone());
+                looks.spawn(async move {
+                    if let Some(served) = view.served(&model) {
+                        ask(&app, served).await;
+                    }
+                    model
+                });
+            }
         }
-        futures_util::future::join_all(due.into_iter().map(|served| ask(&app, served))).await;
     }
 }
 

@@ -173,3 +173,16 @@ async fn what_is_explained_is_what_happens() {
     }
     assert_eq!(seen.len(), 3, "{seen:?}");
 }
+
+#[tokio::test]
+async fn a_provider_that_hangs_holds_up_no_look_at_others() {
+    let hangs = Upstream::start(|conversation| {
+        conversation.request()?;
+        conversation.closed_within(Duration::from_secs(20)).map(drop)
+    });
+    let well = Upstream::json(r#"{"object":"list","data":[]}"#);
+    let host = gateway(&[&hangs, &well]).limit("probe_seconds", 1).start().await;
+    let looks = "probes_total{model=\"m1\",result=\"well\"} 3";
+    host.client().until_metric(looks, Duration::from_secs(8)).await;
+    assert_eq!(hangs.connections(), 1, "nor is it looked at again while that goes on");
+}
