@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use hauski_adapter_sdk::http::{Request, Response};
 use hauski_adapter_sdk::{
-    Adapter, Chat, ChatRequest, Chunks, Description, EmbeddingRequest, Embeddings, Error, Json, settings, translated,
+    Adapter, Chat, ChatRequest, Chunks, Description, EmbeddingRequest, Embeddings, Error, Json, Object, settings,
+    translated,
 };
 
 struct OpenAiCompatible;
@@ -25,6 +26,10 @@ impl Adapter for OpenAiCompatible {
                 "headers",
                 "object of further header fields for each request; no keys, those belong in `routing.yaml`",
             )
+            .optional(
+                "leave_out",
+                "array of fields that the server refuses, such as `reasoning_effort`; it never gets them",
+            )
     }
 
     fn models() -> Result<Vec<Json>, Error> {
@@ -36,13 +41,13 @@ impl Adapter for OpenAiCompatible {
 impl Chat for OpenAiCompatible {
     fn complete(request: ChatRequest) -> Result<Json, Error> {
         let post = to_provider("POST", "/chat/completions", "application/json")?;
-        whole(post.json(request.into_json()).send()?)
+        whole(post.json(known(request.into_json())?).send()?)
     }
 
     fn start(request: ChatRequest) -> Result<impl Chunks, Error> {
         let post = to_provider("POST", "/chat/completions", "text/event-stream")?;
         let reader = chunks::Reader::new(&request);
-        let response = post.json(request.into_json()).send()?.success()?;
+        let response = post.json(known(request.into_json())?).send()?.success()?;
         match response.media_type().as_str() {
             "text/event-stream" => Ok(translated(response, reader)),
             "application/json" => Err(answer::instead_of_stream(&response.text()?)),
@@ -54,8 +59,21 @@ impl Chat for OpenAiCompatible {
 impl Embeddings for OpenAiCompatible {
     fn embed(request: EmbeddingRequest) -> Result<Json, Error> {
         let post = to_provider("POST", "/embeddings", "application/json")?;
-        whole(post.json(request.into_json()).send()?)
+        whole(post.json(known(request.into_json())?).send()?)
     }
+}
+
+/// The request without the fields that the operator says the server refuses. As a rule there are none, and it stays as it is.
+fn known(request: Json) -> Result<Json, Error> {
+    let leave_out: Vec<String> = settings::get("leave_out")?.unwrap_or_default();
+    if leave_out.is_empty() {
+        return Ok(request);
+    }
+    let mut object = Object::parse(&request).map_err(|error| Error::InvalidRequest(error.to_string()))?;
+    for field in &leave_out {
+        object.remove(field);
+    }
+    Ok(object.into_json())
 }
 
 /// A request to `path` below the configured URL.

@@ -31,6 +31,27 @@ async fn requests_and_answers_go_through_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn what_the_server_refuses_is_left_out_where_the_operator_says_so() {
+    let upstream = Upstream::json("{}");
+    let url = upstream.url("/v1");
+    let host = TestHost::builder()
+        .adapter("openai-compatible")
+        .grant(&format!("{{ url: \"{url}/\", adapters: [openai-compatible], methods: [POST] }}"))
+        .model(&format!(
+            "{{ id: m, adapter: openai-compatible, config: {{ base_url: \"{url}\", leave_out: [x, reasoning_effort] }} }}"
+        ))
+        .start()
+        .await;
+    for stream in [false, true] {
+        let rest = format!(r#""stream":{stream},"messages":[{{"x":1}}],"y":[1.0, 1e400]"#);
+        let body = format!(r#"{{"model":"m","reasoning_effort":"high",{rest},"\u0078":2}}"#);
+        host.client().post(PATH, body).await;
+        let sent = upstream.requests().pop().unwrap();
+        assert_eq!(sent.split_once("\r\n\r\n").unwrap().1, format!(r#"{{"model":"m",{rest}}}"#));
+    }
+}
+
+#[tokio::test]
 async fn what_the_client_sends_besides_stays_here() {
     let upstream = Upstream::json("{}");
     let host = gateway(&upstream).await;
