@@ -51,7 +51,7 @@ def test_a_refused_key_is_the_gateways_matter(client, upstream):
         (whole("[]"), 1),
         (whole('{"error":{"message":"overloaded"}}', "503 Service Unavailable"), 2),
         (whole('{"error":{"message":"boom"}}'), 1),
-        ([b"not HTTP at all\r\n\r\n"], 2),
+        ([b"not HTTP at all\r\n\r\n"], 1),
         ([b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{}"], 1),
         ([], 2),
     ],

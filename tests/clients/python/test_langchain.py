@@ -118,16 +118,6 @@ class TestResponses(Standard):
         """How the client is made."""
         return super().chat_model_params | {"use_responses_api": True}
 
-    @pytest.mark.xfail(reason="what tools of chat give is text", raises=openai.BadRequestError, strict=True)
-    def test_image_tool_message(self, model):
-        """Refused: chat has no place for it."""
-        super().test_image_tool_message(model)
-
-    @pytest.mark.xfail(reason="what tools of chat give is text", raises=openai.BadRequestError, strict=True)
-    def test_pdf_tool_message(self, model):
-        """Refused: chat has no place for it."""
-        super().test_pdf_tool_message(model)
-
 
 class TestEmbeddings(EmbeddingsIntegrationTests):
     """LangChain's suite for embeddings."""

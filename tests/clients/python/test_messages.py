@@ -289,7 +289,6 @@ def test_thoughts_are_a_block(claude, upstream):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("thinking", {"type": "enabled", "budget_tokens": 1024}),
         ("service_tier", "priority"),
         ("mcp_servers", [{"type": "url", "url": "http://a.example", "name": "a"}]),
         ("container", "c"),

@@ -3,7 +3,7 @@
 use super::schemas::errors::{ApiErrorBody, MessagesErrorBody};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::OperationBuilder;
-use utoipa::openapi::schema::OneOfBuilder;
+use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -93,9 +93,9 @@ fn header<T: PartialSchema>(description: &str) -> Header {
     HeaderBuilder::new().schema(T::schema()).description(Some(description)).build()
 }
 
-/// One of two schemas.
+/// One of two schemas, or both: neither forbids what the other has.
 pub(super) fn either<A: ToSchema, B: ToSchema>() -> RefOr<Schema> {
-    OneOfBuilder::new().item(reference::<A>()).item(reference::<B>()).into()
+    AnyOfBuilder::new().item(reference::<A>()).item(reference::<B>()).into()
 }
 
 /// A schema by its name.

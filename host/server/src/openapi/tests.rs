@@ -82,7 +82,7 @@ fn errors_have_their_form_and_their_headers() {
                 let (openais, anthropics) = (form("ApiErrorBody"), form("MessagesErrorBody"));
                 let expected = match &*path {
                     "/v1/messages" => anthropics,
-                    "/v1/models" | "/v1/models/{id}" => json!({ "oneOf": [openais, anthropics] }),
+                    "/v1/models" | "/v1/models/{id}" => json!({ "anyOf": [openais, anthropics] }),
                     _ => openais,
                 };
                 assert_eq!(*body, expected, "{path} {status}");

@@ -106,6 +106,7 @@ struct ThinkingAdaptive {
     r#type: String,
     #[schema(schema_with = values::display)]
     display: Option<String>,
+    #[schema(schema_with = values::no)]
     budget_tokens: Option<Value>,
     #[serde(flatten)]
     others: BTreeMap<String, Nothing>,
