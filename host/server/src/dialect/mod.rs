@@ -6,10 +6,13 @@
 use crate::chat_request::ChatRequest;
 use crate::error::ApiError;
 
+mod calls;
 pub(crate) mod chat;
 pub(crate) mod completions;
+mod finish;
 pub(crate) mod messages;
 pub(crate) mod responses;
+mod words;
 
 /// Reads a request's body, which is JSON: what the adapter is to be asked, and what makes the client's answer of the adapter's.
 pub(crate) type Understand = fn(String) -> Result<(ChatRequest, Box<dyn Answer>), ApiError>;

@@ -3,12 +3,14 @@
 //! In go a `chat.completion` or its chunks; out come a `text_completion`, or its chunks as events. Text and usage keep their
 //! bytes. Thoughts are left out: this API has no place for them, and they are not part of the text.
 
-use crate::dialect::{Answer, broke, misread};
+use crate::dialect::finish::Finish;
+use crate::dialect::{Answer, broke, misread, words};
 use crate::error::ApiError;
-use crate::json::{Object, array, decoded, inner};
+use crate::json::{Object, array, inner, quoted};
 use crate::sse;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Says an adapter's answer as a text completion.
@@ -43,7 +45,7 @@ struct Completion<'a> {
     #[serde(borrow)]
     system_fingerprint: Option<&'a RawValue>,
     #[serde(borrow)]
-    choices: Vec<Choice<'a>>,
+    choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
 }
@@ -76,26 +78,26 @@ impl TextCompletion {
         Self { model, usage_asked, frame: None, complete: BTreeMap::new(), usage: None }
     }
 
-    fn frame(&self, completion: &Completion<'_>) -> Result<Frame, ApiError> {
-        let id = text("id", completion.id)?.map_or("unknown", inner);
-        Ok(Frame {
+    fn frame(&self, completion: &Completion<'_>) -> Frame {
+        let id = text(completion.id).map_or("unknown", inner);
+        Frame {
             id: format!("\"cmpl-{}\"", id.strip_prefix("chatcmpl-").unwrap_or(id)),
             created: completion.created.map_or("0", RawValue::get).to_owned(),
-            model: text("model", completion.model)?.unwrap_or(&self.model).to_owned(),
+            model: text(completion.model).unwrap_or(&self.model).to_owned(),
             fingerprint: completion.system_fingerprint.map(|fingerprint| fingerprint.get().to_owned()),
-        })
+        }
     }
 }
 
 impl Answer for TextCompletion {
     fn whole(&mut self, completion: String) -> Result<String, ApiError> {
         let completion = parse(&completion)?;
-        let frame = self.frame(&completion)?;
-        let mut choices = Vec::with_capacity(completion.choices.len());
-        for (at, choice) in (0..).zip(completion.choices) {
+        let frame = self.frame(&completion);
+        let mut choices = Vec::new();
+        for (at, choice) in (0..).zip(completion.choices.into_iter().flatten()) {
             let said = choice.message.ok_or_else(|| broke("holds no message"))?;
-            let reason = text("finish_reason", choice.finish_reason)?.ok_or_else(|| broke("has no `finish_reason`"))?;
-            choices.push(said_as_text(choice.index.unwrap_or(at), said.text()?, Some(reason)));
+            let reason = reason(choice.finish_reason)?.ok_or_else(|| broke("has no `finish_reason`"))?;
+            choices.push(said_as_text(choice.index.unwrap_or(at), &said.text()?, Some(reason)));
         }
         if choices.is_empty() {
             return Err(broke("holds no choice"));
@@ -109,15 +111,15 @@ impl Answer for TextCompletion {
             // Kept for the end, wherever it comes: those that come later count more.
             self.usage = Some(usage.get().to_owned());
         }
-        let frame = self.frame(&chunk)?;
-        let mut choices = Vec::with_capacity(chunk.choices.len());
-        for choice in chunk.choices {
+        let frame = self.frame(&chunk);
+        let mut choices = Vec::new();
+        for choice in chunk.choices.into_iter().flatten() {
             let index = choice.index.unwrap_or_default();
-            let reason = text("finish_reason", choice.finish_reason)?;
+            let reason = reason(choice.finish_reason)?;
             *self.complete.entry(index).or_default() |= reason.is_some();
             let words = choice.delta.unwrap_or_default().text()?;
-            if words.is_some() || reason.is_some() {
-                choices.push(said_as_text(index, words, reason));
+            if !words.is_empty() || reason.is_some() {
+                choices.push(said_as_text(index, &words, reason));
             }
         }
         if !choices.is_empty() {
@@ -157,33 +159,41 @@ impl Frame {
 }
 
 impl<'a> Said<'a> {
-    /// The text. A model that refuses says so in text, too.
-    fn text(&self) -> Result<Option<&'a str>, ApiError> {
+    /// The text, as what stands between the quotes of a JSON string. A model that refuses says so in text, too.
+    fn text(&self) -> Result<Cow<'a, str>, ApiError> {
         if self.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()) || self.function_call.is_some() {
             return Err(broke("calls a tool, which a text completion can't say"));
         }
-        Ok(text("content", self.content)?.or(text("refusal", self.refusal)?))
+        let content = self.content.map(RawValue::get);
+        let words = words::of(content).ok_or_else(|| broke("has a `content` that is no text"))?.text;
+        Ok(if words.is_empty() { text(self.refusal).map_or(words, |refusal| inner(refusal).into()) } else { words })
     }
 }
 
-fn said_as_text(index: u64, words: Option<&str>, reason: Option<&str>) -> String {
+fn said_as_text(index: u64, words: &str, reason: Option<&str>) -> String {
     Object::new()
-        .put("text", words.unwrap_or(r#""""#))
+        .put("text", &format!("\"{words}\""))
         .put("index", &index.to_string())
         .put("logprobs", "null")
-        .put("finish_reason", reason.unwrap_or("null"))
+        .put("finish_reason", &reason.map_or_else(|| "null".to_owned(), quoted))
         .end()
+}
+
+/// Why a choice ended, in the API's own words, if it did.
+fn reason(value: Option<&RawValue>) -> Result<Option<&'static str>, ApiError> {
+    let finish = text(value).map(Finish::of).transpose()?.flatten();
+    Ok(finish.map(|finish| match finish {
+        Finish::Length => "length",
+        Finish::Filter => "content_filter",
+        Finish::Stop | Finish::Calls => "stop",
+    }))
 }
 
 fn parse(json: &str) -> Result<Completion<'_>, ApiError> {
     serde_json::from_str(json).map_err(|error| misread("chat completion", &error))
 }
 
-/// The JSON string in the field `name`. An empty one says nothing.
-fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<&'a str>, ApiError> {
-    match value.map(RawValue::get) {
-        None => Ok(None),
-        Some(text) if text.starts_with('"') => Ok(Some(text).filter(|text| !decoded(text).is_empty())),
-        Some(_) => Err(broke(&format!("has a `{name}` that is no string"))),
-    }
+/// The JSON string that a field is. An empty one says nothing, and so does what is none.
+fn text(value: Option<&RawValue>) -> Option<&str> {
+    value.map(RawValue::get).filter(|text| text.starts_with('"') && *text != "\"\"")
 }

@@ -97,7 +97,8 @@ fn whole_answers() {
         r#"{"choices":[]}"#,
         r#"{"choices":[{"finish_reason":"stop"}]}"#,
         r#"{"choices":[{"message":{"content":"a"},"finish_reason":null}]}"#,
-        r#"{"choices":[{"message":{"content":[]},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"message":{"content":{}},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"message":{"content":"a"},"finish_reason":"error"}]}"#,
         r#"{"choices":[{"message":{"content":null,"tool_calls":[{}]},"finish_reason":"tool_calls"}]}"#,
     ] {
         assert_eq!(answer("").whole(broken.into()).unwrap_err().code, "adapter_broke_contract", "{broken}");

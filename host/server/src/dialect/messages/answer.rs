@@ -36,18 +36,26 @@ impl Message {
 impl Answer for Message {
     fn whole(&mut self, completion: String) -> Result<String, ApiError> {
         let completion = Completion::parse(&completion)?;
-        let (id, usage) = (completion.id()?, completion.usage.unwrap_or_default());
-        let model = completion.model()?.unwrap_or(&self.asked.model);
-        let choice = completion.choice()?.ok_or_else(|| broke("holds no choice"))?;
+        let (id, usage) = (completion.id(), completion.usage().unwrap_or_default());
+        let model = completion.model().unwrap_or(&self.asked.model);
+        let choice = completion.choice().ok_or_else(|| broke("holds no choice"))?;
         let stop = choice.stop(&self.asked.stops)?.ok_or_else(|| broke("has no `finish_reason`"))?;
         let said = choice.message.ok_or_else(|| broke("holds no message"))?;
-        let refusal = said.refusal()?;
+        let (words, refusal) = (said.words()?, said.refusal());
         let mut content = Vec::new();
-        content.extend(said.thoughts()?.filter(|_| self.asked.thoughts).map(thoughts));
-        content.extend([said.content()?, refusal].into_iter().flatten().map(text));
+        if self.asked.thoughts && !words.thoughts.is_empty() {
+            content.push(thoughts(&words.thoughts));
+        }
+        let texts = [&*words.text, refusal.unwrap_or_default()];
+        content.extend(texts.into_iter().filter(|words| !words.is_empty()).map(text));
         let before = content.len();
         for (index, call) in said.calls().enumerate() {
-            content.push(tool_use(&call, &id, index)?);
+            match tool_use(&call, &id, index) {
+                Ok(call) => content.push(call),
+                // The last one was cut off: nobody can make it.
+                Err(_) if stop.reason == "max_tokens" => {}
+                Err(error) => return Err(error),
+            }
         }
         let stop = stop.given(refusal.is_some(), content.len() > before);
         Ok(message(&id, model, &array(&content), Some(&stop), &usage.json()))
@@ -82,14 +90,14 @@ pub(super) fn message(id: &str, model: &str, content: &str, stop: Option<&Stop>,
         .end()
 }
 
-/// A block of text.
-pub(super) fn text(text: &str) -> String {
-    Object::new().text("type", "text").put("text", text).end()
+/// A block of text. Words are what stands between the quotes of a JSON string.
+pub(super) fn text(words: &str) -> String {
+    Object::new().text("type", "text").put("text", &format!("\"{words}\"")).end()
 }
 
 /// A block of thoughts. Nobody has sealed them, but clients want the seal's field.
-pub(super) fn thoughts(thoughts: &str) -> String {
-    Object::new().text("type", "thinking").put("thinking", thoughts).text("signature", "").end()
+pub(super) fn thoughts(words: &str) -> String {
+    Object::new().text("type", "thinking").put("thinking", &format!("\"{words}\"")).text("signature", "").end()
 }
 
 /// A block that calls a tool.
@@ -98,20 +106,18 @@ pub(super) fn tool_call(id: &str, name: &str, input: &str) -> String {
 }
 
 /// The id of the message's tool call with the number `index`, as JSON: some servers give none.
-pub(super) fn call_id<'a>(call: &Call<'a>, message: &str, index: usize) -> Result<Cow<'a, str>, ApiError> {
+pub(super) fn call_id<'a>(call: &Call<'a>, message: &str, index: usize) -> Cow<'a, str> {
     let made = || Cow::Owned(format!("\"toolu_{}_{index}\"", message.strip_prefix("msg_").unwrap_or(message)));
-    Ok(call.id()?.map_or_else(made, Cow::Borrowed))
+    call.id().map_or_else(made, Cow::Borrowed)
 }
 
 fn tool_use(call: &Call<'_>, message: &str, index: usize) -> Result<String, ApiError> {
-    let name = call.name()?.ok_or_else(|| broke("calls a tool without a name"))?;
-    let arguments = match call.arguments()? {
-        Some(arguments) => serde_json::from_str::<String>(arguments).map_err(|_| broke("holds half a character"))?,
-        None => String::new(),
-    };
+    let name = call.name().ok_or_else(|| broke("calls a tool without a name"))?;
+    let arguments = format!("\"{}\"", call.arguments());
+    let arguments = serde_json::from_str::<String>(&arguments).map_err(|_| broke("holds half a character"))?;
     // A tool without parameters is called with nothing by some models.
     let input = if arguments.trim_ascii().is_empty() { "{}" } else { &arguments };
     let input = serde_json::from_str::<&RawValue>(input).ok().map(RawValue::get).filter(|input| input.starts_with('{'));
     let input = input.ok_or_else(|| broke("calls a tool with arguments that are no JSON object"))?;
-    Ok(tool_call(&call_id(call, message, index)?, name, input))
+    Ok(tool_call(&call_id(call, message, index), name, input))
 }

@@ -3,11 +3,14 @@
 //! In goes a `chat.completion` or a `chat.completion.chunk`; out come its parts, and why and how the answer ended, in
 //! Anthropic's words. Text stays the JSON string that it was.
 
-use crate::dialect::{broke, misread};
+use crate::dialect::finish::Finish;
+use crate::dialect::words::{self, Words};
+use crate::dialect::{broke, calls, misread};
 use crate::error::ApiError;
-use crate::json::{Object, decoded, inner, quoted};
+use crate::json::{Members, Object, decoded, inner, quoted};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// A whole answer or a chunk of one.
 #[derive(Deserialize)]
@@ -17,13 +20,15 @@ pub(super) struct Completion<'a> {
     #[serde(borrow)]
     model: Option<&'a RawValue>,
     #[serde(borrow)]
-    choices: Vec<Choice<'a>>,
-    pub(super) usage: Option<Usage>,
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// One of the answers that the model gives.
 #[derive(Deserialize)]
 pub(super) struct Choice<'a> {
+    index: Option<u64>,
     /// What a whole answer says.
     #[serde(borrow)]
     pub(super) message: Option<Said<'a>>,
@@ -69,7 +74,7 @@ pub(super) struct Call<'a> {
     function: Option<Function<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Function<'a> {
     #[serde(borrow)]
     name: Option<&'a RawValue>,
@@ -78,16 +83,12 @@ struct Function<'a> {
 }
 
 /// How many tokens it took.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<Details>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-struct Details {
-    cached_tokens: Option<u64>,
+    input: u64,
+    output: u64,
+    /// How many of the input came from a cache.
+    cached: u64,
 }
 
 /// Why the answer ended.
@@ -103,37 +104,43 @@ impl<'a> Completion<'a> {
         serde_json::from_str(json).map_err(|error| misread("chat completion", &error))
     }
 
-    /// The answer. A message is one, and one was asked for.
-    pub(super) fn choice(mut self) -> Result<Option<Choice<'a>>, ApiError> {
-        match self.choices.len() {
-            0 | 1 => Ok(self.choices.pop()),
-            _ => Err(broke("holds several choices, and one was asked for")),
-        }
+    /// The answer: a message is one, and more are never asked for.
+    pub(super) fn choice(self) -> Option<Choice<'a>> {
+        self.choices.into_iter().flatten().find(|choice| choice.index.is_none_or(|index| index == 0))
     }
 
     /// The message's id, as text inside of a JSON string.
-    pub(super) fn id(&self) -> Result<String, ApiError> {
-        let id = text("id", self.id)?.map_or("unknown", inner);
-        Ok(format!("msg_{}", id.strip_prefix("chatcmpl-").unwrap_or(id)))
+    pub(super) fn id(&self) -> String {
+        let id = text(self.id).map_or("unknown", inner);
+        format!("msg_{}", id.strip_prefix("chatcmpl-").unwrap_or(id))
     }
 
     /// The model's name as JSON, if it is there.
-    pub(super) fn model(&self) -> Result<Option<&'a str>, ApiError> {
-        text("model", self.model)
+    pub(super) fn model(&self) -> Option<&'a str> {
+        text(self.model)
+    }
+
+    /// How many tokens it took, if it says so.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let usage = Members::of(self.usage?.get())?;
+        let details = usage.get("prompt_tokens_details").and_then(Members::of).unwrap_or_default();
+        Some(Usage {
+            input: count(usage.get("prompt_tokens")),
+            output: count(usage.get("completion_tokens")),
+            cached: count(details.get("cached_tokens")),
+        })
     }
 }
 
 impl<'a> Choice<'a> {
     /// Why the answer ended, if it did. `stops` are the sequences that the client gave.
     pub(super) fn stop(&self, stops: &[String]) -> Result<Option<Stop>, ApiError> {
-        let Some(reason) = text("finish_reason", self.finish_reason)? else { return Ok(None) };
-        let reason = match &*decoded(reason) {
-            "stop" => "end_turn",
-            "length" => "max_tokens",
-            "tool_calls" | "function_call" => "tool_use",
-            "content_filter" => "refusal",
-            // Whatever it means, it may not look like a good end.
-            _ => return Err(broke("has an unknown `finish_reason`")),
+        let Some(finish) = text(self.finish_reason).map(Finish::of).transpose()?.flatten() else { return Ok(None) };
+        let reason = match finish {
+            Finish::Stop => "end_turn",
+            Finish::Length => "max_tokens",
+            Finish::Calls => "tool_use",
+            Finish::Filter => "refusal",
         };
         // Both may be the number of a token, too: then no sequence of the client's is meant.
         let told = [self.stop_reason, self.matched_stop].into_iter().flatten().map(RawValue::get);
@@ -160,16 +167,16 @@ impl Stop {
 }
 
 impl<'a> Said<'a> {
-    pub(super) fn thoughts(&self) -> Result<Option<&'a str>, ApiError> {
-        Ok(text("reasoning_content", self.reasoning_content)?.or(text("reasoning", self.reasoning)?))
+    /// What it says and thinks, as what stands between the quotes of JSON strings.
+    pub(super) fn words(&self) -> Result<Words<'a>, ApiError> {
+        let words =
+            words::of(self.content.map(RawValue::get)).ok_or_else(|| broke("has a `content` that is no text"))?;
+        let thoughts = text(self.reasoning_content).or_else(|| text(self.reasoning)).map(inner);
+        Ok(Words { text: words.text, thoughts: thoughts.map_or(words.thoughts, Cow::Borrowed) })
     }
 
-    pub(super) fn content(&self) -> Result<Option<&'a str>, ApiError> {
-        text("content", self.content)
-    }
-
-    pub(super) fn refusal(&self) -> Result<Option<&'a str>, ApiError> {
-        text("refusal", self.refusal)
+    pub(super) fn refusal(&self) -> Option<&'a str> {
+        text(self.refusal).map(inner)
     }
 
     pub(super) fn calls(self) -> impl Iterator<Item = Call<'a>> {
@@ -179,38 +186,41 @@ impl<'a> Said<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn id(&self) -> Result<Option<&'a str>, ApiError> {
-        text("id", self.id)
+    pub(super) fn id(&self) -> Option<&'a str> {
+        text(self.id)
     }
 
-    pub(super) fn name(&self) -> Result<Option<&'a str>, ApiError> {
-        text("name", self.function.as_ref().and_then(|function| function.name))
+    pub(super) fn name(&self) -> Option<&'a str> {
+        text(self.function.as_ref().and_then(|function| function.name))
     }
 
-    pub(super) fn arguments(&self) -> Result<Option<&'a str>, ApiError> {
-        text("arguments", self.function.as_ref().and_then(|function| function.arguments))
+    /// What it is called with, as what stands between the quotes of a JSON string.
+    pub(super) fn arguments(&self) -> Cow<'a, str> {
+        calls::arguments(self.function.as_ref().and_then(|function| function.arguments).map(RawValue::get))
     }
 }
 
 impl Usage {
     /// The usage in Anthropic's form, where what was cached doesn't count as input.
     pub(super) fn json(&self) -> String {
-        let cached = self.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or_default();
-        let input = self.prompt_tokens.unwrap_or_default().saturating_sub(cached);
+        let Self { input, output, cached } = self;
         Object::new()
-            .put("input_tokens", &input.to_string())
+            .put("input_tokens", &input.saturating_sub(*cached).to_string())
             .put("cache_creation_input_tokens", "0")
             .put("cache_read_input_tokens", &cached.to_string())
-            .put("output_tokens", &self.completion_tokens.unwrap_or_default().to_string())
+            .put("output_tokens", &output.to_string())
             .end()
     }
 }
 
-/// The JSON string in the field `name`. An empty one says nothing.
-fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<&'a str>, ApiError> {
-    match value.map(RawValue::get) {
-        None | Some(r#""""#) => Ok(None),
-        Some(text) if text.starts_with('"') => Ok(Some(text)),
-        Some(_) => Err(broke(&format!("has a `{name}` that is no string"))),
-    }
+/// The JSON string that a field is. An empty one says nothing, and so does what is none.
+fn text(value: Option<&RawValue>) -> Option<&str> {
+    value.map(RawValue::get).filter(|text| text.starts_with('"') && *text != "\"\"")
+}
+
+/// A count of tokens. Some write it as `3.0` or as text; what is none counts nothing.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "such a cast saturates")]
+fn count(value: Option<&str>) -> u64 {
+    let number: Option<f64> = value.and_then(|value| value.trim_matches('"').parse().ok());
+    number.unwrap_or_default() as u64
 }

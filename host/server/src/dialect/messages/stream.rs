@@ -8,8 +8,9 @@
 use super::answer::{Asked, call_id, message, text, thoughts, tool_call};
 use super::completion::{Call, Completion, Stop, Usage};
 use crate::dialect::broke;
+use crate::dialect::calls::{Calls, Piece};
 use crate::error::ApiError;
-use crate::json::{Object, quoted};
+use crate::json::{Object, inner};
 use crate::sse::event;
 use std::collections::VecDeque;
 
@@ -29,6 +30,7 @@ pub(super) struct Stream {
     /// How many bytes of events wait.
     kept: usize,
     called: bool,
+    calls: Calls,
     refused: bool,
     stop: Option<Stop>,
     usage: Usage,
@@ -45,16 +47,16 @@ struct Block {
 enum Kind {
     Text,
     Thoughts,
-    /// A call, with the number and the id that chunks call it by.
-    Tool(u64, String),
+    /// A call, by its place among the calls.
+    Tool(usize),
 }
 
 impl Stream {
     pub(super) fn chunk(&mut self, chunk: Completion<'_>, asked: &Asked, events: &mut String) -> Result<(), ApiError> {
         // Those that come later count more: they are totals.
-        self.usage = chunk.usage.unwrap_or(self.usage);
-        let (id, model) = (chunk.id()?, chunk.model()?.unwrap_or(&asked.model));
-        let Some(choice) = chunk.choice()? else { return Ok(()) };
+        self.usage = chunk.usage().unwrap_or(self.usage);
+        let (id, model) = (chunk.id(), chunk.model().unwrap_or(&asked.model));
+        let Some(choice) = chunk.choice() else { return Ok(()) };
         if self.id.is_none() {
             let message = message(&id, model, "[]", None, &self.usage.json());
             event(events, Some("message_start"), &of("message_start").put("message", &message).end());
@@ -62,12 +64,12 @@ impl Stream {
         }
         self.stop = choice.stop(&asked.stops)?.or_else(|| self.stop.take());
         let said = choice.delta.unwrap_or_default();
-        if let Some(thought) = said.thoughts()?.filter(|_| asked.thoughts) {
-            self.say(Kind::Thoughts, "thinking_delta", "thinking", thought, events)?;
+        let (words, refusal) = (said.words()?, said.refusal().unwrap_or_default());
+        if asked.thoughts && !words.thoughts.is_empty() {
+            self.say(Kind::Thoughts, "thinking_delta", "thinking", &words.thoughts, events)?;
         }
-        let refusal = said.refusal()?;
-        self.refused |= refusal.is_some();
-        for words in [said.content()?, refusal].into_iter().flatten() {
+        self.refused |= !refusal.is_empty();
+        for words in [&*words.text, refusal].into_iter().filter(|words| !words.is_empty()) {
             self.say(Kind::Text, "text_delta", "text", words, events)?;
         }
         for call in said.calls() {
@@ -93,8 +95,7 @@ impl Stream {
     /// Text or thoughts: they go on in the last block, if it is of that kind.
     fn say(&mut self, kind: Kind, delta: &str, field: &str, words: &str, events: &mut String) -> Result<(), ApiError> {
         if self.blocks.back().is_none_or(|last| last.kind != kind) {
-            let empty = quoted("");
-            let block = if kind == Kind::Text { text(&empty) } else { thoughts(&empty) };
+            let block = if kind == Kind::Text { text("") } else { thoughts("") };
             self.begin(kind, &block, events)?;
         }
         self.add(self.blocks.len() - 1, delta, field, words, events)
@@ -102,31 +103,34 @@ impl Stream {
 
     /// A piece of a call.
     fn call(&mut self, call: &Call<'_>, events: &mut String) -> Result<(), ApiError> {
-        let (number, id, name) = (call.index.unwrap_or_default(), call.id()?, call.name()?);
-        // Some servers give all calls one number. Others give each piece another id, but only the first one a name.
-        let begins = |known: &str| name.is_some() && id.is_some_and(|id| id != known);
-        let place = self.blocks.iter().rposition(|block| matches!(&block.kind, Kind::Tool(n, _) if *n == number));
-        let place = place.filter(|at| !matches!(&self.blocks[*at].kind, Kind::Tool(_, known) if begins(known)));
-        let place = match place {
+        let arguments = call.arguments();
+        let piece = Piece {
+            number: call.index,
+            id: call.id().map(inner).unwrap_or_default(),
+            name: call.name().map(inner).unwrap_or_default(),
+            arguments: &arguments,
+        };
+        let number = self.calls.place(piece);
+        let known = self.blocks.iter().rposition(|block| block.kind == Kind::Tool(number));
+        let place = match known {
             Some(place) => place,
             None => {
-                let name = name.ok_or_else(|| broke("calls a tool without a name"))?;
-                let id = call_id(call, self.id.as_deref().unwrap_or_default(), self.begun)?;
-                let block = tool_call(&id, name, "{}");
-                self.begin(Kind::Tool(number, id.into_owned()), &block, events)?;
+                let name = call.name().ok_or_else(|| broke("calls a tool without a name"))?;
+                let id = call_id(call, self.id.as_deref().unwrap_or_default(), self.begun);
+                self.begin(Kind::Tool(number), &tool_call(&id, name, "{}"), events)?;
                 self.called = true;
                 self.blocks.len() - 1
             }
         };
-        match call.arguments()? {
-            Some(piece) => self.add(place, "input_json_delta", "partial_json", piece, events),
-            None => Ok(()),
+        if arguments.is_empty() {
+            return Ok(());
         }
+        self.add(place, "input_json_delta", "partial_json", &arguments, events)
     }
 
     /// Begins a block. It is the open one, unless a call of a tool is.
     fn begin(&mut self, kind: Kind, block: &str, events: &mut String) -> Result<(), ApiError> {
-        if self.blocks.front().is_some_and(|open| !matches!(open.kind, Kind::Tool(..))) {
+        if self.blocks.front().is_some_and(|open| !matches!(open.kind, Kind::Tool(_))) {
             self.close(events);
         }
         self.blocks.push_back(Block { index: self.begun, kind, kept: String::new() });
@@ -135,7 +139,7 @@ impl Stream {
         self.tell(self.blocks.len() - 1, "content_block_start", &start, events)
     }
 
-    /// Adds a piece to the block at `place`.
+    /// Adds a piece, which is what stands between the quotes of a JSON string, to the block at `place`.
     fn add(
         &mut self,
         place: usize,
@@ -145,7 +149,7 @@ impl Stream {
         events: &mut String,
     ) -> Result<(), ApiError> {
         let index = self.blocks[place].index.to_string();
-        let delta = Object::new().text("type", delta).put(field, piece).end();
+        let delta = Object::new().text("type", delta).put(field, &format!("\"{piece}\"")).end();
         let told = of("content_block_delta").put("index", &index).put("delta", &delta).end();
         self.tell(place, "content_block_delta", &told, events)
     }

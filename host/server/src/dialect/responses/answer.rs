@@ -5,9 +5,9 @@
 use super::output::{Events, Output};
 use super::response::{self, Echo, Finish, Head, Stage};
 use super::spoken::Spoken;
-use crate::dialect::{Answer, broke};
+use crate::dialect::{Answer, broke, finish};
 use crate::error::ApiError;
-use crate::json::{Members, Object, inner, one_line, quoted};
+use crate::json::{Members, Object, one_line, quoted};
 
 /// What has been said so far.
 pub(super) struct Response {
@@ -29,14 +29,14 @@ impl Response {
         Self { echo, head: None, output, finish: None, usage: None, next: 0, broken: false }
     }
 
-    fn take(&mut self, spoken: &Spoken, out: &mut String) {
+    fn take(&mut self, spoken: &Spoken, out: &mut String) -> Result<(), ApiError> {
         if let Some(tier) = spoken.service_tier {
             self.echo.service_tier = Some(tier.0.to_owned());
         }
         if let Some(usage) = spoken.usage() {
             self.usage = Some(usage);
         }
-        let Some(choice) = spoken.choice() else { return };
+        let Some(choice) = spoken.choice() else { return Ok(()) };
         let mut next = self.next;
         let mut events = Events { out, next: &mut next };
         // Some providers' first chunk has neither a choice nor an id; the response gets its name from the first that has.
@@ -49,14 +49,15 @@ impl Response {
             }
             self.head = Some(head);
         }
-        if let Some(says) = &choice.delta {
-            self.output.add(choice, says, &mut events);
-        }
-        // Some providers write an empty reason while there is none.
-        if let Some(reason) = choice.finish_reason.filter(|reason| !inner(reason.0).is_empty()) {
-            self.finish = Some(Finish::new(reason.0));
-        }
+        let added = choice.delta.as_ref().map(|says| self.output.add(choice, says, &mut events));
         self.next = next;
+        added.transpose()?;
+        if let Some(reason) = choice.finish_reason
+            && let Some(finish) = finish::Finish::of(reason.0)?
+        {
+            self.finish = Some(finish.into());
+        }
+        Ok(())
     }
 
     /// Closes the items; gives how the answer ended, and the response.
@@ -76,7 +77,7 @@ impl Answer for Response {
         let spoken = Spoken::whole(&completion)?;
         // A whole answer is one whose events nobody reads.
         let mut unread = String::new();
-        self.take(&spoken, &mut unread);
+        self.take(&spoken, &mut unread)?;
         let (_, response) = self.finish(&mut unread)?;
         Ok(response)
     }
@@ -84,7 +85,7 @@ impl Answer for Response {
     fn chunk(&mut self, chunk: &str, events: &mut String) -> Result<(), ApiError> {
         let spoken = Spoken::chunk(chunk)?;
         if !self.broken {
-            self.take(&spoken, events);
+            self.take(&spoken, events)?;
         }
         Ok(())
     }

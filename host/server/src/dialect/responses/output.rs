@@ -3,11 +3,11 @@
 //! In goes what an adapter says, bit by bit; out come the events that tell of it, and the items as JSON. An item is opened when its
 //! first bit comes, and closed when the model turns to something else, or at the end.
 
-use super::spoken::{Call, Choice, Says};
+use super::spoken::{Call, Choice, Function, Says};
 use crate::dialect::broke;
+use crate::dialect::calls::{Calls, Piece};
 use crate::error::ApiError;
 use crate::json::{array, inner, one_line};
-use std::collections::BTreeMap;
 
 mod events;
 mod item;
@@ -24,10 +24,8 @@ pub(super) struct Output {
     /// The message or the reasoning that grows.
     open: Option<usize>,
     calls: Vec<Begun>,
-    /// Where the calls are that have numbers, by these.
-    numbered: BTreeMap<usize, usize>,
-    /// Where the calls are that have none, by their ids.
-    named: BTreeMap<String, usize>,
+    /// Which of them a piece of one belongs to.
+    places: Calls,
 }
 
 /// A tool call that has begun.
@@ -43,17 +41,20 @@ impl Output {
     }
 
     /// Adds what a choice says.
-    pub(super) fn add(&mut self, choice: &Choice, says: &Says, events: &mut Events) {
-        if let Some(text) = says.reasoning().filter(|text| !inner(text.0).is_empty()) {
-            self.speak(Speech::Reasoning, inner(text.0), &[], events);
+    ///
+    /// # Errors
+    /// `ApiError::broke_contract` if it says it in a form that nobody knows.
+    pub(super) fn add(&mut self, choice: &Choice, says: &Says, events: &mut Events) -> Result<(), ApiError> {
+        let words = says.words()?;
+        if !words.thoughts.is_empty() {
+            self.speak(Speech::Reasoning, &words.thoughts, &[], events);
         }
         let logprobs: Vec<_> = choice.logprobs().iter().map(|token| one_line(token).into_owned()).collect();
-        let content = says.content.map_or("", |text| inner(text.0));
         // Some providers also tell how likely the tokens of thoughts and calls were: without a text these are not its own.
         let open = self.open.and_then(|at| self.items.get(at)).is_some_and(|item| !item.reasons());
         let speaks = open && says.tool_calls.is_none() && !logprobs.is_empty();
-        if !content.is_empty() || speaks {
-            self.speak(Speech::Text, content, &logprobs, events);
+        if !words.text.is_empty() || speaks {
+            self.speak(Speech::Text, &words.text, &logprobs, events);
         }
         if let Some(text) = says.refusal.filter(|text| !inner(text.0).is_empty()) {
             self.speak(Speech::Refusal, inner(text.0), &[], events);
@@ -64,6 +65,7 @@ impl Output {
         for call in says.tool_calls.as_deref().unwrap_or_default() {
             self.call(call, events);
         }
+        Ok(())
     }
 
     /// Ends the output. `cut` says that its last item is not all there.
@@ -129,15 +131,20 @@ impl Output {
             (function, None) => (function.as_ref(), false),
         };
         let name = function.and_then(|function| function.name).filter(|name| !inner(name.0).is_empty());
-        let said = function.and_then(|function| function.arguments).map_or("", |text| inner(text.0));
-        let at = self.begun(call, custom);
+        let said = function.map(Function::said).unwrap_or_default();
+        let (id, known) = (call.id.map_or("", |id| inner(id.0)), name.map_or("", |name| inner(name.0)));
+        let at = self.places.place(Piece { number: call.index, id, name: known, arguments: &said });
+        if at == self.calls.len() {
+            let id = call.id.map(|id| id.0.to_owned()).unwrap_or_default();
+            self.calls.push(Begun { tool: Tool { custom, id, ..Tool::default() }, item: None });
+        }
         let Some(begun) = self.calls.get_mut(at) else { return };
         if let Some(item) = begun.item.and_then(|at| self.items.get_mut(at)) {
-            item.call(said, events);
+            item.call(&said, events);
             return;
         }
         // Clients have to be told the name with the first event, so the rest waits for it.
-        begun.tool.said.push_str(said);
+        begun.tool.said.push_str(&said);
         if let Some(id) = call.id.filter(|_| inner(&begun.tool.id).is_empty()) {
             begun.tool.id = id.0.to_owned();
         }
@@ -156,20 +163,5 @@ impl Output {
         item.open(events);
         item.call(&said, events);
         self.items.push(item);
-    }
-
-    /// Where the call is that a bit adds to; it is begun if it is new. Providers that don't number their calls name each new one.
-    fn begun(&mut self, call: &Call, custom: bool) -> usize {
-        let new = self.calls.len();
-        let id = call.id.map(|id| id.0.to_owned()).unwrap_or_default();
-        let at = match call.index {
-            Some(index) => *self.numbered.entry(index).or_insert(new),
-            None if inner(&id).is_empty() => new.saturating_sub(1),
-            None => *self.named.entry(id.clone()).or_insert(new),
-        };
-        if at == new {
-            self.calls.push(Begun { tool: Tool { custom, id, ..Tool::default() }, item: None });
-        }
-        at
     }
 }

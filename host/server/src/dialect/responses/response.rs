@@ -3,6 +3,7 @@
 //! In go what is known of request and answer; out comes the object's JSON, on one line.
 
 use super::spoken::Spoken;
+use crate::dialect::finish;
 use crate::json::{Object, one_line, quoted};
 
 /// What a response repeats of its request: clients' types require it.
@@ -46,13 +47,12 @@ impl Head {
     }
 }
 
-impl Finish {
-    /// `reason` is a JSON string.
-    pub(super) fn new(reason: &str) -> Self {
-        match reason {
-            "\"length\"" => Self::Cut("max_output_tokens"),
-            "\"content_filter\"" => Self::Cut("content_filter"),
-            _ => Self::Completed,
+impl From<finish::Finish> for Finish {
+    fn from(finish: finish::Finish) -> Self {
+        match finish {
+            finish::Finish::Length => Self::Cut("max_output_tokens"),
+            finish::Finish::Filter => Self::Cut("content_filter"),
+            finish::Finish::Stop | finish::Finish::Calls => Self::Completed,
         }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! In goes JSON text; out come its parts, still as JSON. Whole answers and chunks have the same form but for one name.
 
-use crate::dialect::{broke, misread};
+use crate::dialect::words::{self, Words};
+use crate::dialect::{broke, calls, misread};
 use crate::error::ApiError;
-use crate::json::{Members, Object, array, decoded, elements};
+use crate::json::{Members, Object, array, decoded, elements, inner};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// A completion or a chunk of one.
 #[derive(Deserialize)]
@@ -21,8 +23,8 @@ pub(super) struct Spoken<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) service_tier: Option<Text<'a>>,
-    #[serde(borrow)]
-    choices: Vec<Choice<'a>>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
 }
@@ -54,7 +56,7 @@ struct Logprobs<'a> {
 #[derive(Deserialize)]
 pub(super) struct Says<'a> {
     #[serde(borrow, default)]
-    pub(super) content: Option<Text<'a>>,
+    content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) refusal: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -72,7 +74,7 @@ pub(super) struct Says<'a> {
 pub(super) struct Call<'a> {
     /// Which call is added to.
     #[serde(default)]
-    pub(super) index: Option<usize>,
+    pub(super) index: Option<u64>,
     #[serde(borrow, default)]
     pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -88,7 +90,14 @@ pub(super) struct Function<'a> {
     pub(super) name: Option<Text<'a>>,
     /// A custom tool gets plain text instead of arguments.
     #[serde(borrow, default, alias = "input")]
-    pub(super) arguments: Option<Text<'a>>,
+    arguments: Option<&'a RawValue>,
+}
+
+impl<'a> Function<'a> {
+    /// What it is called with, as what stands between the quotes of a JSON string.
+    pub(super) fn said(&self) -> Cow<'a, str> {
+        calls::arguments(self.arguments.map(RawValue::get))
+    }
 }
 
 /// A JSON string, as JSON.
@@ -109,10 +118,10 @@ impl<'a> Spoken<'a> {
     /// `ApiError::broke_contract` if it has another form.
     pub(super) fn whole(text: &'a str) -> Result<Self, ApiError> {
         let mut spoken = Self::read(text, "chat.completion")?;
-        for choice in &mut spoken.choices {
+        for choice in spoken.choices.iter_mut().flatten() {
             choice.delta = choice.message.take();
             let calls = choice.delta.iter_mut().filter_map(|says| says.tool_calls.as_mut()).flatten();
-            for (at, call) in calls.enumerate() {
+            for (at, call) in (0..).zip(calls) {
                 call.index = Some(at);
             }
         }
@@ -140,7 +149,7 @@ impl<'a> Spoken<'a> {
 
     /// The only answer that is read: more are never asked for. A chunk may have none.
     pub(super) fn choice(&self) -> Option<&Choice<'a>> {
-        self.choices.iter().find(|choice| choice.index.is_none_or(|index| index == 0))
+        self.choices.iter().flatten().find(|choice| choice.index.is_none_or(|index| index == 0))
     }
 
     /// The completion's id without what is no letter, digit, `-` or `_`, and not endlessly long.
@@ -204,10 +213,18 @@ fn token(raw: &str, chosen: bool) -> Option<String> {
 }
 
 impl<'a> Says<'a> {
-    /// What the model thinks, as JSON string. Providers name it in one of two ways; other forms of it are not text.
-    pub(super) fn reasoning(&self) -> Option<Text<'a>> {
+    /// What the model says and thinks. Providers name thoughts in one of two ways, or put them into the content; other forms of
+    /// them are not text.
+    ///
+    /// # Errors
+    /// `ApiError::broke_contract` if the content has a form that nobody knows.
+    pub(super) fn words(&self) -> Result<Words<'a>, ApiError> {
+        let words =
+            words::of(self.content.map(RawValue::get)).ok_or_else(|| broke("has a `content` that is no text"))?;
         let text = |raw: Option<&'a RawValue>| raw.map(RawValue::get).filter(|raw| raw.starts_with('"'));
-        text(self.reasoning_content).or_else(|| text(self.reasoning)).map(Text)
+        let thoughts = text(self.reasoning_content).or_else(|| text(self.reasoning)).map(inner);
+        let thoughts = thoughts.filter(|thoughts| !thoughts.is_empty());
+        Ok(Words { text: words.text, thoughts: thoughts.map_or(words.thoughts, Cow::Borrowed) })
     }
 
     /// The sources that are cited, in the form of responses, where what a citation says is not an object of its own.

@@ -38,6 +38,9 @@ fn contents() {
     check(r#""content":"a","reasoning_content":"t""#, r#""stop""#, &both, END);
     check(r#""content":"a","reasoning":"t","reasoning_content":null"#, r#""stop""#, &both, END);
     check(r#""content":"a","reasoning":"t","reasoning_content":"t""#, r#""stop""#, &both, END);
+    let parts = r#"[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"a"}]"#;
+    check(&format!(r#""content":{parts}"#), r#""stop""#, &both, END);
+    check(r#""content":"a","reasoning":{"x":1}"#, r#""eos""#, r#"[{"type":"text","text":"a"}]"#, END);
     let refused = r#""refusal","stop_sequence":null"#;
     check(r#""content":null,"refusal":"no""#, r#""stop""#, r#"[{"type":"text","text":"no"}]"#, refused);
 }
@@ -64,9 +67,12 @@ fn calls() {
     check(&with(r#"" ""#), r#""stop""#, &block("c1", "{}"), called);
     check(&with("null"), r#""length""#, &block("c1", "{}"), r#""max_tokens","stop_sequence":null"#);
     check(&call(r#""id":null,"function":{"name":"f"}"#), r#""tool_calls""#, &block("toolu_1_0", "{}"), called);
+    check(&with(r#"{"b":1e400}"#), r#""tool_calls""#, &block("c1", r#"{"b":1e400}"#), called);
+    let cut = r#""content":"a","tool_calls":[{"id":"c1","function":{"name":"f","arguments":"{\"a\": \"lo"}}]"#;
+    check(cut, r#""length""#, r#"[{"type":"text","text":"a"}]"#, r#""max_tokens","stop_sequence":null"#);
     let older = r#""content":null,"function_call":{"name":"f","arguments":"{}"}"#;
     check(older, r#""function_call""#, &block("toolu_1_0", "{}"), called);
-    for arguments in [r#""{""#, r#""[]""#, r#""1""#, r#""{} {}""#, r#""\ud83d""#, "{}", r#""null""#] {
+    for arguments in [r#""{""#, r#""[]""#, r#""1""#, r#""{} {}""#, r#""\ud83d""#, r#""null""#] {
         check_broken(&completion(&with(arguments), r#""tool_calls""#, ""), "");
     }
     check_broken(
@@ -144,15 +150,11 @@ fn what_is_no_answer() {
         assert!(!error.message.contains("canary"), "{error:?}");
     }
     check_broken("[]", "no chat completion");
-    check_broken(r#"{"id":"x"}"#, "a field is missing");
+    check_broken(r#"{"id":"x"}"#, "no choice");
     check_broken(r#"{"choices":[]}"#, "no choice");
     check_broken(r#"{"choices":[{"finish_reason":"stop"}]}"#, "no message");
-    check_broken(
-        r#"{"choices":[{"message":{},"finish_reason":"stop"},{"message":{},"finish_reason":"stop"}]}"#,
-        "several",
-    );
     check_broken(&completion(r#""content":"a""#, "null", ""), "finish_reason");
-    check_broken(&completion(r#""content":"a""#, r#""error""#, ""), "unknown `finish_reason`");
-    check_broken(&completion(r#""content":[]"#, r#""stop""#, ""), "`content`");
+    check_broken(&completion(r#""content":"a""#, r#""error""#, ""), "no good end");
+    check_broken(&completion(r#""content":{}"#, r#""stop""#, ""), "`content`");
     check_broken(&completion(r#""content":"a","content":"b""#, r#""stop""#, ""), "a field is missing");
 }

@@ -209,6 +209,17 @@ fn only_the_first_choice_is_read() {
 }
 
 #[test]
+fn other_forms_of_text_and_arguments() {
+    let content = r#"[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"a"}]"#;
+    let call = r#"{"function":{"name":"f","arguments":{"a":1e400}}}"#;
+    let choice = format!(r#"{{"message":{{"content":{content},"tool_calls":[{call}]}},"finish_reason":"eos"}}"#);
+    let response: Value = serde_json::from_str(&whole(&choice, "").unwrap()).unwrap();
+    let output = &response["output"];
+    assert_eq!((&output[0]["content"][0]["text"], &output[1]["content"][0]["text"]), (&"t".into(), &"a".into()));
+    assert_eq!(output[2]["arguments"], r#"{"a":1e400}"#);
+}
+
+#[test]
 fn what_is_no_completion() {
     for completion in [
         "",
@@ -223,7 +234,7 @@ fn what_is_no_completion() {
         r#"{"choices":[{"message":{"content":"hi"},"finish_reason":null}]}"#,
         r#"{"choices":[{"message":{"content":["hi"]},"finish_reason":"stop"}]}"#,
         r#"{"choices":[{"message":{"tool_calls":[{"id":"c"}]},"finish_reason":"stop"}]}"#,
-        r#"{"choices":[{"message":{"tool_calls":[{"function":{"name":"f","arguments":{}}}]},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"hi"}]}"#,
     ] {
         let error = answer("").whole(completion.to_owned()).unwrap_err();
         assert_eq!((error.status.as_u16(), error.code), (502, "adapter_broke_contract"), "{completion}");

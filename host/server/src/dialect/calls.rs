@@ -1,0 +1,145 @@
+//! Which of an answer's tool calls a piece of one belongs to.
+//!
+//! In go the pieces' numbers, ids and names, in order; out come places. OpenAI numbers its calls; others give all of them one number or
+//! none, an id that is empty or another one with each piece, or a name again and again. Two calls may never become one.
+
+use crate::json::{decoded, inner, quoted};
+use serde::de::IgnoredAny;
+use std::borrow::Cow;
+
+/// The calls that have begun.
+#[derive(Default)]
+pub(super) struct Calls(Vec<Begun>);
+
+struct Begun {
+    number: Option<u64>,
+    /// Id, name and arguments so far: what stands between the quotes of the JSON strings.
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+/// A piece of a call. What it does not say is empty; texts are what stands between the quotes of JSON strings.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Piece<'a> {
+    pub(super) number: Option<u64>,
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) arguments: &'a str,
+}
+
+impl Calls {
+    /// The place of the call that a piece belongs to, counted from 0 in the order in which they begin.
+    pub(super) fn place(&mut self, piece: Piece<'_>) -> usize {
+        let place = self.known(piece).unwrap_or(self.0.len());
+        if place == self.0.len() {
+            let (id, name, arguments) = (String::new(), String::new(), String::new());
+            self.0.push(Begun { number: piece.number, id, name, arguments });
+        }
+        let begun = &mut self.0[place];
+        for (known, said) in [(&mut begun.id, piece.id), (&mut begun.name, piece.name)] {
+            if known.is_empty() {
+                known.push_str(said);
+            }
+        }
+        begun.arguments.push_str(piece.arguments);
+        place
+    }
+
+    fn known(&self, piece: Piece<'_>) -> Option<usize> {
+        let by_id = |begun: &Begun| !piece.id.is_empty() && begun.id == piece.id;
+        let by_number = |begun: &Begun| begun.number == piece.number;
+        if let Some(at) = self.0.iter().rposition(by_id) {
+            return Some(at);
+        }
+        let at = match (piece.number, piece.id, piece.name) {
+            (Some(_), ..) => self.0.iter().rposition(by_number)?,
+            // Where they have no numbers, a new id and a name are a new call's.
+            (None, "", _) | (None, _, "") => self.0.len().checked_sub(1)?,
+            (None, ..) => return None,
+        };
+        (!self.0[at].is_over(piece)).then_some(at)
+    }
+}
+
+impl Begun {
+    /// Whether `piece`, which seems to go on with this call, begins another one.
+    fn is_over(&self, piece: Piece<'_>) -> bool {
+        // Without a name nothing begins.
+        if piece.name.is_empty() || self.name.is_empty() {
+            return false;
+        }
+        if !piece.id.is_empty() && !self.id.is_empty() {
+            return piece.id != self.id;
+        }
+        piece.name != self.name || self.is_complete()
+    }
+
+    /// Whether the arguments are all there.
+    fn is_complete(&self) -> bool {
+        let arguments = format!("\"{}\"", self.arguments);
+        serde_json::from_str::<IgnoredAny>(&decoded(&arguments)).is_ok()
+    }
+}
+
+/// What a call's arguments say, as what stands between the quotes of a JSON string. Some give the object itself.
+pub(super) fn arguments(json: Option<&str>) -> Cow<'_, str> {
+    match json {
+        None | Some("null") => Cow::Borrowed(""),
+        Some(text) if text.starts_with('"') => Cow::Borrowed(inner(text)),
+        Some(object) => Cow::Owned(inner(&quoted(object)).to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces as `number id name arguments`, with `-` for what is not said, and the places that they have.
+    #[track_caller]
+    fn check(pieces: &[&str], expected: &[usize]) {
+        let mut calls = Calls::default();
+        let found: Vec<_> = pieces
+            .iter()
+            .map(|piece| {
+                let said: Vec<_> = piece.split(' ').map(|word| if word == "-" { "" } else { word }).collect();
+                let number = said[0].parse().ok();
+                calls.place(Piece { number, id: said[1], name: said[2], arguments: said[3] })
+            })
+            .collect();
+        assert_eq!(found, expected, "{pieces:?}");
+    }
+
+    #[test]
+    fn arguments_that_are_no_text() {
+        assert_eq!(arguments(Some(r#""{\"a\":1}""#)), r#"{\"a\":1}"#);
+        assert_eq!(arguments(Some(r#"{"a":"b\n"}"#)), r#"{\"a\":\"b\\n\"}"#);
+        assert_eq!((arguments(Some("null")), arguments(None)), ("".into(), "".into()));
+    }
+
+    #[test]
+    fn places() {
+        // As OpenAI says it, in order or mixed.
+        check(&["0 a f -", "0 - - {", "0 - - }", "1 b g -", "1 - - {}"], &[0, 0, 0, 1, 1]);
+        check(&["0 a f -", "1 b g -", "0 - - {", "1 - - {", "0 - - }", "1 - - }"], &[0, 1, 0, 1, 0, 1]);
+        // All with one number.
+        check(&["0 a f {}", "0 b g {}"], &[0, 1]);
+        check(&["0 a f {}", "0 b f {}", "0 - - -"], &[0, 1, 1]);
+        check(&["0 - f {}", "0 - g {}"], &[0, 1]);
+        check(&["0 - f {}", "0 - f {}"], &[0, 1]);
+        // Without numbers.
+        check(&["- a f {}", "- b g {}"], &[0, 1]);
+        check(&["- a f {", "- a - }", "- b g {}"], &[0, 0, 1]);
+        check(&["- - f {}", "- - g {}", "- - f {}"], &[0, 1, 2]);
+        check(&["- a f {", "- - - }"], &[0, 0]);
+        // A name or an id again and again.
+        check(&["0 a f {", "0 a f \\\"a", "0 a f \\\":1}"], &[0, 0, 0]);
+        check(&["0 - f {", "0 - f }", "0 - f {"], &[0, 0, 1]);
+        check(&["0 a f {", "0 b - }"], &[0, 0]);
+        check(&["0 a f {", "- - - }"], &[0, 0]);
+        check(&["0 a f {", "1 - - }"], &[0, 1]);
+        // An id or a name that comes late.
+        check(&["0 - - {", "0 a f }"], &[0, 0]);
+        check(&["0 a - -", "0 - f {}"], &[0, 0]);
+    }
+}

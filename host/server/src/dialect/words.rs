@@ -1,0 +1,63 @@
+//! The text of a message, in the forms that providers give it.
+//!
+//! In goes `content` as it came; out come words and thoughts, as what stands between the quotes of JSON strings. As a rule it is one
+//! string, which is borrowed; some give an array of parts, in which thoughts may stand as well.
+
+use crate::json::{Members, elements, inner};
+use std::borrow::Cow;
+
+/// What a message or a piece of one says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Words<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) thoughts: Cow<'a, str>,
+}
+
+/// What `content` says; none if it has another form.
+pub(super) fn of(content: Option<&str>) -> Option<Words<'_>> {
+    match content {
+        None | Some("null") => Some(Words::default()),
+        Some(text) if text.starts_with('"') => Some(Words { text: inner(text).into(), thoughts: "".into() }),
+        Some(parts) => {
+            let (mut text, mut thoughts) = (String::new(), String::new());
+            for part in elements(parts)? {
+                let part = Members::of(part)?;
+                // What is neither, such as a reference, is no text.
+                text.extend(part.get("text").map(inner));
+                match part.get("thinking") {
+                    Some(thinking) if thinking.starts_with('"') => thoughts.push_str(inner(thinking)),
+                    Some(thinking) => thoughts.push_str(&of(Some(thinking))?.text),
+                    None => {}
+                }
+            }
+            Some(Words { text: text.into(), thoughts: thoughts.into() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(content: &str, expected: Option<(&str, &str)>) {
+        let expected = expected.map(|(text, thoughts)| Words { text: text.into(), thoughts: thoughts.into() });
+        assert_eq!(of(Some(content)), expected, "{content}");
+    }
+
+    #[test]
+    fn forms() {
+        check("null", Some(("", "")));
+        check(r#""a\"b""#, Some((r#"a\"b"#, "")));
+        check("[]", Some(("", "")));
+        check(r#"[{"type":"text","text":"a"},{"type":"text","text":"\u0062"}]"#, Some((r"a\u0062", "")));
+        let thought = r#"{"type":"thinking","thinking":[{"type":"text","text":"t"},{"type":"text","text":"u"}]}"#;
+        check(&format!(r#"[{thought},{{"type":"text","text":"a"}}]"#), Some(("a", "tu")));
+        check(r#"[{"type":"thinking","thinking":"t"},{"type":"reference","reference_ids":[1]}]"#, Some(("", "t")));
+        check("{}", None);
+        check("7", None);
+        check("[7]", None);
+        check(r#"["a"]"#, None);
+        assert_eq!(of(None), Some(Words::default()));
+    }
+}
