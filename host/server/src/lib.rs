@@ -35,6 +35,7 @@ mod retry;
 mod router;
 mod serve;
 pub mod setup;
+mod socket;
 mod source;
 mod sse;
 mod tally;

@@ -8,6 +8,7 @@ use crate::patience::Patient;
 use crate::probe;
 use crate::reload;
 use crate::router::router;
+use crate::socket::{self, Peer};
 use crate::telemetry::{self, Export, Telemetry};
 use axum::Router;
 use hauski_egress::{Door, LedgerError, LedgerWriter, Recovery};
@@ -260,8 +261,9 @@ async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mu
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
     let open = Open::new(&gateway);
     let patience = gateway.limits.server.request_time;
+    let (stream, peer) = socket::split(stream);
     match &gateway.tls {
-        None => http(stream, router, patience, stopped).await,
+        None => http((stream, peer), router, patience, stopped).await,
         Some(tls) => {
             // Here, so that one who is slow at it or sends something else holds up nobody.
             let shaken = tokio::select! {
@@ -269,7 +271,7 @@ async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mu
                 _ = stopped.changed() => return,
             };
             match shaken {
-                Ok(stream) => Box::pin(http(stream, router, patience, stopped)).await,
+                Ok(stream) => Box::pin(http((stream, peer), router, patience, stopped)).await,
                 Err(error) => tracing::debug!(%error, "a connection ended before TLS began"),
             }
         }
@@ -277,9 +279,9 @@ async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mu
     drop(open);
 }
 
-/// Speaks HTTP over `stream` until it ends.
+/// Speaks HTTP over `stream` until it ends, or its `peer` has left.
 async fn http(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    (stream, peer): (impl AsyncRead + AsyncWrite + Unpin, Peer),
     router: Router,
     patience: Duration,
     mut stopped: watch::Receiver<bool>,
@@ -290,11 +292,18 @@ async fn http(
         .header_read_timeout(patience)
         .serve_connection(stream, TowerToHyperService::new(router));
     let mut http = std::pin::pin!(http);
+    let left = peer.left();
+    let mut left = std::pin::pin!(left);
     let served = tokio::select! {
+        biased;
         served = http.as_mut() => served,
+        () = left.as_mut() => return,
         _ = stopped.changed() => {
             http.as_mut().graceful_shutdown();
-            http.await
+            tokio::select! {
+                served = http.as_mut() => served,
+                () = left.as_mut() => return,
+            }
         }
     };
     if let Err(error) = served {

@@ -6,6 +6,7 @@
 use crate::app::Stale;
 use crate::environment::{TLS_CERT, TLS_KEY, TlsFiles};
 use crate::setup::Problem;
+use crate::socket::Socket;
 use crate::source::{Seen, read_all};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,7 +15,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -118,7 +118,7 @@ impl Tls {
     }
 
     /// Shakes hands with a client that has `patience`.
-    pub(crate) async fn handshake(&self, stream: TcpStream, patience: Duration) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn handshake(&self, stream: Socket, patience: Duration) -> io::Result<TlsStream<Socket>> {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner).clone();
         timeout(patience.min(HANDSHAKE), TlsAcceptor::from(config).accept(stream)).await?
     }
