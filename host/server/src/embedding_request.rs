@@ -2,6 +2,7 @@
 
 use crate::chat_request::{key, model, with_model};
 use crate::error::ApiError;
+use crate::remote_urls;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -16,6 +17,8 @@ pub(crate) struct EmbeddingRequest {
     pub(crate) model: String,
     /// What keeps the client at one of a route's models, if it says who asks.
     pub(crate) key: Option<String>,
+    /// What its provider is asked to fetch, each with the field that asks for it.
+    pub(crate) remote_urls: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -24,6 +27,9 @@ struct Outer<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow, default)]
     input: Option<&'a RawValue>,
+    /// What some servers embed instead.
+    #[serde(borrow, default)]
+    messages: Option<&'a RawValue>,
     #[serde(borrow, default)]
     user: Option<&'a RawValue>,
 }
@@ -45,7 +51,9 @@ impl EmbeddingRequest {
             return Err(ApiError::wrong("input", "a text, or an array of texts or tokens"));
         }
         let key = key(outer.user);
-        Ok(Self { text, model_at, model, key })
+        let mut remote_urls = outer.input.map(|input| remote_urls::of_input(input.get())).unwrap_or_default();
+        remote_urls.extend(outer.messages.map(|messages| remote_urls::of(messages.get())).unwrap_or_default());
+        Ok(Self { text, model_at, model, key, remote_urls })
     }
 
     /// The request's text with the provider's name for the model.
@@ -63,6 +71,9 @@ mod tests {
     fn what_is_read() {
         let body = r#"{"input":["a"], "model":"m","x":1e400,"user":"u"}"#;
         let request = EmbeddingRequest::parse(body.into()).unwrap();
+        assert!(request.remote_urls.is_empty());
+        let fetches = r#"{"model":"m","input":[{"image":"http://a"}],"messages":[{"content":[{"image_url":"b"}]}]}"#;
+        assert_eq!(EmbeddingRequest::parse(fetches.into()).unwrap().remote_urls.len(), 2);
         assert_eq!((request.model.as_str(), request.key.as_deref()), ("m", Some("u")));
         assert_eq!(*request.for_provider("n"), body.replace("\"m\"", "\"n\""));
         for (body, param) in [

@@ -36,7 +36,7 @@ pub(crate) async fn chat(
 pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Result<Response, ApiError> {
     let view = exchange.app.gateway.view();
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
-    let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &[] };
+    let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
     let mut got = asking.ask(&Embedded(request)).await?;
     let mut tally = tally(&asking, &mut got);
     tally.note(&got.answer);

@@ -58,6 +58,9 @@ async fn a_local_only_request_has_nothing_fetched_from_elsewhere() {
     let host = crate::front::ground::gateway(&[&upstream]).grant(images).start().await;
     let image = r#"{"type":"image_url","image_url":{"url":"https://images.test/?q=a-secret"}}"#;
     let body = format!(r#"{{"model":"m0","messages":[{{"role":"user","content":[{image}]}}]}}"#);
+    let embed = r#"{"model":"m0","input":[{"image":"https://evil.test/a.png"}]}"#;
+    let refused = host.client().post("/v1/embeddings", embed).await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "remote_url_denied"), "{}", refused.text);
     let mut asked = Vec::new();
     for locality in [None, Some("local-only")] {
         let mut request = Request::post("/v1/chat/completions");
