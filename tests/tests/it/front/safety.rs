@@ -1,8 +1,9 @@
 //! Rows 24 to 27: what passes in neither direction, what a body can't choose, and what is refused before anyone is asked.
 
 use super::ground::{ANSWER, CHAT, EVENTS, ask, events, gateway, good, scripts};
-use hauski_tests::{Client, Log, TestHost, Upstream};
+use hauski_tests::{Answer, Client, Log, TestHost, Upstream};
 use http::Request;
+use std::fs;
 
 #[tokio::test]
 async fn r24_fields_that_belong_to_one_side_stay_there() {
@@ -186,19 +187,18 @@ async fn r26_what_two_parsers_could_read_differently_is_refused() {
     assert_eq!(upstream.connections(), 0, "nobody is asked");
 }
 
-/// Every path that a prompt can take, each with the same words in it.
-async fn everywhere(host: &TestHost, words: &str) {
-    let client = host.client();
+/// Every path that a prompt can take, each with the same words in it; gives the answers.
+async fn everywhere(host: &TestHost, models: &[&str], words: &str) -> Vec<Answer> {
+    let (client, mut seen) = (host.client(), Vec::new());
     let content = format!(r#""messages":[{{"role":"user","content":"{words}"}}]"#);
-    for model in ["m0", "m1", "m2", "nobody", "lost", words] {
+    for model in models.iter().copied().chain(["nobody", words]) {
         for stream in [false, true] {
             let chat = format!(r#"{{"model":"{model}","stream":{stream},"max_tokens":9,{content}}}"#);
-            client.post(CHAT, chat.clone()).await;
-            client.post("/v1/messages", chat).await;
             let prompt = format!(r#"{{"model":"{model}","stream":{stream},"prompt":"{words}"}}"#);
-            client.post("/v1/completions", prompt.clone()).await;
-            client.post("/v1/responses", prompt.replace("prompt", "input")).await;
-            client.post("/v1/embeddings", prompt.replace("prompt", "input")).await;
+            let input = prompt.replace("prompt", "input");
+            for (path, body) in PATHS.into_iter().zip([&chat, &chat, &prompt, &input, &input]) {
+                seen.push(client.post(path, body.clone()).await);
+            }
         }
     }
     for body in [
@@ -208,48 +208,114 @@ async fn everywhere(host: &TestHost, words: &str) {
         format!(r#"{{"model":"m0","messages":[{{"content":[{{"image_url":"http://{words}"}}]}}]}}"#),
         words.to_owned(),
     ] {
-        for path in [CHAT, "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"] {
-            client.post(path, body.clone()).await;
+        for path in PATHS {
+            seen.push(client.post(path, body.clone()).await);
         }
     }
     client.get(&format!("/v1/models/{words}")).await;
     client.get(&format!("/{words}?{words}")).await;
     client.post(&format!("{CHAT}?{words}"), words.to_owned()).await;
+    seen
+}
+
+const PATHS: [&str; 5] = [CHAT, "/v1/messages", "/v1/completions", "/v1/responses", "/v1/embeddings"];
+
+/// A provider whose answers have these choices, as a whole and in pieces.
+fn odd(choices: String) -> Upstream {
+    Upstream::start(move |conversation| {
+        let request = conversation.request()?;
+        let answer = format!(r#"{{"id":"x","created":1,"model":"theirs","choices":{choices}}}"#);
+        if request.contains("\"stream\":true") {
+            let chunk = answer.replace("\"message\"", "\"delta\"");
+            return conversation.write(format!("{EVENTS}data: {chunk}\n\ndata: [DONE]\n\n"));
+        }
+        conversation.answer("200 OK", "content-type: application/json\r\nconnection: close\r\n", &answer)
+    })
 }
 
 #[tokio::test]
-async fn r27_prompts_and_secrets_are_in_no_log_line_and_no_metric() {
-    let (words, secret) = ("canary-of-the-prompt-zqxjkvp", "canary-of-the-secret-zqxjkvs");
-    // Providers quote prompts in answers, in errors before the first byte, and in errors in the middle.
+async fn r27_prompts_and_secrets_are_in_no_log_line_no_metric_and_no_record() {
+    let (words, secret) = ("canary-of-what-is-asked-zqxjkvp", "canary-of-the-secret-zqxjkvs");
+    // Providers quote prompts in answers, in errors before the first byte, in errors in the middle, and where something else belongs.
     let whole = Upstream::json(ANSWER.replace("hello", words));
-    let refusing = Upstream::start(move |conversation| {
-        conversation.request()?;
-        let body = format!(r#"{{"error":{{"message":"what is {words}","code":"{words}","type":"{words}"}}}}"#);
-        conversation.answer("422 No", "content-type: application/json\r\nconnection: close\r\n", &body)
-    });
+    let refusing = |status: &'static str| {
+        Upstream::start(move |conversation| {
+            conversation.request()?;
+            let body = format!(r#"{{"error":{{"message":"what is {words}","code":"{words}","type":"{words}"}}}}"#);
+            conversation.answer(status, "content-type: application/json\r\nconnection: close\r\n", &body)
+        })
+    };
+    let (refusing, failing) = (refusing("422 No"), refusing("500 No"));
     let breaking = Upstream::start(move |conversation| {
         conversation.request()?;
-        conversation.write(format!("{EVENTS}{}", events().replace("hel", words)[..200].to_owned()))?;
-        conversation.write(format!("\n\ndata: {{\"error\":{{\"message\":\"{words}\"}}}}\n\n"))
+        let begun = events().replace("hel", words);
+        conversation.write(format!("{EVENTS}{}", begun.split_inclusive("\n\n").next().unwrap()))?;
+        conversation.write(format!("data: {{\"error\":{{\"message\":\"{words}\"}}}}\n\n"))
     });
-    let mut builder =
-        gateway(&[&whole, &refusing, &breaking]).model("{ id: lost, adapter: nowhere }").env("KEY", secret);
+    let call = |arguments: &str| {
+        format!(
+            r#"{{"index":0,"id":"{words}","type":"function","function":{{"name":"{words}","arguments":{arguments}}}}}"#
+        )
+    };
+    let ends =
+        |message: &str, reason: &str| format!(r#"[{{"index":0,"message":{message},"finish_reason":"{reason}"}}]"#);
+    let calls =
+        |arguments: &str| ends(&format!(r#"{{"role":"assistant","tool_calls":[{}]}}"#, call(arguments)), "tool_calls");
+    let said = format!(r#"{{"role":"assistant","content":"{words}"}}"#);
+    let odd = [
+        ends(&said, words),
+        format!("\"{words}\""),
+        calls(&format!(r#""{{\"{words}""#)),
+        calls(&format!(r#"{{"{words}":1}}"#)),
+        calls(&format!(r#""\"{words}\"""#)),
+    ]
+    .map(odd);
+    // A provider that is sent the secret, and repeats it with the prompt.
+    let keyed = Upstream::start(move |conversation| {
+        loop {
+            let request = conversation.request()?;
+            let key = request.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
+            let body = format!(r#"{{"error":{{"message":"{words} {key}","code":"{key}"}}}}"#);
+            conversation.answer("401 No", &format!("content-type: application/json\r\nx-key: {key}\r\n"), &body)?;
+        }
+    });
+    let providers: Vec<_> = [&whole, &refusing, &failing, &breaking].into_iter().chain(&odd).collect();
+    let url = keyed.url("/v1");
+    let entry = "secret: { header: authorization, value: \"Bearer ${env:KEY}\" }";
+    let mut builder = gateway(&providers)
+        .grant(&format!("{{ url: \"{url}/\", adapters: [openai-compatible], methods: [POST], {entry} }}"))
+        .env("KEY", secret)
+        .model(&format!("{{ id: keyed, adapter: openai-compatible, config: {{ base_url: \"{url}\" }} }}"))
+        .model("{ id: lost, adapter: nowhere }")
+        .ledger();
     for guest in ["traps", "speaks_nonsense", "ends_badly"] {
         builder = builder.guest(guest);
     }
-    let url = whole.url("/v1/embeddings");
-    let entry = "secret: { header: authorization, value: \"Bearer ${env:KEY}\" }";
-    let host = builder.grant(&format!("{{ url: \"{url}/x\", adapters: [openai-compatible], {entry} }}")).start().await;
-    everywhere(&host, words).await;
-    for model in ["traps", "speaks-nonsense", "ends-badly"] {
-        host.client().chat(model, words).await;
-        host.client().stream(model, words).await;
-    }
+    let host = builder.start().await;
+    let own: Vec<_> = (0..providers.len()).map(|at| format!("m{at}")).collect();
+    let mut models: Vec<_> = own.iter().map(String::as_str).collect();
+    models.extend(["keyed", "lost", "traps", "speaks-nonsense", "ends-badly"]);
+    let seen = everywhere(&host, &models, words).await;
     let metrics = host.client().get("/metrics").await.text;
-    assert!(!metrics.contains("zqxjkvp") && !metrics.contains("zqxjkvs"), "{metrics}");
+    let ledger = fs::File::open(host.folder().join("ledger/egress.jsonl")).unwrap();
     host.stop();
+    // They were on their way, and that was noted.
+    for provider in providers.iter().chain([&&keyed]) {
+        let asked = provider.requests().iter().filter(|request| request.contains(words)).count();
+        assert!(asked >= 10, "{asked} at {}", provider.url(""));
+    }
+    assert!(keyed.requests().iter().all(|request| request.contains(&format!("authorization: Bearer {secret}\r\n"))));
+    assert!(seen.iter().filter(|answer| answer.text.contains(words)).count() >= 50);
+    assert!(seen.iter().all(|answer| !answer.text.contains(secret)));
+    for answer in &seen {
+        let id = answer.headers["x-request-id"].to_str().unwrap();
+        assert!(!Log::lines_with(&format!("request_id=\"{id}\"")).is_empty(), "{id}");
+    }
+    let ledger = std::io::read_to_string(ledger).unwrap();
+    assert!(ledger.matches("\"verdict\":\"allowed\"").count() >= 90 && metrics.contains("egress_requests_total"));
     for part in ["zqxjkvp", "zqxjkvs"] {
-        let lines = Log::lines_with(part);
-        assert!(lines.is_empty(), "{part}: {:.400}", lines[0]);
+        for text in [&metrics, &ledger, &Log::lines_with(part).join("\n")] {
+            assert!(!text.contains(part), "{part}: {text:.2000}");
+        }
     }
 }

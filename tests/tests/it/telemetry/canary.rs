@@ -1,15 +1,18 @@
-//! No prompt text is exported: a text that stands wherever clients and providers can put one is in no byte of any export.
+//! No prompt text is exported or written down: a text that stands wherever clients, providers and adapters can put one is in no byte
+//! of any export, and neither in the log, nor in `/metrics`, nor in the ledger.
 
 use super::collector::{Collector, texts};
-use super::told;
+use super::{tempfile_of, told};
 use crate::front::ground::{EVENTS, gateway};
-use hauski_tests::{Conversation, Upstream};
+use hauski_tests::{Conversation, Log, Upstream};
 use http::Request;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
 use std::io;
 
 const CANARY: &str = "canary-4711-prompt";
+/// The requests' id in the log.
+const ID: &str = "of-a-parrot";
 const ROUTES: [(&str, &str); 5] = [
     ("/v1/chat/completions", "chat"),
     ("/v1/completions", "text_completion"),
@@ -100,13 +103,16 @@ fn body(route: &str, model: &str, stream: bool, word: &str) -> String {
 #[tokio::test]
 async fn no_prompt_text_is_exported() {
     let (collector, provider) = (Collector::start(), parrot());
-    let host = told(gateway(&[&provider]), &collector).start().await;
+    let builder = told(gateway(&[&provider]), &collector).guest("quotes_prompt").guest("traps");
+    let host = builder.ledger().start().await;
+    let ledger = tempfile_of(&host.folder().join("ledger/egress.jsonl"));
     let send = async |route: &str, body: String| {
         let request = Request::post(format!("{route}?q={CANARY}"))
             .header("authorization", format!("Bearer {CANARY}"))
             .header("user-agent", CANARY)
             .header("tracestate", format!("{CANARY}={CANARY}"))
             .header("baggage", format!("prompt={CANARY}"))
+            .header("x-request-id", ID)
             .header("traceparent", CANARY);
         host.client().send(request.body(body.into()).unwrap()).await
     };
@@ -116,20 +122,32 @@ async fn no_prompt_text_is_exported() {
             seen.push(send(route, body(route, "m0", false, word)).await);
         }
         seen.push(send(route, body(route, "m0", true, "stream")).await);
+        for guest in ["quotes-prompt", "traps"] {
+            for stream in [false, true] {
+                seen.push(send(route, body(route, guest, stream, "later")).await);
+            }
+        }
         // Models and bodies that are none.
         seen.push(send(route, body(route, CANARY, false, "")).await);
         seen.push(send(route, format!("{{\"{CANARY}\": {CANARY}")).await);
         seen.push(send(route, format!("{{\"model\":\"m0\",\"messages\":\"{CANARY}\"}}")).await);
     }
     seen.push(send(&format!("/{CANARY}"), CANARY.to_owned()).await);
+    let metrics = host.client().get("/metrics").await.text;
     host.stop();
-    // The canary was on its way: providers were asked, and clients were answered with it.
+    // The canary was on its way: providers were asked, clients were answered with it, and all of that was noted.
+    assert!(Log::lines_with(ID).len() >= seen.len() && metrics.contains("egress_requests_total"));
+    let ledger = std::io::read_to_string(ledger.unwrap()).unwrap();
+    assert!(ledger.matches("\"adapter\":\"openai-compatible\"").count() > 20, "{ledger}");
+    for text in [metrics, ledger, Log::lines_with(CANARY).join("\n")] {
+        assert!(!text.contains(CANARY), "{text:.2000}");
+    }
     assert!(provider.requests().iter().filter(|request| request.contains(CANARY)).count() > 20);
     assert!(seen.iter().filter(|answer| answer.text.contains(CANARY)).count() > 20);
     let (spans, _) = collector.spans();
     for (route, operation) in ROUTES {
         let here: Vec<_> = spans.iter().filter(|span| span.name == format!("POST {route}")).collect();
-        assert_eq!(here.len(), 12, "{route}");
+        assert_eq!(here.len(), 16, "{route}");
         let attempts = spans.iter().filter(|span| here.iter().any(|one| one.span_id == span.parent_span_id));
         let operations: Vec<_> =
             attempts.map(|span| texts(&span.attributes)["gen_ai.operation.name"].clone()).collect();
