@@ -1,5 +1,6 @@
 //! What the operator reads of a denial: what was asked for, and the entry that would allow it.
 
+use crate::ledger::cut_path;
 use crate::{Caller, Denied, Destination};
 use hauski_policy::{AddressClass, Denial, Host, Method, Network, Target, address};
 use std::fmt;
@@ -26,7 +27,8 @@ pub(crate) fn show(method: &str, to: &Destination<'_>) -> String {
     shown
 }
 
-/// The entry of `egress.allow` that would allow `target`, on one line; `None` where no entry could.
+/// The entry of `egress.allow` that would allow `target`, on one line; `None` where no entry could. A path that is too long for the
+/// ledger is too long here: the entry has its beginning, and covers it.
 pub(crate) fn entry(caller: &Caller, target: &Target, denied: &Denied) -> Option<String> {
     let class = match denied {
         Denied::Grant(Denial::NotLocal) => return None,
@@ -35,7 +37,7 @@ pub(crate) fn entry(caller: &Caller, target: &Target, denied: &Denied) -> Option
         Denied::Target(_) | Denied::UrlTooLong | Denied::OwnAddress(_) => return None,
     };
     let network = network(target.host(), class).ok()?;
-    let (adapter, url) = (caller.id().to_string(), url(target, target.path()));
+    let (adapter, url) = (caller.id().to_string(), url(target, cut_path(target.path()).0));
     Some(Entry { url, adapter, methods: vec![target.method()], network }.to_string())
 }
 

@@ -114,7 +114,7 @@ pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) 
             let shown = advice::show(ask.method, &ask.to);
             let (asked, verdict) = (Asked::Text(&shown), Verdict::Denied(&denied));
             tell(shared, slip, &Decision { caller, request_id: ask.request_id, asked, verdict });
-            warn(caller, ask, &shown, &denied, None);
+            warn(caller, ask, &asked, &denied, None);
             return Err(Refusal { error: denied.into(), target: None });
         }
     };
@@ -133,7 +133,7 @@ pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) 
         Err(error) => {
             if let EgressError::Denied(denied) = &error {
                 open.close(Verdict::Denied(denied));
-                warn(caller, ask, &target.to_string(), denied, advice::entry(caller, &target, denied));
+                warn(caller, ask, &Asked::Target(&target), denied, advice::entry(caller, &target, denied));
             } else {
                 open.close(Verdict::Unresolved(&error));
             }
@@ -267,11 +267,11 @@ fn check(shared: &Shared, grant: &Grant, host: &Host, address: SocketAddr) -> Re
     if shared.is_own(address) { Err(Denied::OwnAddress(address)) } else { Ok(()) }
 }
 
-fn warn(caller: &Caller, ask: &Ask<'_>, destination: &str, denied: &Denied, entry: Option<String>) {
+fn warn(caller: &Caller, ask: &Ask<'_>, asked: &Asked<'_>, denied: &Denied, entry: Option<String>) {
     tracing::warn!(
         adapter = %caller.id(),
         request_id = %ask.request_id,
-        destination,
+        destination = asked.to_string(),
         reason = denied.code(),
         detail = %denied,
         allow_with = entry.as_ref().map(tracing::field::display),

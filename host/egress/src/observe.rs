@@ -2,7 +2,8 @@
 //!
 //! The server turns them into log lines and metrics. Nothing is told twice.
 
-use crate::{Caller, Denied, EgressError};
+use crate::ledger::{cut_path, cut_text};
+use crate::{Caller, Denied, EgressError, advice};
 use hauski_policy::{Grant, Target};
 use http::StatusCode;
 use std::fmt;
@@ -32,7 +33,7 @@ pub struct Decision<'a> {
     pub verdict: Verdict<'a>,
 }
 
-/// What an adapter asked for. Prints method and URL without the query.
+/// What an adapter asked for. Prints method and URL as the ledger has them: without the query, and of what is long the beginning.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {
     /// A request that can be judged.
@@ -44,8 +45,12 @@ pub enum Asked<'a> {
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Target(target) => target.fmt(f),
-            Self::Text(text) => f.write_str(text),
+            Self::Target(target) => {
+                let (path, cut) = cut_path(target.path());
+                let more = if cut { "…" } else { "" };
+                write!(f, "{} {}{more}", target.method(), advice::url(target, path))
+            }
+            Self::Text(text) => f.write_str(&cut_text(text)),
         }
     }
 }
@@ -87,6 +92,14 @@ pub struct Exchange<'a> {
     pub duration: Duration,
     /// How it ended.
     pub end: End<'a>,
+}
+
+impl Exchange<'_> {
+    /// Method and URL as the ledger has them: the path is the grant's, because an adapter may put into its own what it was given.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{} {}", self.target.method(), advice::url(self.target, self.grant.path.as_str()))
+    }
 }
 
 /// How a permitted request ended.

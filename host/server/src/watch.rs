@@ -1,6 +1,7 @@
 //! The egress door's observer: what adapters ask for, as metrics, and failures in the log. Denials the door logs itself.
 //!
-//! Labels are bounded: a destination is named only if a grant names it; all others are `unlisted`.
+//! Labels are bounded: a destination is named only if a grant names it; all others are `unlisted`. The log names what the ledger
+//! names: of a request that was allowed, the path is its grant's.
 
 use crate::metrics::Metrics;
 use hauski_egress::{Asked, Decision, EgressError, End, Exchange, Observer, Verdict};
@@ -73,7 +74,7 @@ impl Observer for Watch {
         metrics.egress_bytes.with_label_values(&[&label, "out"]).inc_by(exchange.bytes_out);
         metrics.egress_bytes.with_label_values(&[&label, "in"]).inc_by(exchange.bytes_in);
         if let End::Failed(error) = exchange.end {
-            failed(adapter, exchange.request_id, exchange.target, error);
+            failed(adapter, exchange.request_id, &exchange.place(), error);
         }
         metrics.egress_seconds.with_label_values(&[adapter]).observe(exchange.duration.as_secs_f64());
     }

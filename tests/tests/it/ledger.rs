@@ -4,7 +4,7 @@ use crate::egress::{WAYS, probes, send};
 use hauski_egress::ledger::{self, Report};
 use hauski_egress::suggest::{Suggester, Wanted};
 use hauski_policy::Routing;
-use hauski_tests::{Client, TestHost, Upstream};
+use hauski_tests::{Client, Log, TestHost, Upstream};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -80,6 +80,35 @@ async fn every_request_has_one_record() {
     for way in WAYS {
         assert_eq!(send(&host, way, json!({ "url": upstream.url("/v2/x?key=s3cret") })).await["ok"]["status"], 200);
     }
+}
+
+/// An adapter may write into a path what it was given: the log has no more of that than the ledger.
+#[tokio::test]
+async fn of_a_path_the_log_has_what_the_ledger_has() {
+    let closing = Upstream::start(|conversation| conversation.request().map(drop));
+    let grant = format!("{{ url: \"{}\", adapters: [probe, probe-wasi-http], methods: [GET] }}", closing.url("/v1/"));
+    let host = probes().grant(&grant).ledger().start().await;
+    let words = "canary-in-a-path-5523";
+    let long = format!("/v2/{}/{words}", "x".repeat(200));
+    for (at, way) in WAYS.into_iter().enumerate() {
+        let seen = send(&host, way, json!({ "url": closing.url(&format!("/v1/{words}")) })).await;
+        assert!(seen["err"].is_string() && seen["err"] != "denied", "{way}: {seen}");
+        assert_eq!(send(&host, way, json!({ "url": closing.url(&long) })).await["err"], "denied", "{way}");
+        let records = requests(&host, 2 * (at + 1)).await;
+        let [failed, denied] = &records[2 * at..] else { panic!("{records:#?}") };
+        for (record, path, code) in
+            [(failed, "/v1/", "code=\"broken\""), (denied, "/v2/", "reason=\"path-not-granted\"")]
+        {
+            assert_eq!(field(record, "path"), path, "{record}");
+            let lines = Log::lines_with(&format!("GET {}", closing.url(path)));
+            let named = |line: &&String| line.contains(field(record, "request")) && line.contains(code);
+            assert_eq!(lines.iter().filter(named).count(), 1, "{way}: {lines:?}");
+        }
+    }
+    assert!(closing.requests().iter().all(|request| request.contains(words)));
+    assert_eq!(Log::lines_with(words), Vec::<String>::new());
+    let entry = format!("allow_with=- {{ url: \"{}\"", closing.url("/v2/"));
+    assert_eq!(Log::lines_with(&entry).len(), WAYS.len(), "the entry covers what was asked for");
 }
 
 #[tokio::test]
