@@ -1,11 +1,13 @@
 //! The log: lines on standard error, written by a thread of its own.
 //!
 //! Workers hand their lines over and go on: a terminal that is paused, or a log collector that hangs, must not hold up the
-//! requests of a whole core. Up to [`LINES`] wait; beyond that lines are dropped, and counted at the end.
+//! requests of a whole core. Up to [`LINES`] wait; beyond that lines are dropped, and counted at the end. A panic is a line as well:
+//! where and on which thread, and never what it says, which may quote a request.
 
 use crate::failure::colour;
 use hauski_server::environment::LogFormat;
-use std::io;
+use std::panic::PanicHookInfo;
+use std::{io, panic, thread};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -26,7 +28,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Starts the log as it was asked for.
+    /// Starts the log as it was asked for; panics are told to it from then on.
     pub(crate) fn start(wanted: Wanted) -> Self {
         let (lines, writer) = NonBlockingBuilder::default()
             .lossy(true)
@@ -39,8 +41,15 @@ impl Log {
             LogFormat::Text => log.with_ansi(colour(&io::stderr())).init(),
             LogFormat::Json => log.with_ansi(false).json().flatten_event(true).with_current_span(false).init(),
         }
+        panic::set_hook(Box::new(panicked));
         Self { dropped, _writer: writer }
     }
+}
+
+/// Logs a panic.
+fn panicked(info: &PanicHookInfo<'_>) {
+    let location = info.location().map(tracing::field::display);
+    tracing::error!(location, thread = thread::current().name(), "a panic, which is a mistake in the gateway");
 }
 
 /// The filter that the text of [`LOG`](hauski_server::environment::LOG) describes, if it is one.
@@ -53,6 +62,47 @@ impl Drop for Log {
         let lines = self.dropped.dropped_lines();
         if lines > 0 {
             tracing::warn!(lines, "nobody took the log quickly enough: lines were dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    const WORDS: &str = "canary-of-a-panic";
+
+    fn panics(format: LogFormat) {
+        let _log = Log::start(Wanted { filter: filter("info").unwrap(), format });
+        assert!(panic::catch_unwind(|| panic!("{WORDS}")).is_err());
+    }
+
+    #[test]
+    #[ignore = "changes its process: the test below has it run in one of its own"]
+    fn panics_as_text() {
+        panics(LogFormat::Text);
+    }
+
+    #[test]
+    #[ignore = "changes its process: the test below has it run in one of its own"]
+    fn panics_as_json() {
+        panics(LogFormat::Json);
+    }
+
+    #[test]
+    fn a_panic_is_a_line_without_its_words() {
+        for (name, field) in
+            [("text", "location=host/cli/src/log.rs:"), ("json", r#""location":"host/cli/src/log.rs:"#)]
+        {
+            let test = format!("log::tests::panics_as_{name}");
+            let mut run = Command::new(std::env::current_exe().unwrap());
+            let ran = run.args([&test, "--exact", "--ignored", "--nocapture"]).output().unwrap();
+            let (told, log) = (String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap());
+            assert!(ran.status.success() && told.contains("1 passed"), "{told}{log}");
+            let [line] = &*log.lines().collect::<Vec<_>>() else { panic!("{log}") };
+            assert!(line.contains(field) && line.contains(&test) && line.contains("ERROR"), "{line}");
+            assert!(!log.contains(WORDS) && !told.contains(WORDS), "{told}{log}");
         }
     }
 }

@@ -34,18 +34,18 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let mut record = Record {
         metrics: app.gateway.metrics.clone(),
         method: known(request.method()),
-        path: path.unwrap_or_else(|| "unmatched".into()),
+        path: path.clone().unwrap_or_else(|| "unmatched".into()),
         id: id.clone(),
         client: app.gateway.access.keyring().map(|_| Named::default()),
         started,
-        status: LEFT,
+        status: None,
         cause: None,
         bytes: 0,
         end: End::Left,
         visit: None,
     };
     if let Some(telemetry) = &app.telemetry {
-        let visit = Visit::begin(telemetry, (record.method, &record.path), request.headers(), &id);
+        let visit = Visit::begin(telemetry, (record.method, path.as_ref()), request.headers(), &id);
         if let Some(trace) = visit.trace() {
             request.extensions_mut().insert(trace);
         }
@@ -56,7 +56,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         request.extensions_mut().insert(client);
     }
     let mut response = next.run(request).await;
-    record.status = response.status().as_u16();
+    record.status = Some(response.status().as_u16());
     record.cause = response.extensions_mut().remove::<Arc<ApiError>>().map(|error| error.cause());
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -72,7 +72,8 @@ fn body_is_empty(response: &Response, method: &str) -> bool {
     method == "HEAD" || response.body().is_end_stream()
 }
 
-/// The status that is counted where the client left before the answer's end; nginx' word for it.
+/// The status that is counted where the client left before the answer's end; nginx' word for it. A provider's own 499, which is passed
+/// on, ends as any other answer.
 const LEFT: u16 = 499;
 
 /// How an answer ended.
@@ -83,6 +84,8 @@ enum End {
     BrokeOff,
     /// The client left, or does not read.
     Left,
+    /// A mistake in the gateway ended it.
+    Panicked,
 }
 
 /// The method as a label: unknown ones are `other`, so that clients can't make up labels.
@@ -118,7 +121,8 @@ struct Record {
     /// Whose key it shows, where keys are asked for.
     client: Option<Named>,
     started: Instant,
-    status: u16,
+    /// Of the answer, once there is one.
+    status: Option<u16>,
     cause: Option<Cause>,
     bytes: u64,
     end: End,
@@ -132,21 +136,27 @@ impl Record {
         let code = match (&self.cause, self.end) {
             (_, End::BrokeOff) => Some("broke_off"),
             (Some(cause), _) => Some(cause.code),
-            (None, End::Left) => Some("client_left"),
-            (None, End::Complete) => None,
+            (None, End::Panicked) => Some("panicked"),
+            (None, End::Left | End::Complete) => None,
         };
-        let failed = self.end == End::BrokeOff || code.is_some() && self.status != LEFT && self.status >= 500;
-        Ended { status: (self.status != LEFT).then_some(self.status), code, failed, took }
+        // Refusals are the client's: they are no errors of the gateway's or a provider's.
+        let failed =
+            matches!(self.end, End::BrokeOff | End::Panicked) || self.status.is_some_and(|status| status >= 500);
+        Ended { status: self.status, error: code.filter(|_| failed), left: self.end == End::Left, took }
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         let took = self.started.elapsed();
+        if self.end == End::Left && std::thread::panicking() {
+            self.end = End::Panicked;
+        }
         let status = match self.end {
-            End::Complete => self.status,
+            End::Complete => self.status.unwrap_or(LEFT),
             End::BrokeOff => StatusCode::BAD_GATEWAY.as_u16(),
             End::Left => LEFT,
+            End::Panicked => StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
         };
         if let Some(visit) = self.visit.take() {
             visit.end(&self.ended(took));
@@ -175,6 +185,9 @@ impl Drop for Record {
             }
             (None, End::BrokeOff) => {
                 tracing::warn!(request_id, client, method, path, status, ms, bytes, "answer broke off")
+            }
+            (None, End::Panicked) => {
+                tracing::error!(request_id, client, method, path, status, ms, bytes, "request ended by a panic");
             }
             (None, End::Left) => tracing::info!(request_id, client, method, path, status, ms, bytes, "client left"),
             (None, End::Complete) => tracing::info!(request_id, client, method, path, status, ms, bytes, "request"),
@@ -214,5 +227,64 @@ impl http_body::Body for Observed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn record(metrics: &Arc<Metrics>, status: Option<u16>, end: End) -> Record {
+        Record {
+            metrics: metrics.clone(),
+            method: "POST",
+            path: "/x".into(),
+            id: "a".into(),
+            client: None,
+            started: Instant::now(),
+            status,
+            cause: None,
+            bytes: 0,
+            end,
+            visit: None,
+        }
+    }
+
+    /// What is counted, and what the collector is told, where a request with this status ends so.
+    #[track_caller]
+    fn check(status: Option<u16>, end: End, counted: &str, told: (Option<u16>, Option<&str>, bool)) {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let record = record(&metrics, status, end);
+        let Ended { status, error, left, .. } = record.ended(Duration::ZERO);
+        assert_eq!((status, error, left), told);
+        drop(record);
+        assert_eq!(metrics.requests.with_label_values(&["POST", "/x", counted]).get(), 1);
+    }
+
+    #[test]
+    fn how_requests_end() {
+        check(Some(200), End::Complete, "200", (Some(200), None, false));
+        check(Some(404), End::Complete, "404", (Some(404), None, false));
+        check(Some(499), End::Complete, "499", (Some(499), None, false));
+        check(Some(200), End::BrokeOff, "502", (Some(200), Some("broke_off"), false));
+        check(Some(200), End::Left, "499", (Some(200), None, true));
+        check(None, End::Left, "499", (None, None, true));
+        check(None, End::Panicked, "500", (None, Some("panicked"), false));
+    }
+
+    /// Whoever's request meets a mistake in the gateway has not left.
+    #[test]
+    fn a_panic_is_a_failure() {
+        for (end, counted) in [(End::Left, "500"), (End::Complete, "200")] {
+            let metrics = Arc::new(Metrics::new().unwrap());
+            let record = record(&metrics, Some(200), end);
+            let unwound = catch_unwind(AssertUnwindSafe(|| {
+                let _record = record;
+                panic!("on purpose");
+            }));
+            assert!(unwound.is_err());
+            assert_eq!(metrics.requests.with_label_values(&["POST", "/x", counted]).get(), 1);
+        }
     }
 }
