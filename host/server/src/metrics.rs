@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bounds of the buckets of durations, in seconds: from a sandboxed echo to a long answer.
-const SECONDS: &[f64] = &[
+pub(crate) const SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
     300.0, 600.0,
 ];
@@ -72,7 +72,7 @@ impl Metrics {
             )?,
             first_token_seconds: seconds(
                 "first_token_seconds",
-                "From a streaming request's head to its first chunk.",
+                "From a streaming request's last byte to the first chunk of its answer, with all tries and pauses before it.",
                 &["adapter"],
             )?,
             inter_chunk_seconds: add(
@@ -87,8 +87,9 @@ impl Metrics {
             )?,
             added_seconds: seconds(
                 "added_latency_seconds",
-                "What the gateway adds: from a request's last byte to its whole answer or first chunk, without the time in \
-                 which a provider was waited for.",
+                "What the gateway adds: from a request's last byte to its whole answer or first chunk, as the client gets it, \
+                 without the time in which others were waited for: names, connections, providers, and pauses between tries. \
+                 Waiting for an instance of the adapter is in it.",
                 &["adapter"],
             )?,
             tokens: counter(

@@ -6,6 +6,7 @@
 
 use super::instruments::Instruments;
 use super::link::{Link, Signal};
+use super::sender::{self, LAST, Lane, Spans, Stop};
 use super::{Endpoint, Telemetry};
 use crate::app::Gateway;
 use crate::metrics::Metrics;
@@ -13,33 +14,26 @@ use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanLimits, SpanProcessor};
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, Sampler, SdkTracerProvider, Span, SpanData, SpanLimits, SpanProcessor,
+};
 use prometheus::IntCounter;
 use prost::Message;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{fmt, io};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
 
 /// The most spans that wait: some megabytes.
 const QUEUE: usize = 2_048;
-/// The most spans that are sent at once.
-const BATCH: usize = 512;
-/// How long a span waits for others at most.
-const SPANS_EVERY: Duration = Duration::from_secs(5);
 /// How often the metrics are sent.
 const METRICS_EVERY: Duration = Duration::from_secs(60);
-/// The time for what is left at a stop.
-const LAST: Duration = Duration::from_secs(2);
 
 /// What sends; it is stopped when no request can have more to say.
 pub(crate) struct Export {
@@ -52,9 +46,13 @@ pub(crate) struct Export {
 ///
 /// # Errors
 /// If the system gives no thread or no event queue.
-pub(crate) fn start(endpoint: &Endpoint, gateway: &Gateway) -> io::Result<(Telemetry, Export)> {
+pub(crate) fn start(endpoint: &Endpoint, gateway: &Arc<Gateway>) -> io::Result<(Telemetry, Export)> {
     let resource = Resource::builder_empty().with_service_name("hauski");
-    let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
+    let resource = resource.with_attributes([
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", instance_id()),
+    ]);
+    let resource = resource.build();
     let ((spans, to_send), (bodies, metered)) = (mpsc::channel(QUEUE), mpsc::channel(2));
     let dropped = Dropped::new(&gateway.metrics);
     // All that the environment could change is said here: it has no effect.
@@ -73,22 +71,29 @@ pub(crate) fn start(endpoint: &Endpoint, gateway: &Gateway) -> io::Result<(Telem
         .build();
     let telemetry = Telemetry {
         tracer: tracers.tracer_with_scope(scope.clone()),
-        instruments: Instruments::new(&meters.meter_with_scope(scope)),
+        instruments: Instruments::new(&meters.meter_with_scope(scope), gateway),
         scheme: if gateway.speaks_tls() { "https" } else { "http" },
     };
-    let (shared, endpoint, resource) = (gateway.egress.clone(), endpoint.clone(), (&resource).into());
+    let lane = |signal, dropped| Lane::new(Link::new(&gateway.egress, endpoint, signal), dropped);
+    let spans = Spans::new(lane(Signal::Traces, dropped.spans), (&resource).into(), to_send);
+    let metrics = sender::Metrics::new(lane(Signal::Metrics, dropped.metrics), metered);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped): (_, Stop) = watch::channel(false);
     let run = move || {
-        runtime.block_on(async {
-            let (link, batch) = (Link::new(shared, endpoint), Vec::with_capacity(BATCH));
-            Sender { link, resource, to_send, metered, batch, due: None, under_way: None, dropped }.run(stopped).await;
-        });
+        runtime.block_on(sender::run(spans, metrics, stopped));
         // A look-up of the system's can't be cancelled; nobody waits for it.
         runtime.shutdown_background();
     };
     let thread = thread::Builder::new().name("hauski-telemetry".to_owned()).spawn(run)?;
     Ok((telemetry, Export { meters, stop, thread }))
+}
+
+/// An id that no other process has: a UUID of version 4 (RFC 9562, section 5.4).
+fn instance_id() -> String {
+    let random = u128::from_be_bytes(RandomIdGenerator::default().new_trace_id().to_bytes());
+    let id = random & !(0xf << 76 | 0b11 << 62) | 0x4 << 76 | 0b10 << 62;
+    let hex = format!("{id:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 impl Export {
@@ -171,128 +176,6 @@ impl PushMetricExporter for Metered {
     fn temporality(&self) -> Temporality {
         Temporality::Cumulative
     }
-}
-
-/// The thread's part.
-struct Sender {
-    link: Link,
-    resource: ResourceAttributesWithSchema,
-    to_send: mpsc::Receiver<SpanData>,
-    metered: mpsc::Receiver<Vec<u8>>,
-    batch: Vec<SpanData>,
-    /// When the batch is sent, whatever is in it.
-    due: Option<Instant>,
-    /// What is being sent: where to, and how much it counts.
-    under_way: Option<(IntCounter, u64)>,
-    dropped: Dropped,
-}
-
-impl Sender {
-    /// Sends until it is `stopped`, and then what is under way and what is left.
-    async fn run(mut self, stopped: Stop) {
-        let mut last = stopped.clone();
-        let patience = async {
-            is_set(&mut last).await;
-            sleep(LAST).await;
-        };
-        tokio::select! {
-            () = patience => {}
-            () = self.all(stopped) => {}
-        }
-        // What was cut off may have arrived or not.
-        self.lose();
-        let rest = self.batch.len() + self.to_send.len();
-        self.dropped.spans.inc_by(rest as u64);
-        self.dropped.metrics.inc_by(self.metered.len() as u64);
-    }
-
-    async fn all(&mut self, mut stopped: Stop) {
-        while self.wait(&mut stopped).await {
-            tokio::select! {
-                () = is_set(&mut stopped) => break,
-                () = self.link.rest() => {}
-            }
-        }
-        self.finish().await;
-    }
-
-    /// Waits until there is something to be sent, and sends it; false if it is `stopped` first.
-    async fn wait(&mut self, stopped: &mut Stop) -> bool {
-        loop {
-            let room = BATCH - self.batch.len();
-            let due = self.due.unwrap_or_else(|| Instant::now() + METRICS_EVERY);
-            tokio::select! {
-                () = is_set(stopped) => return false,
-                Some(body) = self.metered.recv() => {
-                    self.send_metrics(body).await;
-                    return true;
-                }
-                1.. = self.to_send.recv_many(&mut self.batch, room), if room > 0 => {
-                    self.due.get_or_insert_with(|| Instant::now() + SPANS_EVERY);
-                }
-                () = sleep_until(due) => {}
-            }
-            let is_due = self.due.is_some_and(|due| due <= Instant::now());
-            if is_due || self.batch.len() == BATCH {
-                self.send_batch().await;
-                return true;
-            }
-        }
-    }
-
-    /// Sends all that is there.
-    async fn finish(&mut self) {
-        while let Ok(body) = self.metered.try_recv() {
-            self.send_metrics(body).await;
-        }
-        loop {
-            while let (true, Ok(span)) = (self.batch.len() < BATCH, self.to_send.try_recv()) {
-                self.batch.push(span);
-            }
-            if self.batch.is_empty() {
-                return;
-            }
-            self.send_batch().await;
-        }
-    }
-
-    async fn send_batch(&mut self) {
-        self.due = None;
-        self.under_way = Some((self.dropped.spans.clone(), self.batch.len() as u64));
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        let sent = self.link.send(Signal::Traces, body).await;
-        self.settle(sent);
-    }
-
-    async fn send_metrics(&mut self, body: Vec<u8>) {
-        self.under_way = Some((self.dropped.metrics.clone(), 1));
-        let sent = self.link.send(Signal::Metrics, body).await;
-        self.settle(sent);
-    }
-
-    /// Counts what was under way as dropped, unless it was `sent`.
-    fn settle(&mut self, sent: bool) {
-        if sent {
-            self.under_way = None;
-        }
-        self.lose();
-    }
-
-    fn lose(&mut self) {
-        if let Some((counter, count)) = self.under_way.take() {
-            counter.inc_by(count);
-        }
-    }
-}
-
-/// Whether the export is to stop.
-type Stop = watch::Receiver<bool>;
-
-/// Waits until it is, or nobody is left who could say so.
-async fn is_set(stop: &mut Stop) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 #[cfg(test)]

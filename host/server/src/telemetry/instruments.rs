@@ -1,6 +1,12 @@
-//! The histograms, with the names, units and bounds of the semantic conventions.
+//! What is measured: histograms with the names, units and bounds of the semantic conventions, and, below `hauski.`, what they have no
+//! names for and `/metrics` has.
 
-use opentelemetry::metrics::{Histogram, Meter};
+use crate::app::Gateway;
+use crate::metrics::SECONDS;
+use hauski_runtime::Adapter;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
+use std::sync::Arc;
 
 /// Bounds of `http.server.request.duration`, in seconds.
 const HTTP: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -37,14 +43,21 @@ pub(super) struct Instruments {
     pub(super) operation: Histogram<f64>,
     /// Tokens of an attempt, as its provider counts them.
     pub(super) tokens: Histogram<u64>,
-    /// From a streaming request's body to the first chunk.
+    /// From the beginning of an attempt at a model to the first chunk of its stream.
     pub(super) first_token: Histogram<f64>,
     /// From the first chunk of a stream to its end, for each further token.
     pub(super) output_token: Histogram<f64>,
+    /// What the gateway adds, without what it waits for others.
+    pub(super) added: Histogram<f64>,
+    /// Between two pieces of a stream.
+    pub(super) inter_chunk: Histogram<f64>,
+    /// Tries after the first at the same model.
+    pub(super) retries: Counter<u64>,
 }
 
 impl Instruments {
-    pub(super) fn new(meter: &Meter) -> Self {
+    pub(super) fn new(meter: &Meter, gateway: &Arc<Gateway>) -> Self {
+        watch(meter, gateway);
         let seconds = |name, what, bounds: &[f64]| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(what);
             histogram.with_boundaries(bounds.to_vec()).build()
@@ -67,6 +80,38 @@ impl Instruments {
                 "Time per output token generated after the first token for successful responses.",
                 &OUTPUT_TOKEN,
             ),
+            added: seconds("hauski.added_latency", "What the gateway adds to an answer.", SECONDS),
+            inter_chunk: seconds("hauski.inter_chunk", "Between two pieces of a streamed answer.", SECONDS),
+            retries: meter
+                .u64_counter("hauski.retries")
+                .with_unit("{retry}")
+                .with_description("Times that a request was tried again at the same model.")
+                .build(),
         }
     }
+}
+
+/// What is looked at whenever metrics are sent: how adapters are used, and which models are asked.
+fn watch(meter: &Meter, gateway: &Arc<Gateway>) {
+    let by_adapter = |name, unit, what, of: fn(&Adapter) -> usize| {
+        let gateway = gateway.clone();
+        let gauge = meter.u64_observable_gauge(name).with_unit(unit).with_description(what);
+        let look = move |observer: &dyn AsyncInstrument<u64>| {
+            for (id, adapter) in gateway.adapters.iter() {
+                observer.observe(of(adapter) as u64, &[KeyValue::new("hauski.adapter", id.to_string())]);
+            }
+        };
+        gauge.with_callback(look).build();
+    };
+    let (queue, instances) = ("hauski.adapter.queue_depth", "hauski.adapter.instances");
+    by_adapter(queue, "{request}", "Requests that wait for an instance.", Adapter::waiting);
+    by_adapter(instances, "{instance}", "Instances that serve a request.", Adapter::in_flight);
+    let (gateway, gauge) = (gateway.clone(), meter.i64_observable_gauge("hauski.breaker.state"));
+    let look = move |observer: &dyn AsyncInstrument<i64>| {
+        for (model, breaker) in gateway.breakers.all() {
+            observer.observe(breaker.code(), &[KeyValue::new("gen_ai.request.model", model.into_string())]);
+        }
+    };
+    let what = "Whether a model is asked: 0 closed, which is yes; 1 open, which is no; 2 half-open.";
+    gauge.with_description(what).with_callback(look).build();
 }

@@ -11,6 +11,7 @@ mod instruments;
 mod link;
 mod parent;
 mod said;
+mod sender;
 mod visit;
 
 pub(crate) use attempt::Attempt;
