@@ -3,6 +3,8 @@
 
 use hauski_egress::{DnsError, EgressError};
 use http::{HeaderMap, HeaderValue, header};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,7 +51,7 @@ impl Progress {
         self.seen(|seen| seen.since.is_some() || seen.waited > Duration::ZERO)
     }
 
-    /// How long providers were waited for so far: connecting, sending and reading.
+    /// How long others were waited for so far: resolving, connecting, sending, reading, and pauses between tries.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.seen(|seen| seen.waited + seen.since.map_or(Duration::ZERO, |since| since.elapsed()))
@@ -92,6 +94,20 @@ impl Progress {
         });
     }
 
+    /// Waits for `others`, such as a provider's answer or a pause before it is asked again. What is done before there is anything to wait
+    /// for is the gateway's own; from there to the end, time is the others'. They are pinned by the caller: a copy would be large.
+    pub async fn wait_for<T>(&self, mut others: Pin<&mut impl Future<Output = T>>) -> T {
+        let mut waiting = None;
+        poll_fn(|context| {
+            let poll = others.as_mut().poll(context);
+            if poll.is_pending() {
+                waiting.get_or_insert_with(|| self.wait());
+            }
+            poll
+        })
+        .await
+    }
+
     /// A provider is waited for until the result is dropped. Waits that overlap count once.
     pub(crate) fn wait(&self) -> Waiting {
         self.seen(|seen| {
@@ -123,6 +139,7 @@ impl Drop for Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
     use std::thread::sleep;
 
     #[test]
@@ -137,6 +154,23 @@ mod tests {
         drop(second);
         let waited = progress.waited();
         assert!((2 * step..4 * step).contains(&waited), "{waited:?}");
+        sleep(step);
+        assert_eq!(progress.waited(), waited);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_at_once_is_no_wait() {
+        let (progress, step) = (Progress::default(), Duration::from_millis(20));
+        progress.wait_for(pin!(async { sleep(step) })).await;
+        assert_eq!(progress.waited(), Duration::ZERO);
+        progress.wait_for(pin!(tokio::time::sleep(step))).await;
+        let waited = progress.waited();
+        assert!(waited >= step, "{waited:?}");
+        // Given up, it is over as well.
+        let never = pin!(std::future::pending::<()>());
+        assert!(tokio::time::timeout(step, progress.wait_for(never)).await.is_err());
+        let waited = progress.waited();
+        assert!(waited >= 2 * step, "{waited:?}");
         sleep(step);
         assert_eq!(progress.waited(), waited);
     }

@@ -6,6 +6,7 @@ use crate::sends::Held;
 use crate::state::State;
 use bytes::Bytes;
 use hauski_egress::{Ask, Destination, DnsError, EgressError, OutboundBody, Timeouts, headers};
+use std::pin::pin;
 use std::time::Duration;
 use wasmtime::component::Resource;
 
@@ -37,15 +38,14 @@ async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
         timeouts: timeouts(&request, state.deadline),
     };
     let progress = &state.call.progress;
-    let _waiting = progress.wait();
     let noted = |error| {
         progress.failed(&error);
         mask(error)
     };
-    let permit = door.permit(&state.caller, ask).await.map_err(noted)?;
+    let permit = progress.wait_for(pin!(door.permit(&state.caller, ask))).await.map_err(noted)?;
     let fields = headers::from_pairs(request.headers).map_err(|error| Error::InvalidRequest(error.to_string()))?;
     let body = OutboundBody::Whole(Bytes::from(request.body));
-    let inner = door.send(permit, fields, body).await.map_err(noted)?;
+    let inner = progress.wait_for(pin!(door.send(permit, fields, body))).await.map_err(noted)?;
     progress.answered(&inner.headers);
     Ok(Response { inner, _held: held })
 }
@@ -78,12 +78,13 @@ impl HostResponse for State {
 
     async fn read(&mut self, response: Resource<Response>) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         let progress = &self.call.progress;
-        let _waiting = progress.wait();
         let response = self.table.get_mut(&response)?;
-        Ok(response.inner.body.read().await.map(|piece| piece.map(Vec::from)).map_err(|error| {
-            progress.failed(&error);
-            mask(error)
-        }))
+        Ok(progress.wait_for(pin!(response.inner.body.read())).await.map(|piece| piece.map(Vec::from)).map_err(
+            |error| {
+                progress.failed(&error);
+                mask(error)
+            },
+        ))
     }
 
     fn drop(&mut self, response: Resource<Response>) -> wasmtime::Result<()> {

@@ -11,7 +11,7 @@ use hauski_egress::{
 };
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
@@ -112,13 +112,11 @@ impl Asking {
             path_and_query: head.uri.path_and_query().map_or("", |path| path.as_str()),
         };
         let Self { door, caller, request_id, local_only, progress, timeouts } = self;
-        let waiting = progress.wait();
         let ask = Ask { request_id: &request_id, method: head.method.as_str(), to, local_only, timeouts };
-        let permit = door.permit(&caller, ask).await?;
+        let permit = progress.wait_for(pin!(door.permit(&caller, ask))).await?;
         let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
-        let answer = door.send(permit, head.headers, body).await?;
+        let answer = progress.wait_for(pin!(door.send(permit, head.headers, body))).await?;
         progress.answered(&answer.headers);
-        drop(waiting);
         let body = Watched { body: answer.body, progress, waiting: None, _held: held };
         let mut response = http::Response::new(body.boxed_unsync());
         *response.status_mut() = answer.status;

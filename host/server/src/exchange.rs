@@ -13,7 +13,7 @@ use axum::extract::Request;
 use hauski_runtime::Progress;
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What keeps a client at one of a route's models: requests with the same value go the same way.
 const ROUTE_KEY: HeaderName = HeaderName::from_static("x-hauski-route-key");
@@ -24,7 +24,7 @@ const KEY_LENGTH: usize = 256;
 pub(crate) struct Exchange {
     pub(crate) app: App,
     pub(crate) id: RequestId,
-    /// When its body was there: from here on, time is the gateway's and the provider's.
+    /// When its last byte was there: from here on, time is the gateway's and the provider's.
     pub(crate) started: Instant,
     /// Whether its client wants it held to what is local.
     pub(crate) local_only: bool,
@@ -54,12 +54,17 @@ impl Exchange {
         let route_key = route_key(request.headers())?;
         let trace = request.extensions().get::<Trace>().cloned();
         let (bytes, buffered) = body::read(request, &app.gateway).await?;
-        let text = json::checked(bytes.into())?;
         let (started, progress) = (Instant::now(), Progress::default());
+        let text = json::checked(bytes.into())?;
         Ok((
             Self { app, id, started, local_only, client, tenant, route_key, progress, trace, _buffered: buffered },
             text,
         ))
+    }
+
+    /// What the gateway itself has taken of the time so far.
+    pub(crate) fn added(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.progress.waited())
     }
 
     /// Whether the client may ask the model or route with this public name.

@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::question::{Embedded, Streamed, Whole};
 use crate::sse::{self, Streaming};
 use crate::tally::Tally;
+use crate::view::Served;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::Instant;
@@ -44,7 +45,7 @@ pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Res
     let headers = headers(&got, "application/json");
     let text = normaliser.whole(got.answer);
     tally.end(&text);
-    asking.observe_added(got.served);
+    observe_added(&asking, got.served, &tally);
     Ok((headers, text?).into_response())
 }
 
@@ -57,7 +58,7 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
     let headers = headers(&got, "application/json");
     let text = normaliser.whole(got.answer).and_then(|text| answer.whole(text));
     tally.end(&text);
-    asking.observe_added(got.served);
+    observe_added(asking, got.served, &tally);
     Ok((headers, text?).into_response())
 }
 
@@ -66,16 +67,15 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
 async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn Answer>) -> Result<Response, ApiError> {
     let mut got = asking.ask(&Streamed(request)).await?;
     let exchange = asking.exchange;
-    let metrics = &exchange.app.gateway.metrics;
     let took = exchange.started.elapsed();
-    let histogram = metrics.first_token_seconds.with_label_values(&[&*got.served.adapter.profile().id]);
-    histogram.observe(took.as_secs_f64());
-    asking.observe_added(got.served);
     let headers = headers(&got, "text/event-stream");
     let (mut tally, normaliser) = (tally(asking, &mut got), normaliser(asking, &got, request.choices));
     let (reply, first) = got.answer;
     if first.is_some() {
-        tally.first_token(took);
+        let seconds = &exchange.app.gateway.metrics.first_token_seconds;
+        let histogram = seconds.with_label_values(&[&*got.served.adapter.profile().id]);
+        histogram.observe(took.as_secs_f64());
+        tally.first_token();
     }
     let mut streaming = Streaming {
         reply,
@@ -84,15 +84,21 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         tally,
         id: exchange.id.clone(),
         progress: exchange.progress.clone(),
-        metrics: metrics.clone(),
         cut: exchange.app.cut.clone(),
         last: Instant::now(),
     };
     let first = first.map(|chunks| streaming.events(chunks)).transpose();
+    observe_added(asking, got.served, &streaming.tally);
     if first.is_err() {
         streaming.tally.end(&first);
     }
     Ok((headers, sse::body(first?, streaming)?).into_response())
+}
+
+/// Notes what the gateway itself has taken, now that the answer is there.
+fn observe_added(asking: &Asking<'_>, served: &Served, tally: &Tally) {
+    asking.observe_added(served);
+    tally.added(asking.exchange.added());
 }
 
 /// Counts what the answer takes, to its end.

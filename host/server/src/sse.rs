@@ -5,14 +5,12 @@
 
 use crate::dialect::Answer;
 use crate::error::ApiError;
-use crate::metrics::Metrics;
 use crate::normalise::Normaliser;
 use crate::observe::RequestId;
 use crate::tally::Tally;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use hauski_runtime::{Progress, Reply};
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -24,7 +22,6 @@ pub(crate) struct Streaming {
     pub(crate) tally: Tally,
     pub(crate) id: RequestId,
     pub(crate) progress: Progress,
-    pub(crate) metrics: Arc<Metrics>,
     /// Becomes true when the gateway stops and can't wait any longer.
     pub(crate) cut: watch::Receiver<bool>,
     /// When the last chunks came.
@@ -56,7 +53,7 @@ impl Streaming {
             _ = self.cut.wait_for(|cut| *cut) => return Err(ApiError::shutting_down()),
         };
         let Some(chunks) = chunks else { return Ok(None) };
-        self.metrics.inter_chunk_seconds.observe(self.last.elapsed().as_secs_f64());
+        self.tally.gap(self.last.elapsed());
         let events = self.events(chunks)?;
         self.last = Instant::now();
         Ok(Some(events))

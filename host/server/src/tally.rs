@@ -32,14 +32,13 @@ struct Usage {
     completion_tokens: Option<f64>,
 }
 
-/// A count of tokens; what is none counts nothing.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "such a cast saturates, and nobody has 2⁵³ tokens"
-)]
-fn count(tokens: Option<f64>) -> u64 {
-    tokens.unwrap_or_default() as u64
+/// The most tokens that are believed; a provider could make counters overflow otherwise.
+const BELIEVED: f64 = 1e9;
+
+/// A count of tokens, if it is one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is looked at")]
+fn count(tokens: Option<f64>) -> Option<u64> {
+    tokens.filter(|tokens| (0.0..=BELIEVED).contains(tokens)).map(|tokens| tokens as u64)
 }
 
 impl Tally {
@@ -48,10 +47,25 @@ impl Tally {
         Self { metrics, model: model.into(), usage: None, attempt }
     }
 
-    /// Notes the first chunk of a stream, which came so long after its request.
-    pub(crate) fn first_token(&mut self, took: Duration) {
+    /// Notes the first chunk of a stream.
+    pub(crate) fn first_token(&mut self) {
         if let Some(attempt) = &mut self.attempt {
-            attempt.first_token(took);
+            attempt.first_token();
+        }
+    }
+
+    /// Notes what the gateway itself took of the time until the answer, or its first chunk, was there.
+    pub(crate) fn added(&self, added: Duration) {
+        if let Some(attempt) = &self.attempt {
+            attempt.added(added);
+        }
+    }
+
+    /// Notes how long a further piece of a stream was waited for.
+    pub(crate) fn gap(&self, gap: Duration) {
+        self.metrics.inter_chunk_seconds.observe(gap.as_secs_f64());
+        if let Some(attempt) = &self.attempt {
+            attempt.gap(gap);
         }
     }
 
@@ -82,7 +96,7 @@ impl Drop for Tally {
         if let Some(usage) = self.usage {
             let (input, output) = (count(usage.prompt_tokens), count(usage.completion_tokens));
             for (kind, tokens) in [("input", input), ("output", output)] {
-                self.metrics.tokens.with_label_values(&[&*self.model, kind]).inc_by(tokens);
+                self.metrics.tokens.with_label_values(&[&*self.model, kind]).inc_by(tokens.unwrap_or_default());
             }
             if let Some(attempt) = &mut self.attempt {
                 attempt.tokens(input, output);
@@ -101,6 +115,8 @@ mod tests {
             (r#"{"prompt_tokens":3,"completion_tokens":2}"#, 3, 2),
             (r#"{"prompt_tokens":3.0,"completion_tokens":null}"#, 3, 0),
             (r#"{"prompt_tokens":-1,"x":"y"}"#, 0, 0),
+            (r#"{"prompt_tokens":1e300,"completion_tokens":1000000001}"#, 0, 0),
+            (r#"{"prompt_tokens":1e9,"completion_tokens":18446744073709551615}"#, 1_000_000_000, 0),
         ] {
             let metrics = Arc::new(Metrics::new().unwrap());
             Tally::new(metrics.clone(), "m", None).note(&format!(r#"{{"usage":{usage}}}"#));

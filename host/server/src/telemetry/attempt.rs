@@ -19,14 +19,16 @@ pub(crate) struct Attempt {
     span: Span,
     /// Operation, provider and model: what is said with each number.
     labels: [KeyValue; 3],
+    /// Whether its answer can end for a reason.
+    chats: bool,
     /// The model's name as the provider is asked for it.
     upstream: Box<str>,
     started: Instant,
     /// When the first chunk of a stream came.
     first: Option<Instant>,
     said: Said,
-    /// Input and output.
-    tokens: Option<(u64, u64)>,
+    /// Input and output, as far as the provider has counted them.
+    tokens: (Option<u64>, Option<u64>),
     end: End,
 }
 
@@ -58,33 +60,49 @@ impl Attempt {
             KeyValue::new("hauski.locality", locality.as_str()),
             KeyValue::new("hauski.retry", i64::from(retry)),
         ]));
+        if retry > 0 {
+            trace.telemetry.instruments.retries.add(1, &labels);
+        }
         Self {
             telemetry: trace.telemetry.clone(),
+            chats: trace.operation != "embeddings",
             span: trace.telemetry.tracer.build_with_context(builder, &trace.parent),
             labels,
             upstream: served.upstream.clone(),
             started: Instant::now(),
             first: None,
             said: Said::default(),
-            tokens: None,
+            tokens: (None, None),
             end: End::Cancelled,
         }
     }
 
-    /// Notes the first chunk of a stream, which came so long after its request.
-    pub(crate) fn first_token(&mut self, took: Duration) {
+    /// Notes the first chunk of a stream.
+    pub(crate) fn first_token(&mut self) {
         self.first = Some(Instant::now());
-        self.telemetry.instruments.first_token.record(took.as_secs_f64(), &self.labels);
+        self.telemetry.instruments.first_token.record(self.started.elapsed().as_secs_f64(), &self.labels);
     }
 
-    /// Reads a completion or a chunk of one.
+    /// Notes what the gateway itself took of the time until the answer, or its first chunk, was there.
+    pub(crate) fn added(&self, added: Duration) {
+        self.telemetry.instruments.added.record(added.as_secs_f64(), &self.labels);
+    }
+
+    /// Notes how long a further piece of a stream was waited for.
+    pub(crate) fn gap(&self, gap: Duration) {
+        self.telemetry.instruments.inter_chunk.record(gap.as_secs_f64(), &self.labels);
+    }
+
+    /// Reads a completion or a chunk of one, or embeddings, where a trace is kept.
     pub(crate) fn read(&mut self, answer: &str) {
-        self.said.read(answer, &self.upstream);
+        if self.span.is_recording() {
+            self.said.read(answer, &self.upstream, self.chats);
+        }
     }
 
     /// Notes what the provider counts.
-    pub(crate) fn tokens(&mut self, input: u64, output: u64) {
-        self.tokens = Some((input, output));
+    pub(crate) fn tokens(&mut self, input: Option<u64>, output: Option<u64>) {
+        self.tokens = (input, output);
     }
 
     /// The answer is there, to its end.
@@ -102,13 +120,14 @@ impl Attempt {
         let (instruments, took) = (&self.telemetry.instruments, self.started.elapsed());
         let with = |more: Option<KeyValue>| self.labels.iter().cloned().chain(more).collect::<Vec<_>>();
         instruments.operation.record(took.as_secs_f64(), &with(error.map(error_type)));
-        let Some((input, output)) = self.tokens else { return };
-        let kind = |kind: &'static str| with(Some(KeyValue::new("gen_ai.token.type", kind)));
-        instruments.tokens.record(input, &kind("input"));
-        if output > 0 {
-            instruments.tokens.record(output, &kind("output"));
+        let (input, output) = self.tokens;
+        // Where nothing was put out, such as for embeddings, there is nothing to count.
+        for (kind, tokens) in [("input", input), ("output", output.filter(|output| *output > 0))] {
+            if let Some(tokens) = tokens {
+                instruments.tokens.record(tokens, &with(Some(KeyValue::new("gen_ai.token.type", kind))));
+            }
         }
-        if let (Some(first), None, 2..) = (self.first, error, output) {
+        if let (Some(first), None, Some(output @ 2..)) = (self.first, error, output) {
             #[expect(clippy::cast_precision_loss, reason = "no answer has so many tokens")]
             let each = first.elapsed().as_secs_f64() / (output - 1) as f64;
             instruments.output_token.record(each, &self.labels);
@@ -125,10 +144,9 @@ impl Drop for Attempt {
         };
         self.record(error);
         let count = |name, tokens| KeyValue::new(name, i64::try_from(tokens).unwrap_or(i64::MAX));
-        if let Some((input, output)) = self.tokens {
-            self.span.set_attribute(count("gen_ai.usage.input_tokens", input));
-            self.span.set_attribute(count("gen_ai.usage.output_tokens", output));
-        }
+        let (input, output) = self.tokens;
+        self.span.set_attributes(input.map(|tokens| count("gen_ai.usage.input_tokens", tokens)));
+        self.span.set_attributes(output.map(|tokens| count("gen_ai.usage.output_tokens", tokens)));
         if let Some(model) = self.said.model.take() {
             self.span.set_attribute(KeyValue::new("gen_ai.response.model", model));
         }

@@ -20,6 +20,8 @@ pub(super) struct Said {
     pub(super) model: Option<String>,
     /// Why each choice ended, in the order in which they did.
     pub(super) reasons: Vec<&'static str>,
+    /// Whether a model was named, be it one that can be told or not.
+    named: bool,
 }
 
 #[derive(Deserialize)]
@@ -37,17 +39,34 @@ struct Choice<'a> {
 }
 
 impl Said {
-    /// Reads a completion or a chunk of one; `asked` is the model's name as the provider was asked for it.
-    pub(super) fn read(&mut self, answer: &str, asked: &str) {
+    /// Reads a completion or a chunk of one; `asked` is the model's name as the provider was asked for it, `chats` whether it can end
+    /// for a reason. Of a stream, most chunks are only looked at.
+    pub(super) fn read(&mut self, answer: &str, asked: &str, chats: bool) {
+        let ends = chats && has_reason(answer);
+        if self.named && !ends {
+            return;
+        }
         let Ok(answer) = serde_json::from_str::<Answer<'_>>(answer) else { return };
-        if self.model.is_none() {
-            self.model = answer.model.filter(|said| is_release(said, asked)).map(Cow::into_owned);
+        if let Some(said) = answer.model.filter(|said| !self.named && !said.is_empty()) {
+            self.named = true;
+            self.model = is_release(&said, asked).then(|| said.into_owned());
+        }
+        if !ends {
+            return;
         }
         let ended = answer.choices.iter().filter_map(|choice| choice.finish_reason.as_deref());
         let known = |said: &str| REASONS.into_iter().find(|known| *known == said).unwrap_or(OTHER);
         let room = CHOICES.saturating_sub(self.reasons.len());
         self.reasons.extend(ended.map(known).take(room));
     }
+}
+
+/// Whether the text of `answer` has a reason that is no `null`. Within a string of JSON, quotes are escaped: what is found is a key.
+fn has_reason(answer: &str) -> bool {
+    answer.split("\"finish_reason\"").skip(1).any(|rest| {
+        let value = rest.trim_start().strip_prefix(':').unwrap_or_default();
+        value.trim_start().starts_with('"')
+    })
 }
 
 /// Whether `said` is the model `asked`, or that one with the date of its release behind it.
@@ -65,9 +84,9 @@ mod tests {
     fn check(answers: &[&str], model: Option<&str>, reasons: &[&'static str]) {
         let mut said = Said::default();
         for answer in answers {
-            said.read(answer, "gpt-4o");
+            said.read(answer, "gpt-4o", true);
         }
-        assert_eq!(said, Said { model: model.map(str::to_owned), reasons: reasons.to_vec() }, "{answers:?}");
+        assert_eq!((said.model.as_deref(), &*said.reasons), (model, reasons), "{answers:?}");
     }
 
     #[test]
@@ -91,11 +110,33 @@ mod tests {
         check(&["canary", "[]", r#"{"choices":"canary"}"#, r#"{"model":{"canary":1}}"#], None, &[]);
     }
 
+    /// Chunks between the first and the last cost a look.
+    #[test]
+    fn what_has_nothing_to_tell_is_not_parsed() {
+        let named = r#"{"model":"gpt-4o","choices":[]}"#;
+        let quoted = r#"{"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason" : null}]}"#;
+        for (text, expected) in [
+            (quoted, false),
+            (r#"{"choices":[]}"#, false),
+            (r#"{"choices":[{"finish_reason":null},{"finish_reason": "stop"}]}"#, true),
+            ("{\"choices\":[{\"finish_reason\"\n:\n\"stop\"}]}", true),
+        ] {
+            assert_eq!(has_reason(text), expected, "{text}");
+        }
+        check(&[named, quoted, r#"{"model":"gpt-4o-2024-08-06"}"#], Some("gpt-4o"), &[]);
+        check(&[r#"{"model":""}"#, named], Some("gpt-4o"), &[]);
+        // Who has named another model is not looked at again for it.
+        check(&[r#"{"model":"theirs"}"#, named], None, &[]);
+        let mut said = Said::default();
+        said.read(r#"{"model":"gpt-4o","data":[],"choices":[{"finish_reason":"stop"}]}"#, "gpt-4o", false);
+        assert_eq!((said.model.as_deref(), said.reasons.len()), (Some("gpt-4o"), 0));
+    }
+
     #[test]
     fn choices_are_bounded() {
         let mut said = Said::default();
         for _ in 0..CHOICES {
-            said.read(r#"{"choices":[{"finish_reason":"stop"},{"finish_reason":"stop"}]}"#, "x");
+            said.read(r#"{"choices":[{"finish_reason":"stop"},{"finish_reason":"stop"}]}"#, "x", true);
         }
         assert_eq!(said.reasons.len(), CHOICES);
     }
