@@ -24,7 +24,7 @@ pub(crate) struct Streaming {
     pub(crate) progress: Progress,
     /// Becomes true when the gateway stops and can't wait any longer.
     pub(crate) cut: watch::Receiver<bool>,
-    /// When the last chunks came.
+    /// When the events of the last chunks were there.
     pub(crate) last: Instant,
 }
 
@@ -40,6 +40,7 @@ impl Streaming {
             let chunk = self.normaliser.chunk(chunk)?;
             self.answer.chunk(&chunk, &mut events)?;
         }
+        self.last = Instant::now();
         Ok(Bytes::from(events))
     }
 
@@ -54,9 +55,7 @@ impl Streaming {
         };
         let Some(chunks) = chunks else { return Ok(None) };
         self.tally.gap(self.last.elapsed());
-        let events = self.events(chunks)?;
-        self.last = Instant::now();
-        Ok(Some(events))
+        self.events(chunks).map(Some)
     }
 }
 

@@ -189,4 +189,30 @@ mod tests {
         check(1, Some(u64::MAX), 60);
         check(1, Some(0), 1);
     }
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds() {
+        for (value, expected) in
+            [("20", Some(20)), (" 0 ", Some(0)), ("-1", None), ("soon", None), ("1.5", None), ("", None)]
+        {
+            let headers = [(header::RETRY_AFTER, HeaderValue::from_static(value))].into_iter().collect();
+            assert_eq!(seconds(&headers), expected.map(Duration::from_secs), "{value:?}");
+        }
+        assert_eq!(seconds(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn what_is_rejected_is_read_of_either_answer() {
+        // Field 1 is the partial success, whose field 1 is the number: here 3, and -1.
+        for (answer, expected) in [
+            (&[0x0a, 2, 0x08, 3][..], 3),
+            (&[0x0a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], 0),
+            (&[], 0),
+            (b"{\"partialSuccess\":{}}", 0),
+        ] {
+            for signal in [Signal::Traces, Signal::Metrics] {
+                assert_eq!(signal.rejected(answer), expected, "{} {answer:?}", signal.as_str());
+            }
+        }
+    }
 }
