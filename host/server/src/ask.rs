@@ -10,6 +10,7 @@ use crate::telemetry::Attempt;
 use crate::view::Served;
 use hauski_policy::Locality;
 use hauski_runtime::{Call, CallError};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -102,7 +103,7 @@ impl<'a> Asking<'a> {
                     let metrics = &self.exchange.app.gateway.metrics;
                     metrics.retries.with_label_values(&[&served.model]).inc();
                     last = Some(error);
-                    sleep(pause).await;
+                    self.exchange.progress.wait_for(pin!(sleep(pause))).await;
                 }
                 Next::Again(_) | Next::Elsewhere => return Err(Failed { error, elsewhere: true }),
                 Next::Tell => return Err(Failed { error, elsewhere: false }),
@@ -161,7 +162,7 @@ impl<'a> Asking<'a> {
     /// Notes what the gateway itself has taken of the time so far.
     pub(crate) fn observe_added(&self, served: &Served) {
         let exchange = self.exchange;
-        let added = exchange.started.elapsed().saturating_sub(exchange.progress.waited());
+        let added = exchange.added();
         let histogram = &exchange.app.gateway.metrics.added_seconds;
         histogram.with_label_values(&[&*served.adapter.profile().id]).observe(added.as_secs_f64());
     }
