@@ -23,5 +23,6 @@ mod tools;
 /// If it is no request for a response, or asks for what chat completions can't do; the error names the field.
 pub(crate) fn understand(body: &str) -> Result<Understood, ApiError> {
     let asked = request::read(body)?;
-    Ok(Understood { chat: asked.chat, answer: Box::new(answer::Response::new(asked.echo)) })
+    let output = output::Told { summary: asked.summary, namespaces: asked.namespaces };
+    Ok(Understood { chat: asked.chat, answer: Box::new(answer::Response::new(asked.echo, output)) })
 }

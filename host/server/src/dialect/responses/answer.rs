@@ -2,7 +2,7 @@
 //!
 //! In goes a completion, or its chunks in order; out come the response, or the events that a client puts one together from.
 
-use super::output::{Events, Output};
+use super::output::{Events, Output, Told};
 use super::response::{self, Echo, Finish, Head, Stage};
 use super::spoken::Spoken;
 use crate::dialect::{Answer, broke, finish};
@@ -24,8 +24,8 @@ pub(super) struct Response {
 }
 
 impl Response {
-    pub(super) fn new(echo: Echo) -> Self {
-        let output = Output::default();
+    pub(super) fn new(echo: Echo, told: Told) -> Self {
+        let output = Output::new(String::new(), told);
         Self { echo, head: None, output, finish: None, usage: None, next: 0, broken: false }
     }
 
@@ -42,7 +42,7 @@ impl Response {
         // Some providers' first chunk has neither a choice nor an id; the response gets its name from the first that has.
         if self.head.is_none() {
             let head = Head::new(spoken, &self.echo);
-            self.output = Output::new(head.name.clone());
+            self.output.named(head.name.clone());
             for kind in ["response.created", "response.in_progress"] {
                 let response = response::json(&head, &self.echo, &Stage::InProgress, None);
                 events.send(kind, Object::new().put("response", &response));

@@ -4,6 +4,7 @@
 //! their own in front and one message behind.
 
 use super::content::{Content, Kind};
+use super::tools;
 use crate::error::ApiError;
 use crate::json::{Members, Node, Object, array, decoded, elements, inner};
 
@@ -12,34 +13,33 @@ use crate::json::{Members, Node, Object, array, decoded, elements, inner};
 /// # Errors
 /// If an item is none, or one that chat completions don't have.
 pub(super) fn messages(instructions: Option<&str>, top: &mut Node) -> Result<Vec<String>, ApiError> {
-    let mut conversation = Conversation::default();
-    if let Some(text) = instructions {
-        conversation.push("\"system\"", Content::text(text), &Members::default());
-    }
+    let mut conversation = Conversation { system: instructions.map(Content::text), ..Conversation::default() };
     let Some(input) = top.take("input") else {
         return Err(ApiError::wrong("input", "a string or an array of items, and is missing"));
     };
     if input.starts_with('"') {
         conversation.push("\"user\"", Content::text(input), &Members::default());
-        return Ok(conversation.messages);
+        return Ok(conversation.end());
     }
     let items = elements(input).ok_or_else(|| ApiError::wrong("input", "a string or an array of items"))?;
     for (at, item) in items.into_iter().enumerate() {
         conversation.item(Node::new(item, format!("input[{at}]"))?)?;
     }
-    conversation.end_turn();
-    conversation.show();
-    Ok(conversation.messages)
+    Ok(conversation.end())
 }
 
 /// What chat messages have and message items do not: calls and reasoning are items of their own.
 const OF_MESSAGES: &[&str] = &["tool_calls", "tool_call_id", "function_call", "reasoning_content", "reasoning"];
 
+/// Clients that take it for granted that everything is stored send references.
+const STORED: &str = "nothing is stored; send the item itself (clients do so where their option `store` is `false`)";
 /// The kinds of items in which tools give something.
 const OUTPUTS: [&str; 2] = ["function_call_output", "custom_tool_call_output"];
 
 #[derive(Default)]
 struct Conversation<'a> {
+    /// What the operator and the developer say, wherever they say it: many models take it nowhere but first, in one message.
+    system: Option<Content<'a>>,
     messages: Vec<String>,
     turn: Turn<'a>,
     /// What tools gave that is no text. It waits until the outputs of all calls are there.
@@ -71,7 +71,7 @@ impl<'a> Conversation<'a> {
             "function_call" => self.call(item, "function", "arguments"),
             "custom_tool_call" => self.call(item, "custom", "input"),
             _ if OUTPUTS.contains(&&*kind) => self.output(item),
-            "item_reference" => Err(item.unsupported("type", "nothing is stored; send the item itself")),
+            "item_reference" => Err(item.unsupported("type", STORED)),
             _ => Err(item.unsupported(
                 "type",
                 "write one of `message`, `reasoning`, `function_call`, `function_call_output`, `custom_tool_call`, \
@@ -83,12 +83,21 @@ impl<'a> Conversation<'a> {
     fn message(&mut self, mut item: Node<'a>) -> Result<(), ApiError> {
         let role = item.needed("role")?;
         let content = Content::take(&mut item, "content", Kind::Message)?;
-        // What says nothing of its phase is taken for the answer.
-        item.refuse("phase", &["\"final_answer\""], "chat completions have no counterpart; leave it out")?;
+        // Whether it was on the way to an answer or the answer: in chat it was said, either way.
+        item.string("phase")?;
         match &*decoded(role) {
-            "user" | "system" | "developer" => {
+            "user" => {
                 self.end_turn();
                 self.push(role, content, &item.rest(OF_MESSAGES)?);
+            }
+            "system" | "developer" => {
+                let rest = item.rest(OF_MESSAGES)?;
+                if rest.is_empty() {
+                    self.system.get_or_insert_default().append(content);
+                } else {
+                    self.end_turn();
+                    self.push("\"system\"", content, &rest);
+                }
             }
             "assistant" => {
                 let rest = item.rest(OF_MESSAGES)?;
@@ -110,7 +119,8 @@ impl<'a> Conversation<'a> {
     }
 
     fn reasoning(&mut self, mut item: Node<'a>) -> Result<(), ApiError> {
-        item.refuse("encrypted_content", &[], "only who encrypted it can read it; leave it out")?;
+        // Only who encrypted it can read it, and that is nobody here.
+        item.string("encrypted_content")?;
         let content = item.objects("content")?.unwrap_or_default();
         let summary = item.objects("summary")?.unwrap_or_default();
         item.nothing_else()?;
@@ -135,11 +145,12 @@ impl<'a> Conversation<'a> {
 
     fn call(&mut self, mut item: Node<'a>, kind: &str, says: &str) -> Result<(), ApiError> {
         let (id, name) = (item.needed("call_id")?, item.needed("name")?);
+        let name = tools::flat(item.string("namespace")?, name);
         let said = item.needed(says)?;
         // What a client made of the arguments.
         item.take("parsed_arguments");
         only_direct(&mut item)?;
-        let what = Object::new().put("name", name).put(says, said).end();
+        let what = Object::new().put("name", &name).put(says, said).end();
         let call = Object::new().put("id", id).text("type", kind).put(kind, &what);
         self.turn.calls.push(call.pass(&item.rest(&[kind])?).end());
         Ok(())
@@ -148,6 +159,8 @@ impl<'a> Conversation<'a> {
     fn output(&mut self, mut item: Node<'a>) -> Result<(), ApiError> {
         let id = item.needed("call_id")?;
         let mut content = Content::take(&mut item, "output", Kind::ToolOutput)?;
+        // The call says it.
+        item.string("namespace")?;
         only_direct(&mut item)?;
         self.end_turn();
         self.shown.append(content.shown(id));
@@ -166,6 +179,15 @@ impl<'a> Conversation<'a> {
 
     fn push(&mut self, role: &str, content: Content, rest: &Members) {
         self.messages.push(Object::new().put("role", role).put("content", &content.json()).pass(rest).end());
+    }
+
+    /// The messages.
+    fn end(mut self) -> Vec<String> {
+        self.end_turn();
+        self.show();
+        let system = self.system.take();
+        let system = system.map(|said| Object::new().text("role", "system").put("content", &said.json()).end());
+        system.into_iter().chain(self.messages).collect()
     }
 
     /// Writes the assistant's message, if there is one.
@@ -190,7 +212,6 @@ impl<'a> Conversation<'a> {
 
 /// Refuses calls that no model makes by itself.
 fn only_direct(item: &mut Node) -> Result<(), ApiError> {
-    item.refuse("namespace", &[], "tools have no namespaces in chat completions; leave it out")?;
     item.refuse("async", &["false"], "chat completions wait for their tools; leave it out")?;
     let Some(mut caller) = item.object("caller")? else { return Ok(()) };
     if caller.kind()? != "direct" {

@@ -4,6 +4,7 @@
 //! first bit comes, and closed when the model turns to something else, or at the end.
 
 use super::spoken::{Call, Choice, Function, Says};
+use super::tools::Namespaces;
 use crate::dialect::broke;
 use crate::dialect::calls::{Calls, Piece};
 use crate::error::ApiError;
@@ -15,11 +16,21 @@ mod item;
 pub(super) use events::Events;
 use item::{Item, Speech, State, Tool};
 
+/// How items are told.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Whether the model's thoughts are to be told as a summary.
+    pub(super) summary: bool,
+    /// The tools that stand in a namespace.
+    pub(super) namespaces: Namespaces,
+}
+
 /// All items of a response, in the order in which they were opened.
 #[derive(Default)]
 pub(super) struct Output {
     /// What the items' names are made of.
     name: String,
+    told: Told,
     items: Vec<Item>,
     /// The message or the reasoning that grows.
     open: Option<usize>,
@@ -36,8 +47,13 @@ struct Begun {
 }
 
 impl Output {
-    pub(super) fn new(name: String) -> Self {
-        Self { name, ..Self::default() }
+    pub(super) fn new(name: String, told: Told) -> Self {
+        Self { name, told, ..Self::default() }
+    }
+
+    /// Names the response, before it has any item.
+    pub(super) fn named(&mut self, name: String) {
+        self.name = name;
     }
 
     /// Adds what a choice says.
@@ -47,7 +63,8 @@ impl Output {
     pub(super) fn add(&mut self, choice: &Choice, says: &Says, events: &mut Events) -> Result<(), ApiError> {
         let words = says.words()?;
         if !words.thoughts.is_empty() {
-            self.speak(Speech::Reasoning, &words.thoughts, &[], events);
+            let speech = if self.told.summary { Speech::Summary } else { Speech::Reasoning };
+            self.speak(speech, &words.thoughts, &[], events);
         }
         let logprobs: Vec<_> = choice.logprobs().iter().map(|token| one_line(token).into_owned()).collect();
         // Some providers also tell how likely the tokens of thoughts and calls were: without a text these are not its own.
@@ -95,7 +112,7 @@ impl Output {
 
     /// Adds to the message or the reasoning that is open, or opens one.
     fn speak(&mut self, speech: Speech, text: &str, logprobs: &[String], events: &mut Events) {
-        let reasons = speech == Speech::Reasoning;
+        let reasons = speech.reasons();
         let item = self.open.and_then(|at| self.items.get_mut(at)).filter(|item| item.reasons() == reasons);
         match item {
             Some(item) => item.speak(speech, text, logprobs, events),
@@ -155,7 +172,10 @@ impl Output {
         begun.item = Some(place);
         let said = std::mem::take(&mut begun.tool.said);
         let mut tool = std::mem::take(&mut begun.tool);
-        tool.name = name.0.to_owned();
+        match self.told.namespaces.get(inner(name.0)) {
+            Some((namespace, name)) => (tool.name, tool.namespace) = (name.clone(), Some(namespace.clone())),
+            None => tool.name = name.0.to_owned(),
+        }
         if inner(&tool.id).is_empty() {
             tool.id = format!("\"call_{}_{place}\"", self.name);
         }

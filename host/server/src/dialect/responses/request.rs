@@ -4,6 +4,7 @@
 //! are passed on as they came: they may be a provider's own.
 
 use super::response::Echo;
+use super::tools::Namespaces;
 use super::{input, tools};
 use crate::error::ApiError;
 use crate::json::{Node, Object, array, decoded};
@@ -12,6 +13,9 @@ use crate::json::{Node, Object, array, decoded};
 pub(super) struct Asked {
     pub(super) chat: String,
     pub(super) echo: Echo,
+    /// Whether the model's thoughts are to be told as a summary.
+    pub(super) summary: bool,
+    pub(super) namespaces: Namespaces,
 }
 
 /// Fields that mean the same in both dialects, and what a response says of them if they are left out.
@@ -27,7 +31,7 @@ const SAME: [(&str, &str); 7] = [
 
 /// Fields that can't be honoured: name, values that ask for nothing, and what to do instead.
 const REFUSED: [(&str, &[&str], &str); 21] = [
-    ("store", &["false"], "nothing is stored; leave `store` out or write `false`"),
+    ("store", &["false"], "nothing is stored: set `store` to `false`, or leave it out"),
     ("background", &["false"], "answers are waited for; leave it out or write `false`"),
     ("previous_response_id", &[], "nothing is stored; send the former items in `input`"),
     ("conversation", &[], "nothing is stored; send the former items in `input`"),
@@ -70,9 +74,12 @@ pub(super) fn read(body: &str) -> Result<Asked, ApiError> {
         // The last event tells what was used.
         chat = chat.put("stream", "true").put("stream_options", r#"{"include_usage":true}"#);
     }
-    (chat, echo) = tooling(&mut top, chat, echo)?;
+    let (namespaces, summary);
+    (chat, echo, namespaces) = tooling(&mut top, chat, echo)?;
     (chat, echo) = text(&mut top, chat, echo)?;
-    (chat, echo) = reasoning(&mut top, chat, echo)?;
+    (chat, echo, summary) = reasoning(&mut top, chat, echo)?;
+    // The client's own notes, of sessions and machines: nobody else's.
+    top.take("client_metadata");
     (chat, echo) = logprobs(&mut top, chat, echo)?;
     let limit = top.take("max_output_tokens");
     chat = chat.maybe("max_completion_tokens", limit);
@@ -89,7 +96,7 @@ pub(super) fn read(body: &str) -> Result<Asked, ApiError> {
     }
     let chat = chat.pass(&top.rest(&[])?).end();
     let members = echo.splice(ALWAYS).members();
-    Ok(Asked { chat, echo: Echo { model: model.to_owned(), members, service_tier } })
+    Ok(Asked { chat, echo: Echo { model: model.to_owned(), members, service_tier }, summary, namespaces })
 }
 
 /// What all responses say of requests, because anything else is refused.
@@ -107,12 +114,12 @@ fn streams(top: &mut Node) -> Result<bool, ApiError> {
 }
 
 /// Takes `tools` and what is said about them.
-fn tooling(top: &mut Node, mut chat: Object, echo: Object) -> Result<(Object, Object), ApiError> {
+fn tooling(top: &mut Node, mut chat: Object, echo: Object) -> Result<(Object, Object, Namespaces), ApiError> {
     let echo = echo
         .put("tools", top.peek("tools").unwrap_or("[]"))
         .put("tool_choice", top.peek("tool_choice").unwrap_or("\"auto\""))
         .put("parallel_tool_calls", top.peek("parallel_tool_calls").unwrap_or("true"));
-    let (tools, choice) = (tools::tools(top)?, tools::choice(top)?);
+    let ((tools, namespaces), choice) = (tools::tools(top)?, tools::choice(top)?);
     let parallel = top.take("parallel_tool_calls");
     // Without tools these mean nothing, and providers refuse them.
     let idle = tools.is_none();
@@ -120,7 +127,7 @@ fn tooling(top: &mut Node, mut chat: Object, echo: Object) -> Result<(Object, Ob
     if !(idle && matches!(choice.as_deref(), Some("\"auto\"" | "\"none\""))) {
         chat = chat.maybe("tool_choice", choice.as_deref());
     }
-    Ok((chat.maybe("parallel_tool_calls", parallel.filter(|_| !idle)), echo))
+    Ok((chat.maybe("parallel_tool_calls", parallel.filter(|_| !idle)), echo, namespaces))
 }
 
 /// Takes `text`: the answer's form, and how long-winded it is.
@@ -158,14 +165,17 @@ fn response_format(mut format: Node) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// Takes `reasoning`.
-fn reasoning(top: &mut Node, chat: Object, echo: Object) -> Result<(Object, Object), ApiError> {
-    let mut effort = None;
+/// Takes `reasoning`. A summary is told by what the model thinks, as it is: clients that ask for one read nothing else.
+fn reasoning(top: &mut Node, chat: Object, echo: Object) -> Result<(Object, Object, bool), ApiError> {
+    let (mut effort, mut summary) = (None, None);
     if let Some(mut reasoning) = top.object("reasoning")? {
         effort = reasoning.take("effort");
-        // `auto` leaves it to the server whether there is one, and there is none: reasoning comes as it is.
         for name in ["summary", "generate_summary"] {
-            reasoning.refuse(name, &["\"auto\""], "nothing is summarized, reasoning comes as it is; leave it out")?;
+            let asked = reasoning.take(name);
+            if asked.is_some_and(|asked| !SUMMARIES.contains(&asked)) {
+                return Err(reasoning.wrong(name, "`auto`, `concise` or `detailed`"));
+            }
+            summary = summary.or(asked);
         }
         reasoning.refuse("context", &["\"auto\""], "all of `input` is sent; leave it out or write `auto`")?;
         reasoning.refuse(
@@ -175,9 +185,12 @@ fn reasoning(top: &mut Node, chat: Object, echo: Object) -> Result<(Object, Obje
         )?;
         reasoning.nothing_else()?;
     }
-    let says = Object::new().put("effort", effort.unwrap_or("null")).put("summary", "null").end();
-    Ok((chat.maybe("reasoning_effort", effort), echo.put("reasoning", &says)))
+    let says = Object::new().put("effort", effort.unwrap_or("null")).put("summary", summary.unwrap_or("null")).end();
+    Ok((chat.maybe("reasoning_effort", effort), echo.put("reasoning", &says), summary.is_some()))
 }
+
+/// How long a summary can be asked to be.
+const SUMMARIES: [&str; 3] = ["\"auto\"", "\"concise\"", "\"detailed\""];
 
 /// Takes `top_logprobs` and `include`, both of which ask for how likely the words were.
 fn logprobs(top: &mut Node, chat: Object, echo: Object) -> Result<(Object, Object), ApiError> {

@@ -1,35 +1,73 @@
 //! Tools, and which of them the model may or has to call.
 //!
-//! In go `tools` and `tool_choice`; out come those of chat completions, where a function is an object of its own.
+//! In go `tools` and `tool_choice`; out come those of chat completions, where a function is an object of its own. Tools in a namespace
+//! are called by both names there, and when the model calls one, by its own again.
 
 use crate::error::ApiError;
-use crate::json::{Node, Object, array};
+use crate::json::{Node, Object, array, inner};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// What the tools that a model can be given are called here.
 const KINDS: &str = "write a tool of type `function` or `custom`";
+
+/// The tools that stand in a namespace: by the name that chat calls them, namespace and name as JSON.
+pub(super) type Namespaces = BTreeMap<String, (String, String)>;
 
 /// Takes `tools`; none if there are none, because providers refuse an empty array.
 ///
 /// # Errors
 /// If a tool is not one that the client runs itself.
-pub(super) fn tools(top: &mut Node) -> Result<Option<String>, ApiError> {
-    let mut tools = Vec::new();
+pub(super) fn tools(top: &mut Node) -> Result<(Option<String>, Namespaces), ApiError> {
+    let (mut tools, mut namespaces) = (Vec::new(), Namespaces::new());
     for mut tool in top.objects("tools")?.unwrap_or_default() {
-        tools.push(match &*tool.kind()? {
-            "function" => function(tool)?,
-            "custom" => custom(tool)?,
+        match &*tool.kind()? {
+            "function" => tools.push(function(tool, None)?),
+            "custom" => tools.push(custom(tool)?),
+            "namespace" => namespace(tool, &mut tools, &mut namespaces)?,
+            // It may not search the web, and there is nothing else here to search.
+            "web_search" if tool.peek("external_web_access") == Some("false") => {}
             _ => return Err(tool.unsupported("type", KINDS)),
-        });
+        }
     }
-    Ok((!tools.is_empty()).then(|| array(&tools)))
+    Ok(((!tools.is_empty()).then(|| array(&tools)), namespaces))
 }
 
-fn function(mut tool: Node) -> Result<String, ApiError> {
+/// The tools of a namespace. What it says of itself is said of the first of them.
+fn namespace(mut space: Node, tools: &mut Vec<String>, namespaces: &mut Namespaces) -> Result<(), ApiError> {
+    let (of, mut description) = (space.needed("name")?, space.string("description")?);
+    for mut tool in space.objects("tools")?.unwrap_or_default() {
+        if tool.kind()? != "function" {
+            return Err(tool.unsupported("type", "write a tool of type `function`"));
+        }
+        let Some(name) = tool.peek("name").filter(|name| name.starts_with('"')) else {
+            return Err(tool.wrong("name", "a string, and is missing"));
+        };
+        let flat = flat(Some(of), name).into_owned();
+        namespaces.insert(inner(&flat).to_owned(), (of.to_owned(), name.to_owned()));
+        tools.push(function(tool, Some((&flat, description.take())))?);
+    }
+    space.nothing_else()
+}
+
+/// What chat calls a tool: its name, behind that of its namespace if it has one. All are JSON strings.
+pub(super) fn flat<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
+    match namespace {
+        None => Cow::Borrowed(name),
+        Some(namespace) => Cow::Owned(format!("\"{}__{}\"", inner(namespace), inner(name))),
+    }
+}
+
+/// A function; one of a namespace has another name, and what is said of the namespace in front of its description.
+fn function(mut tool: Node, of: Option<(&str, Option<&str>)>) -> Result<String, ApiError> {
     only_direct(&mut tool)?;
     tool.refuse("output_schema", &[], "chat completions have no counterpart; leave it out")?;
+    let (name, description) = (tool.needed("name")?, tool.string("description")?);
+    let (name, before) = of.map_or((name, None), |(flat, before)| (flat, before));
+    let both = before.map(|before| format!("\"{}\\n\\n{}\"", inner(before), description.map_or("", inner)));
     let function = Object::new()
-        .put("name", tool.needed("name")?)
-        .maybe("description", tool.string("description")?)
+        .put("name", name)
+        .maybe("description", both.as_deref().or(description))
         .maybe("parameters", tool.take("parameters"))
         .maybe("strict", tool.take("strict"));
     Ok(kind("function", function.pass(&tool.rest(&[])?)))

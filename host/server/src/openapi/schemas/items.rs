@@ -28,8 +28,7 @@ pub(super) struct MessageItem {
     #[schema(schema_with = values::role)]
     role: String,
     content: ItemContent,
-    #[schema(schema_with = values::final_answer)]
-    phase: Option<Value>,
+    phase: Option<String>,
     #[schema(schema_with = values::nothing)]
     tool_calls: Option<Value>,
     #[schema(schema_with = values::nothing)]
@@ -118,8 +117,8 @@ pub(super) struct ReasoningItem {
     summary: Option<Vec<SummaryPart>>,
     /// What the summary tells less of; if both are there, this counts.
     content: Option<Vec<ReasoningPart>>,
-    #[schema(schema_with = values::nothing)]
-    encrypted_content: Option<Value>,
+    /// Nobody here can read it.
+    encrypted_content: Option<String>,
     #[serde(flatten)]
     others: BTreeMap<String, Nothing>,
 }
@@ -155,8 +154,7 @@ pub(super) struct FunctionCallItem {
     arguments: String,
     parsed_arguments: Option<Value>,
     caller: Option<ItemCaller>,
-    #[schema(schema_with = values::nothing)]
-    namespace: Option<Value>,
+    namespace: Option<String>,
     #[schema(schema_with = values::no)]
     r#async: Option<Value>,
     #[schema(schema_with = values::nothing)]
@@ -174,8 +172,7 @@ pub(super) struct CustomToolCallItem {
     name: String,
     input: String,
     caller: Option<ItemCaller>,
-    #[schema(schema_with = values::nothing)]
-    namespace: Option<Value>,
+    namespace: Option<String>,
     #[schema(schema_with = values::no)]
     r#async: Option<Value>,
     #[schema(schema_with = values::nothing)]
@@ -192,8 +189,7 @@ pub(super) struct OutputItem {
     call_id: String,
     output: Output,
     caller: Option<ItemCaller>,
-    #[schema(schema_with = values::nothing)]
-    namespace: Option<Value>,
+    namespace: Option<String>,
     #[schema(schema_with = values::no)]
     r#async: Option<Value>,
     #[schema(schema_with = values::nothing)]

@@ -23,6 +23,8 @@ pub(in super::super) struct ResponseRequest {
     text: Option<Text>,
     reasoning: Option<Reasoning>,
     include: Option<Vec<Included>>,
+    /// The client's own notes; nobody gets them.
+    client_metadata: Option<Value>,
     #[schema(schema_with = values::no)]
     store: Option<Value>,
     #[schema(schema_with = values::no)]
@@ -134,9 +136,10 @@ struct SchemaFormat {
 #[derive(Serialize, ToSchema)]
 struct Reasoning {
     effort: Option<Value>,
-    #[schema(schema_with = values::auto)]
+    /// The model's thoughts are told as a summary, as they are.
+    #[schema(schema_with = values::summary)]
     summary: Option<Value>,
-    #[schema(schema_with = values::auto)]
+    #[schema(schema_with = values::summary)]
     generate_summary: Option<Value>,
     #[schema(schema_with = values::auto)]
     context: Option<Value>,

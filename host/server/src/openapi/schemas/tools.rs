@@ -61,6 +61,29 @@ pub(super) struct ThisTool {
 pub(super) enum Tool {
     Function(FunctionTool),
     Custom(CustomTool),
+    Namespace(NamespaceTool),
+    WebSearch(WebSearchTool),
+}
+
+/// Tools that are called by both names, theirs and this one.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NamespaceTool {
+    #[schema(schema_with = values::namespace)]
+    r#type: String,
+    name: String,
+    description: Option<String>,
+    tools: Option<Vec<FunctionTool>>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Nothing>,
+}
+
+/// A search that may not search the web: there is nothing else here to search, so it is left out.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WebSearchTool {
+    #[schema(schema_with = values::web_search)]
+    r#type: String,
+    #[schema(schema_with = values::not)]
+    external_web_access: bool,
 }
 
 /// A tool that takes arguments. All other fields reach the provider as they came.

@@ -38,7 +38,9 @@ values! {
     clear_thinking: "clear_thinking_20251015";
     all: "all";
     not_truncated: null, "disabled";
-    final_answer: null, "final_answer";
+    namespace: "namespace";
+    web_search: "web_search";
+    summary: null, "auto", "concise", "detailed";
     only_text: null, ["text"];
     only_direct: null, [], ["direct"];
     plain_text: null, "text/plain";

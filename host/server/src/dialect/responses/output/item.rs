@@ -38,6 +38,8 @@ pub(super) struct Tool {
     pub(super) id: String,
     /// The tool's name, a JSON string.
     pub(super) name: String,
+    /// That of its namespace, if it has one.
+    pub(super) namespace: Option<String>,
     /// What it is called with: what stands between the quotes of the JSON string.
     pub(super) said: String,
 }
@@ -48,6 +50,8 @@ pub(super) enum Speech {
     Text,
     Refusal,
     Reasoning,
+    /// Reasoning that is told as a summary.
+    Summary,
 }
 
 /// A part of a message or a reasoning.
@@ -93,7 +97,8 @@ impl Item {
             }
             parts.push(Part { speech, text: String::new(), logprobs: Vec::new(), annotations: Vec::new() });
             if let Some(part) = parts.last() {
-                events.send("response.content_part.added", part.place(&place, at).put("part", &part.json()));
+                let added = format!("{}.added", speech.part());
+                events.send(&added, part.place(&place, at).put("part", &part.json()));
             }
         }
         let at = parts.len() - 1;
@@ -165,11 +170,16 @@ impl Item {
                 item.text("type", "message").text("role", "assistant").put("content", &content(parts))
             }
             Body::Reasoning(parts) => {
-                item.text("type", "reasoning").put("summary", "[]").put("content", &content(parts))
+                let item = item.text("type", "reasoning");
+                match parts.first() {
+                    Some(part) if part.speech == Speech::Summary => item.put("summary", &content(parts)),
+                    _ => item.put("summary", "[]").put("content", &content(parts)),
+                }
             }
             Body::Call(tool) => {
                 let item = item.text("type", if tool.custom { "custom_tool_call" } else { "function_call" });
                 let item = item.put("call_id", &tool.id).put("name", &tool.name);
+                let item = item.maybe("namespace", tool.namespace.as_deref());
                 item.put(tool.says(), &format!("\"{}\"", tool.said))
             }
         };
@@ -203,7 +213,17 @@ impl Speech {
             Self::Text => "response.output_text",
             Self::Refusal => "response.refusal",
             Self::Reasoning => "response.reasoning_text",
+            Self::Summary => "response.reasoning_summary_text",
         }
+    }
+
+    /// What the events of a part begin with.
+    fn part(self) -> &'static str {
+        if self == Self::Summary { "response.reasoning_summary_part" } else { "response.content_part" }
+    }
+
+    pub(super) fn reasons(self) -> bool {
+        matches!(self, Self::Reasoning | Self::Summary)
     }
 
     /// The name of what is said.
@@ -221,6 +241,7 @@ impl Part {
                 .put("logprobs", &array(&self.logprobs)),
             Speech::Refusal => Object::new().text("type", "refusal"),
             Speech::Reasoning => Object::new().text("type", "reasoning_text"),
+            Speech::Summary => Object::new().text("type", "summary_text"),
         };
         part.put(self.speech.says(), &format!("\"{}\"", self.text)).end()
     }
@@ -229,11 +250,12 @@ impl Part {
         let done = self.place(item, at).put(self.speech.says(), &format!("\"{}\"", self.text));
         let likely = (self.speech == Speech::Text).then(|| array(&self.logprobs));
         events.send(&format!("{}.done", self.speech.event()), done.maybe("logprobs", likely.as_deref()));
-        events.send("response.content_part.done", self.place(item, at).put("part", &self.json()));
+        events.send(&format!("{}.done", self.speech.part()), self.place(item, at).put("part", &self.json()));
     }
 
     /// The members that say which part an event is about.
     fn place(&self, item: &str, at: usize) -> Object {
-        Object::new().splice(item).put("content_index", &at.to_string())
+        let index = if self.speech == Speech::Summary { "summary_index" } else { "content_index" };
+        Object::new().splice(item).put(index, &at.to_string())
     }
 }

@@ -74,8 +74,6 @@ fn fields() {
         (r#""include":["reasoning.encrypted_content","file_search_call.results"]"#, "include[1]"),
         (r#""stream_options":{"include_obfuscation":true}"#, "stream_options.include_obfuscation"),
         (r#""stream_options":{"include_usage":true}"#, "stream_options.include_usage"),
-        (r#""reasoning":{"summary":"detailed"}"#, "reasoning.summary"),
-        (r#""reasoning":{"generate_summary":"concise"}"#, "reasoning.generate_summary"),
         (r#""reasoning":{"context":"all_turns"}"#, "reasoning.context"),
         (r#""reasoning":{"mode":"pro"}"#, "reasoning.mode"),
         (r#""reasoning":{"x":1}"#, "reasoning.x"),
@@ -94,6 +92,8 @@ fn fields() {
         (r#""text":{"format":{"type":"json_schema","name":"n"}}"#, "text.format.schema"),
         (r#""text":{"format":{"type":"json_schema","name":"n","schema":true}}"#, "text.format.schema"),
         (r#""reasoning":"low""#, "reasoning"),
+        (r#""reasoning":{"summary":"much"}"#, "reasoning.summary"),
+        (r#""reasoning":{"generate_summary":1}"#, "reasoning.generate_summary"),
         (r#""include":"x""#, "include"),
     ] {
         wrong(member, param);
@@ -104,6 +104,9 @@ fn fields() {
 fn tools() {
     for (tool, param) in [
         (r#"{"type":"web_search"}"#, "tools[0].type"),
+        (r#"{"type":"web_search","external_web_access":true}"#, "tools[0].type"),
+        (r#"{"type":"namespace","name":"n","tools":[{"type":"custom","name":"f"}]}"#, "tools[0].tools[0].type"),
+        (r#"{"type":"namespace","name":"n","x":1}"#, "tools[0].x"),
         (r#"{"name":"f"}"#, "tools[0].type"),
         (r#"{"type":"function","name":"f","async":true}"#, "tools[0].async"),
         (r#"{"type":"function","name":"f","defer_loading":true}"#, "tools[0].defer_loading"),
@@ -123,6 +126,8 @@ fn tools() {
     }
     wrong(r#""tools":{}"#, "tools");
     wrong(r#""tools":[1]"#, "tools[0]");
+    wrong(r#""tools":[{"type":"namespace","name":"n","tools":[{"type":"function"}]}]"#, "tools[0].tools[0].name");
+    wrong(r#""tools":[{"type":"namespace"}]"#, "tools[0].name");
     wrong(r#""tools":[{"type":"function","name":"a"},{"type":"function"}]"#, "tools[1].name");
     wrong(
         r#""tools":[{"type":"custom","name":"f","format":{"type":"grammar","syntax":"lark"}}]"#,
@@ -138,13 +143,10 @@ fn items() {
     for (item, param) in [
         (r#"{"type":"item_reference","id":"x"}"#, "input[1].type"),
         (r#"{"type":"web_search_call"}"#, "input[1].type"),
-        (r#"{"role":"assistant","content":"a","phase":"commentary"}"#, "input[1].phase"),
         (r#"{"role":"assistant","content":"a","tool_calls":[]}"#, "input[1].tool_calls"),
         (r#"{"role":"user","content":"a","reasoning_content":"t"}"#, "input[1].reasoning_content"),
-        (r#"{"type":"reasoning","encrypted_content":"x"}"#, "input[1].encrypted_content"),
         (r#"{"type":"reasoning","x":1}"#, "input[1].x"),
         (r#"{"type":"reasoning","content":[{"type":"x"}]}"#, "input[1].content[0].type"),
-        (r#"{"type":"function_call","call_id":"c","name":"f","arguments":"","namespace":"n"}"#, "input[1].namespace"),
         (r#"{"type":"function_call","call_id":"c","name":"f","arguments":"","async":true}"#, "input[1].async"),
         (r#"{"type":"function_call","call_id":"c","name":"f","arguments":"","function":{}}"#, "input[1].function"),
         (

@@ -142,7 +142,7 @@ fn messages() {
     check_input(
         r#"[{"role":"system","content":"a"},{"type":"message","role":"developer","content":"b","status":"completed","id":"x"},
             {"role":"user","content":"c","name":"u"},{"role":"assistant","content":"d","phase":null},{"role":"assistant","content":"e"}]"#,
-        r#"[{"role":"system","content":"a"},{"role":"developer","content":"b"},{"role":"user","content":"c","name":"u"},{"role":"assistant","content":"d"},{"role":"assistant","content":"e"}]"#,
+        r#"[{"role":"system","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"user","content":"c","name":"u"},{"role":"assistant","content":"d"},{"role":"assistant","content":"e"}]"#,
     );
     // A single text is a string, several stay several.
     check_input(
@@ -214,6 +214,46 @@ fn calls_and_what_they_gave() {
     check_input(
         r#"[{"type":"function_call_output","call_id":"c","output":[{"type":"input_text","text":"a"},{"type":"input_text","text":"b"}]}]"#,
         r#"[{"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]"#,
+    );
+}
+
+/// Many models take what the system says nowhere but first, and know no developer.
+#[test]
+fn what_the_system_says_comes_first() {
+    let user = r#"{"role":"user","content":"u"}"#;
+    check_input(
+        &format!(r#"[{user},{{"role":"developer","content":"d"}},{user}]"#),
+        &format!(r#"[{{"role":"system","content":"d"}},{user},{user}]"#),
+    );
+    check_input(
+        &format!(r#"[{user},{{"role":"system","content":"s","name":"n"}}]"#),
+        &format!(r#"[{user},{{"role":"system","content":"s","name":"n"}}]"#),
+    );
+}
+
+#[test]
+fn what_only_the_client_can_use_stays_here() {
+    check(r#","client_metadata":{"session":"s"}"#, "");
+    check_input(
+        r#"[{"type":"reasoning","summary":[],"encrypted_content":"x"},{"role":"assistant","content":"a","phase":"commentary"}]"#,
+        r#"[{"role":"assistant","content":"a"}]"#,
+    );
+}
+
+#[test]
+fn namespaces() {
+    let tools = r#","tools":[{"type":"namespace","name":"n","description":"N","tools":[{"type":"function","name":"f","description":"F","parameters":{}},{"type":"function","name":"g"}]},{"type":"web_search","external_web_access":false}]"#;
+    check(
+        tools,
+        concat!(
+            r#","tools":[{"type":"function","function":{"name":"n__f","description":"N\n\nF","parameters":{}}},"#,
+            r#"{"type":"function","function":{"name":"n__g"}}]"#
+        ),
+    );
+    check(r#","tools":[{"type":"web_search","external_web_access":false}]"#, "");
+    check_input(
+        r#"[{"type":"function_call","call_id":"c","namespace":"n","name":"f","arguments":"{}"}]"#,
+        r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"n__f","arguments":"{}"}}]}]"#,
     );
 }
 

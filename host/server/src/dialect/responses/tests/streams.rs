@@ -286,3 +286,42 @@ fn requests_on_many_lines_are_repeated_on_one() {
     answer.end(&mut text).unwrap();
     assert_eq!(assembled(&text)["tools"], json!([{ "type": "function", "name": "f" }]));
 }
+
+/// Clients that ask for a summary read nothing else.
+#[test]
+fn thoughts_as_a_summary() {
+    for summary in ["auto", "concise", "detailed"] {
+        let more = format!(r#","reasoning":{{"summary":"{summary}"}}"#);
+        let text = stream(&more, &[r#"{"reasoning_content":"t"}"#, r#"{"content":"a"}"#], "stop").unwrap();
+        assert_eq!(
+            told(&text)[2..8],
+            [
+                "output_item.added 0 reasoning in_progress",
+                "reasoning_summary_part.added 0 summary_text",
+                "reasoning_summary_text.delta 0 t",
+                "reasoning_summary_text.done 0 t",
+                "reasoning_summary_part.done 0 summary_text",
+                "output_item.done 0 reasoning completed",
+            ]
+        );
+        let last = super::client::events(&text).pop().unwrap().data;
+        let reasoning = &last["response"]["output"][0];
+        assert_eq!(reasoning["summary"], json!([{ "type": "summary_text", "text": "t" }]));
+        assert_eq!((reasoning.get("content"), &last["response"]["reasoning"]["summary"]), (None, &json!(summary)));
+    }
+}
+
+#[test]
+fn calls_of_tools_in_a_namespace() {
+    let more = r#","tools":[{"type":"namespace","name":"n","tools":[{"type":"function","name":"f"}]}]"#;
+    let call = |name: &str| {
+        format!(r#"{{"tool_calls":[{{"index":0,"id":"c","function":{{"name":"{name}","arguments":"{{}}"}}}}]}}"#)
+    };
+    for (called, namespace, name) in [("n__f", json!("n"), "f"), ("f", Value::Null, "f"), ("n__g", Value::Null, "n__g")]
+    {
+        let text = stream(more, &[&call(called)], "tool_calls").unwrap();
+        let last = super::client::events(&text).pop().unwrap().data;
+        let call = &last["response"]["output"][0];
+        assert_eq!((&call["namespace"], &call["name"]), (&namespace, &json!(name)), "{called}");
+    }
+}
