@@ -102,8 +102,8 @@ fn request_id(request: &Request) -> Arc<str> {
     given.filter(plain).map_or_else(fresh_id, Arc::from)
 }
 
-/// An id that no other request of this machine has: the process' start and a count.
-fn fresh_id() -> Arc<str> {
+/// An id that no other request and no other answer of this machine has: the process' start and a count.
+pub(crate) fn fresh_id() -> Arc<str> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     static START: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::embedding_request::EmbeddingRequest;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::normalise::Normaliser;
+use crate::observe::fresh_id;
 use crate::plan::Plan;
 use crate::question::{Embedded, Streamed, Whole};
 use crate::sse::{self, Streaming};
@@ -25,8 +26,9 @@ const ROUTE: HeaderName = HeaderName::from_static("x-hauski-route");
 pub(crate) async fn chat(
     exchange: Exchange,
     request: &ChatRequest,
-    answer: Box<dyn Answer>,
+    mut answer: Box<dyn Answer>,
 ) -> Result<Response, ApiError> {
+    answer.named(&fresh_id());
     let view = exchange.app.gateway.view();
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };

@@ -45,6 +45,10 @@ fn misread(form: &str, error: &serde_json::Error) -> ApiError {
 
 /// Says in a client's dialect what an adapter answers. One for each request; what it is told comes in order.
 pub(crate) trait Answer: Send {
+    /// Takes a name that no other answer has, for those dialects whose clients tell answers apart by it: providers give some name to
+    /// all of theirs.
+    fn named(&mut self, _unique: &str) {}
+
     /// The body of a whole answer. `completion` is JSON of the form `chat.completion`.
     ///
     /// # Errors

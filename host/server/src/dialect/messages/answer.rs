@@ -19,6 +19,8 @@ pub(super) struct Asked {
     pub(super) stops: Vec<String>,
     /// Whether thoughts are to be told.
     pub(super) thoughts: bool,
+    /// What the message is called; else by what the provider calls it.
+    pub(super) name: Option<String>,
 }
 
 /// Says an adapter's answer as a message.
@@ -34,9 +36,14 @@ impl Message {
 }
 
 impl Answer for Message {
+    fn named(&mut self, unique: &str) {
+        self.asked.name = Some(format!("msg_{unique}"));
+    }
+
     fn whole(&mut self, completion: String) -> Result<String, ApiError> {
         let completion = Completion::parse(&completion)?;
-        let (id, usage) = (completion.id(), completion.usage().unwrap_or_default());
+        let usage = completion.usage().unwrap_or_default();
+        let id = self.asked.name.clone().unwrap_or_else(|| completion.id());
         let model = completion.model().unwrap_or(&self.asked.model);
         let choice = completion.choice().ok_or_else(|| broke("holds no choice"))?;
         let stop = choice.stop(&self.asked.stops)?.ok_or_else(|| broke("has no `finish_reason`"))?;

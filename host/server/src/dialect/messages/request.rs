@@ -8,6 +8,8 @@ use super::{context, effort, tools, turns};
 use crate::dialect::Understood;
 use crate::error::ApiError;
 use crate::json::{Node, Object, decoded};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// Anthropic's fields for what a chat request can't say, and what of each asks for nothing.
 pub(super) const REFUSED: &[(&str, &[&str])] = &[
@@ -32,6 +34,9 @@ const CHATS_OWN: &[(&str, &[&str], &str)] = &[
     ("user", &[], "say `metadata.user_id`"),
 ];
 
+/// The longest name of a user that OpenAI's API takes, in characters.
+const LONGEST_USER: usize = 64;
+
 /// Reads a request for a message.
 ///
 /// # Errors
@@ -55,7 +60,7 @@ pub(crate) fn understand(body: &str) -> Result<Understood, ApiError> {
 
     // `max_completion_tokens` would be OpenAI's newer name; servers at home mostly know this one.
     let mut chat = Object::new().put("model", model).put("messages", &messages).put("max_tokens", max_tokens);
-    chat = chat.maybe("tools", tools::tools(&mut top)?.as_deref()).maybe("user", user(&mut top)?);
+    chat = chat.maybe("tools", tools::tools(&mut top)?.as_deref()).maybe("user", user(&mut top)?.as_deref());
     let mut config = top.object("output_config")?.unwrap_or_default();
     chat = chat.maybe("response_format", format(&mut top, &mut config)?.as_deref());
     let effort = effort::take(&mut top, &mut config)?;
@@ -74,7 +79,7 @@ pub(crate) fn understand(body: &str) -> Result<Understood, ApiError> {
     if top.flag("stream")? {
         chat = chat.put("stream", "true").put("stream_options", r#"{"include_usage":true}"#);
     }
-    let asked = Asked { model: model.to_owned(), stops, thoughts: effort.told };
+    let asked = Asked { model: model.to_owned(), stops, thoughts: effort.told, name: None };
     Ok(Understood { chat: chat.pass(&top.rest(&[])?).end(), answer: Box::new(Message::new(asked)) })
 }
 
@@ -97,12 +102,16 @@ fn stops<'a>(top: &mut Node<'a>) -> Result<(Option<&'a str>, Vec<String>), ApiEr
     Ok((written.filter(|_| !stops.is_empty()), stops))
 }
 
-/// Takes whose request it is.
-fn user<'a>(top: &mut Node<'a>) -> Result<Option<&'a str>, ApiError> {
+/// Takes whose request it is. Providers refuse what is long, and agents write down there more than is theirs to know: of that a
+/// digest says as well who it is.
+fn user<'a>(top: &mut Node<'a>) -> Result<Option<Cow<'a, str>>, ApiError> {
     let Some(mut metadata) = top.object("metadata")? else { return Ok(None) };
     let user = metadata.string("user_id")?;
     metadata.nothing_else()?;
-    Ok(user)
+    Ok(user.map(|user| match decoded(user) {
+        known if known.chars().count() <= LONGEST_USER => Cow::Borrowed(user),
+        long => Cow::Owned(format!("\"{:x}\"", Sha256::digest(long.as_bytes()))),
+    }))
 }
 
 /// Takes the schema that the answer has to follow: from `config`, or from where it was before.

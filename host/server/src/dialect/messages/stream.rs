@@ -55,7 +55,8 @@ impl Stream {
     pub(super) fn chunk(&mut self, chunk: Completion<'_>, asked: &Asked, events: &mut String) -> Result<(), ApiError> {
         // Those that come later count more: they are totals.
         self.usage = chunk.usage().unwrap_or(self.usage);
-        let (id, model) = (chunk.id(), chunk.model().unwrap_or(&asked.model));
+        let id = asked.name.clone().unwrap_or_else(|| chunk.id());
+        let model = chunk.model().unwrap_or(&asked.model);
         let Some(choice) = chunk.choice() else { return Ok(()) };
         if self.id.is_none() {
             let message = message(&id, model, "[]", None, &self.usage.json());

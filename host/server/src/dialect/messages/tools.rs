@@ -22,7 +22,7 @@ pub(super) fn tools(top: &mut Node) -> Result<Option<String>, ApiError> {
 
 fn tool(mut tool: Node) -> Result<String, ApiError> {
     if !matches!(&*tool.kind()?, "" | "custom") {
-        let instead = "only Anthropic's own service runs it; give a tool with a `name` and an `input_schema`";
+        let instead = "only Anthropic's own models know it; give a tool with a `name` and an `input_schema`";
         return Err(tool.unsupported("type", instead));
     }
     // Caching, and in how fine pieces the input comes, are hints to Anthropic that change no answer.

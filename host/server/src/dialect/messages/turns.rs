@@ -7,27 +7,30 @@ use super::blocks::{self, Content, Part, content};
 use crate::error::ApiError;
 use crate::json::{Node, Object, array, decoded, inner, quoted};
 
-/// Takes what is said: `messages` of the chat request.
+/// Takes what is said: `messages` of the chat request. What the system says is one message, wherever it says it: many models take it
+/// nowhere but first.
 pub(super) fn messages(top: &mut Node) -> Result<String, ApiError> {
+    let mut system = match blocks::take(top, "system")? {
+        Some(system) => blocks::texts(system)?,
+        None => Vec::new(),
+    };
     let mut chat = Vec::new();
-    if let Some(system) = blocks::take(top, "system")? {
-        chat.push(said("system", &blocks::texts(system)?));
-    }
     let turns = top.objects("messages")?.ok_or_else(|| top.wrong("messages", "an array of messages"))?;
     for message in turns {
-        turn(message, &mut chat)?;
+        turn(message, &mut system, &mut chat)?;
     }
-    Ok(array(&chat))
+    let first = (!system.is_empty()).then(|| said("system", &system));
+    Ok(array(&first.into_iter().chain(chat).collect::<Vec<_>>()))
 }
 
-fn turn(mut message: Node, chat: &mut Vec<String>) -> Result<(), ApiError> {
+fn turn<'a>(mut message: Node<'a>, system: &mut Vec<Part<'a>>, chat: &mut Vec<String>) -> Result<(), ApiError> {
     let role = decoded(message.needed("role")?);
     let missing = "a string or an array of content blocks, and is missing";
     let body = blocks::take(&mut message, "content")?.ok_or_else(|| message.wrong("content", missing))?;
     match &*role {
         "user" => user(body, chat)?,
         "assistant" => chat.push(assistant(body)?),
-        "system" => chat.push(said("system", &blocks::texts(body)?)),
+        "system" => system.append(&mut blocks::texts(body)?),
         _ => return Err(message.wrong("role", "`user` or `assistant`")),
     }
     message.nothing_else()
@@ -91,8 +94,10 @@ fn assistant(body: Content<'_>) -> Result<String, ApiError> {
             block.take("signature");
             block.nothing_else()
         }
+        // Only Anthropic's own service can read it.
         "redacted_thinking" => {
-            Err(block.unsupported("type", "leave the block out: only Anthropic's own service can read it"))
+            block.needed("data")?;
+            block.nothing_else()
         }
         "tool_use" => {
             calls.push(call(block)?);

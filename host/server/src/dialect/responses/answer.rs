@@ -12,6 +12,8 @@ use crate::json::{Members, Object, one_line, quoted};
 /// What has been said so far.
 pub(super) struct Response {
     echo: Echo,
+    /// What the response is called; else by what the provider calls it.
+    name: Option<String>,
     /// There is none before the first words.
     head: Option<Head>,
     output: Output,
@@ -26,7 +28,7 @@ pub(super) struct Response {
 impl Response {
     pub(super) fn new(echo: Echo, told: Told) -> Self {
         let output = Output::new(String::new(), told);
-        Self { echo, head: None, output, finish: None, usage: None, next: 0, broken: false }
+        Self { echo, name: None, head: None, output, finish: None, usage: None, next: 0, broken: false }
     }
 
     fn take(&mut self, spoken: &Spoken, out: &mut String) -> Result<(), ApiError> {
@@ -41,7 +43,7 @@ impl Response {
         let mut events = Events { out, next: &mut next };
         // Some providers' first chunk has neither a choice nor an id; the response gets its name from the first that has.
         if self.head.is_none() {
-            let head = Head::new(spoken, &self.echo);
+            let head = Head::new(spoken, self.name.take(), &self.echo);
             self.output.named(head.name.clone());
             for kind in ["response.created", "response.in_progress"] {
                 let response = response::json(&head, &self.echo, &Stage::InProgress, None);
@@ -73,6 +75,10 @@ impl Response {
 }
 
 impl Answer for Response {
+    fn named(&mut self, unique: &str) {
+        self.name = Some(unique.to_owned());
+    }
+
     fn whole(&mut self, completion: String) -> Result<String, ApiError> {
         let spoken = Spoken::whole(&completion)?;
         // A whole answer is one whose events nobody reads.

@@ -41,9 +41,9 @@ pub(super) enum Stage<'a> {
 }
 
 impl Head {
-    pub(super) fn new(spoken: &Spoken, echo: &Echo) -> Self {
+    pub(super) fn new(spoken: &Spoken, name: Option<String>, echo: &Echo) -> Self {
         let model = spoken.model().unwrap_or(&echo.model).to_owned();
-        Self { name: spoken.id(), created: spoken.created().to_owned(), model }
+        Self { name: name.unwrap_or_else(|| spoken.id()), created: spoken.created().to_owned(), model }
     }
 }
 

@@ -71,6 +71,11 @@ fn fields() {
     check(r#","stop_sequences":["a", "\u0062"]"#, r#","stop":["a", "\u0062"]"#);
     check(r#","stop_sequences":[ ]"#, "");
     check(r#","metadata":{"user_id":"u"}"#, r#","user":"u""#);
+    let name = "ü".repeat(64);
+    check(&format!(r#","metadata":{{"user_id":"{name}"}}"#), &format!(r#","user":"{name}""#));
+    // SHA-256 of sixty-five `a`.
+    let digest = "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0";
+    check(&format!(r#","metadata":{{"user_id":"{}"}}"#, "a".repeat(65)), &format!(r#","user":"{digest}""#));
     check(r#","metadata":{"user_id":null}"#, "");
     check(r#","stream":false"#, "");
     check(r#","stream":null,"thinking":null,"tools":null,"tool_choice":null,"metadata":null,"system":null"#, "");
@@ -173,10 +178,16 @@ fn system() {
         r#"[{"type":"text","text":"a"},{"text":"b","type":"text"}]"#,
         r#"[{"type":"text","text":"a"},{"type":"text","text":"b"}]"#,
     );
+    // Many models take it nowhere but first.
     check_messages(
         r#"[{"role":"user","content":"a"},{"role":"system","content":[{"type":"text","text":"b"}]}]"#,
-        r#"[{"role":"user","content":"a"},{"role":"system","content":"b"}]"#,
+        r#"[{"role":"system","content":"b"},{"role":"user","content":"a"}]"#,
     );
+    let body = format!(
+        r#"{{{HEAD},"system":"s","messages":[{{"role":"user","content":"a"}},{{"role":"system","content":"b"}}]}}"#
+    );
+    let both = r#"{"role":"system","content":[{"type":"text","text":"s"},{"type":"text","text":"b"}]}"#;
+    assert!(understand(&body).unwrap().chat.contains(&format!(r#""messages":[{both},{{"role":"user""#)));
 }
 
 #[test]
@@ -231,6 +242,7 @@ fn said() {
         ),
         r#""content":"c","reasoning_content":"a\nb""#,
     );
+    check_said(r#"[{"type":"redacted_thinking","data":"x"},{"type":"text","text":"c"}]"#, r#""content":"c""#);
     check_said(
         r#"[{"type":"tool_use","id":"t1","name":"f","input":{"b": 1e400, "a":"\u0062"},"caller":{"type":"direct"}}]"#,
         concat!(
