@@ -83,6 +83,11 @@ impl ChatRequest {
         Ok(Self { text, model_at, model, stream, usage, choices, key, remote_urls })
     }
 
+    /// The request's text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The request's text with the provider's name for the model.
     #[expect(clippy::owned_cow, reason = "the bindings of adapters take a `&String`")]
     pub(crate) fn for_provider(&self, name: &str) -> Cow<'_, String> {

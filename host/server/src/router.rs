@@ -35,6 +35,7 @@ pub(crate) fn always() -> Vec<Entry> {
         asks("/v1/completions", |body| completions::understand(&body)?.parse()),
         asks("/v1/responses", |body| responses::understand(&body)?.parse()),
         asks("/v1/messages", |body| messages::understand(&body)?.parse()),
+        Entry { method: Method::POST, path: "/v1/messages/count_tokens", answers: post(answers::count_tokens) },
         Entry { method: Method::POST, path: "/v1/embeddings", answers: post(answers::embeddings) },
     ]
 }

@@ -3,7 +3,14 @@
 import schemathesis
 
 MODEL = "remote"
-REQUESTS = ["ChatCompletionRequest", "CompletionRequest", "EmbeddingRequest", "MessagesRequest", "ResponseRequest"]
+REQUESTS = [
+    "ChatCompletionRequest",
+    "CompletionRequest",
+    "EmbeddingRequest",
+    "MessagesCountRequest",
+    "MessagesRequest",
+    "ResponseRequest",
+]
 # What a provider would have to fetch needs a grant, and there is none.
 FETCHED = [("UrlImage", "url"), ("ImagePart", "image_url")]
 

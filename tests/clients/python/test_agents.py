@@ -85,3 +85,13 @@ def test_which_models_there_are(claude):
         claude.models.retrieve("nobody")
     assert raised.value.body["error"]["type"] == "not_found_error"
     assert raised.value.request_id
+
+
+def test_what_a_message_would_take(claude, upstream):
+    words = [{"role": "user", "content": "hello " * 100}]
+    counted = claude.messages.count_tokens(model="remote", messages=words, system="be short").input_tokens
+    assert 100 < counted < 200
+    assert claude.messages.count_tokens(model="remote", messages=HELLO).input_tokens < counted
+    with pytest.raises(anthropic.NotFoundError):
+        claude.messages.count_tokens(model="nobody", messages=HELLO)
+    assert upstream.requests == []

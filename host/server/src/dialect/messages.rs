@@ -7,6 +7,7 @@ mod answer;
 mod blocks;
 mod completion;
 mod context;
+mod count;
 mod effort;
 mod request;
 mod stream;
@@ -16,6 +17,7 @@ mod tools;
 mod turns;
 
 use crate::error::ApiError;
+pub(crate) use count::count;
 pub(crate) use request::understand;
 use serde_json::json;
 

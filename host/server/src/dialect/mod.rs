@@ -43,10 +43,13 @@ fn misread(form: &str, error: &serde_json::Error) -> ApiError {
     broke(&format!("is no {form}: {what}, line {} column {}", error.line(), error.column()))
 }
 
+/// What a provider calls an answer is no other one's name, too, if it has so many characters.
+const UNIQUE: usize = 20;
+
 /// Says in a client's dialect what an adapter answers. One for each request; what it is told comes in order.
 pub(crate) trait Answer: Send {
-    /// Takes a name that no other answer has, for those dialects whose clients tell answers apart by it: providers give some name to
-    /// all of theirs.
+    /// Takes a name that no other answer has, for those dialects whose clients tell answers apart by it: some providers give all of
+    /// theirs the same one, or one of few.
     fn named(&mut self, _unique: &str) {}
 
     /// The body of a whole answer. `completion` is JSON of the form `chat.completion`.

@@ -1,15 +1,18 @@
-//! What asks a model: `POST /v1/chat/completions`, `/v1/completions`, `/v1/responses`, `/v1/messages` and `/v1/embeddings`.
+//! What asks a model: `POST /v1/chat/completions`, `/v1/completions`, `/v1/responses`, `/v1/messages` and `/v1/embeddings`; and what
+//! counts a request without asking: `/v1/messages/count_tokens`.
 
 use crate::app::App;
-use crate::dialect::Understand;
+use crate::dialect::{Understand, messages};
 use crate::embedding_request::EmbeddingRequest;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::observe::RequestId;
 use crate::pipeline;
-use axum::Extension;
+use crate::plan::Plan;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::{Extension, Json};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// A handler's arguments.
@@ -39,6 +42,18 @@ pub(crate) async fn embeddings(
         pipeline::embed(exchange, &EmbeddingRequest::parse(body)?).await
     })
     .await
+}
+
+/// An estimate of the tokens that a request for a message would take. Nobody is asked.
+pub(crate) async fn count_tokens(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let (exchange, body) = Exchange::begin(app, id, request).await?;
+    let (request, tokens) = messages::count(&body)?;
+    Plan::of(&exchange.app.gateway.view(), &exchange, &request.model, None)?;
+    Ok(Json(json!({ "input_tokens": tokens })))
 }
 
 /// What `answer` gives, unless the gateway stops and can wait no longer.

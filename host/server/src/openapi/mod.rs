@@ -77,8 +77,12 @@ fn requires(scheme: &str) -> SecurityRequirement {
 /// All that Anthropic's clients are answered has the request's id under the name where they look for it as well. Where others are
 /// answered too, it does not always come.
 fn name_request(document: &mut Value) {
-    for (at, always) in [("~1v1~1messages/post", true), ("~1v1~1models/get", false), ("~1v1~1models~1{id}/get", false)]
-    {
+    for (at, always) in [
+        ("~1v1~1messages/post", true),
+        ("~1v1~1messages~1count_tokens/post", true),
+        ("~1v1~1models/get", false),
+        ("~1v1~1models~1{id}/get", false),
+    ] {
         let answers = document.pointer_mut(&format!("/paths/{at}/responses")).and_then(Value::as_object_mut);
         for answer in answers.into_iter().flat_map(|answers| answers.values_mut()) {
             let headers = &mut answer["headers"];

@@ -5,10 +5,10 @@
 use super::respond::{ASKING, EVERYWHERE, Form, OPEN, answer, either, errors, reference, said};
 use super::schemas::answers::{
     AdapterList, ChatCompletion, ChatEvent, Completion, Embeddings, Message, MessageEvent, MessagesModel,
-    MessagesModelList, Model, ModelList, Ready, Response, ResponseEvent,
+    MessagesModelList, Model, ModelList, Ready, Response, ResponseEvent, TokenCount,
 };
 use super::schemas::chat::{ChatCompletionRequest, CompletionRequest, EmbeddingRequest};
-use super::schemas::messages::MessagesRequest;
+use super::schemas::messages::{MessagesCountRequest, MessagesRequest};
 use super::schemas::responses::ResponseRequest;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -29,6 +29,7 @@ pub(super) fn operations() -> Vec<Entry> {
         completions(),
         responses(),
         messages(),
+        count_tokens(),
         embeddings(),
         list(),
         one(),
@@ -80,6 +81,14 @@ fn messages() -> Entry {
     let answer = "The message; with `stream`, events up to `message_stop`.";
     let answer = said::<Message>(answer, Some(reference::<MessageEvent>()));
     asks::<MessagesRequest>("/v1/messages", "Asks a model, by Anthropic's messages.", answer, Form::Anthropic)
+}
+
+fn count_tokens() -> Entry {
+    let answer =
+        answer("An estimate, which no model was asked for.", &[("application/json", reference::<TokenCount>())]);
+    let summary = "How many tokens a message would take, as far as that can be told without its model.";
+    let path = "/v1/messages/count_tokens";
+    asks::<MessagesCountRequest>(path, summary, answer.build(), Form::Anthropic)
 }
 
 fn embeddings() -> Entry {

@@ -66,7 +66,8 @@ mod tests {
     #[test]
     fn what_asks_a_model_has_a_word_for_it() {
         for entry in router::always().into_iter().chain(router::on_request()) {
-            assert_eq!(operation(entry.path).is_some(), entry.method == Method::POST, "{}", entry.path);
+            let asks = entry.method == Method::POST && entry.path != "/v1/messages/count_tokens";
+            assert_eq!(operation(entry.path).is_some(), asks, "{}", entry.path);
         }
     }
 }

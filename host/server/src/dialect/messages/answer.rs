@@ -4,7 +4,7 @@
 
 use super::completion::{Call, Completion, Stop};
 use super::stream::Stream;
-use crate::dialect::{Answer, broke};
+use crate::dialect::{Answer, UNIQUE, broke};
 use crate::error::ApiError;
 use crate::json::{Object, array, quoted};
 use crate::sse;
@@ -19,8 +19,22 @@ pub(super) struct Asked {
     pub(super) stops: Vec<String>,
     /// Whether thoughts are to be told.
     pub(super) thoughts: bool,
-    /// What the message is called; else by what the provider calls it.
+    /// What the message is called if its provider's name for it is not unique.
     pub(super) name: Option<String>,
+}
+
+/// What the names of messages begin with.
+pub(super) const PREFIX: &str = "msg_";
+
+impl Asked {
+    /// What a message is called: what its provider calls it, if no other message is.
+    pub(super) fn id(&self, completion: &Completion<'_>) -> String {
+        let said = completion.id();
+        match &self.name {
+            Some(name) if said.len() < PREFIX.len() + UNIQUE => name.clone(),
+            _ => said,
+        }
+    }
 }
 
 /// Says an adapter's answer as a message.
@@ -37,13 +51,13 @@ impl Message {
 
 impl Answer for Message {
     fn named(&mut self, unique: &str) {
-        self.asked.name = Some(format!("msg_{unique}"));
+        self.asked.name = Some(format!("{PREFIX}{unique}"));
     }
 
     fn whole(&mut self, completion: String) -> Result<String, ApiError> {
         let completion = Completion::parse(&completion)?;
         let usage = completion.usage().unwrap_or_default();
-        let id = self.asked.name.clone().unwrap_or_else(|| completion.id());
+        let id = self.asked.id(&completion);
         let model = completion.model().unwrap_or(&self.asked.model);
         let choice = completion.choice().ok_or_else(|| broke("holds no choice"))?;
         let stop = choice.stop(&self.asked.stops)?.ok_or_else(|| broke("has no `finish_reason`"))?;

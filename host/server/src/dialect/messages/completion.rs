@@ -3,6 +3,7 @@
 //! In goes a `chat.completion` or a `chat.completion.chunk`; out come its parts, and why and how the answer ended, in
 //! Anthropic's words. Text stays the JSON string that it was.
 
+use super::answer::PREFIX;
 use crate::dialect::finish::Finish;
 use crate::dialect::words::{self, Words};
 use crate::dialect::{broke, calls, misread};
@@ -112,7 +113,8 @@ impl<'a> Completion<'a> {
     /// The message's id, as text inside of a JSON string.
     pub(super) fn id(&self) -> String {
         let id = text(self.id).map_or("unknown", inner);
-        format!("msg_{}", id.strip_prefix("chatcmpl-").unwrap_or(id))
+        let bare = ["chatcmpl-", PREFIX].into_iter().find_map(|prefix| id.strip_prefix(prefix));
+        format!("{PREFIX}{}", bare.unwrap_or(id))
     }
 
     /// The model's name as JSON, if it is there.

@@ -55,7 +55,7 @@ impl Stream {
     pub(super) fn chunk(&mut self, chunk: Completion<'_>, asked: &Asked, events: &mut String) -> Result<(), ApiError> {
         // Those that come later count more: they are totals.
         self.usage = chunk.usage().unwrap_or(self.usage);
-        let id = asked.name.clone().unwrap_or_else(|| chunk.id());
+        let id = asked.id(&chunk);
         let model = chunk.model().unwrap_or(&asked.model);
         let Some(choice) = chunk.choice() else { return Ok(()) };
         if self.id.is_none() {

@@ -12,7 +12,7 @@ use crate::json::{Members, Object, one_line, quoted};
 /// What has been said so far.
 pub(super) struct Response {
     echo: Echo,
-    /// What the response is called; else by what the provider calls it.
+    /// What the response is called if its provider's name for it is not unique.
     name: Option<String>,
     /// There is none before the first words.
     head: Option<Head>,

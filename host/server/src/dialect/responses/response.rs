@@ -3,7 +3,7 @@
 //! In go what is known of request and answer; out comes the object's JSON, on one line.
 
 use super::spoken::Spoken;
-use crate::dialect::finish;
+use crate::dialect::{UNIQUE, finish};
 use crate::json::{Object, one_line, quoted};
 
 /// What a response repeats of its request: clients' types require it.
@@ -43,7 +43,9 @@ pub(super) enum Stage<'a> {
 impl Head {
     pub(super) fn new(spoken: &Spoken, name: Option<String>, echo: &Echo) -> Self {
         let model = spoken.model().unwrap_or(&echo.model).to_owned();
-        Self { name: name.unwrap_or_else(|| spoken.id()), created: spoken.created().to_owned(), model }
+        let said = spoken.id();
+        let name = name.filter(|_| said.len() < UNIQUE).unwrap_or(said);
+        Self { name, created: spoken.created().to_owned(), model }
     }
 }
 

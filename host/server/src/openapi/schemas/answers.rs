@@ -92,6 +92,12 @@ pub(in super::super) struct Message {
     usage: MessageUsage,
 }
 
+/// How many tokens a request would take.
+#[derive(ToSchema)]
+pub(in super::super) struct TokenCount {
+    input_tokens: u64,
+}
+
 /// How many tokens it took.
 #[derive(ToSchema)]
 struct MessageUsage {

@@ -64,6 +64,14 @@ pub(in super::super) struct MessagesRequest {
     user: Option<Value>,
 }
 
+/// A request for a message that is only to be counted. What else it may have is as in `MessagesRequest`.
+#[derive(Serialize, ToSchema)]
+pub(in super::super) struct MessagesCountRequest {
+    /// The public name of a model or a route; `GET /v1/models` lists them.
+    model: String,
+    messages: Vec<Turn>,
+}
+
 /// What the model is told first.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]

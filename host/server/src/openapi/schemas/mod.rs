@@ -30,6 +30,8 @@ pub(super) fn schemas() -> Vec<Named> {
     add::<chat::EmbeddingRequest>(&mut all);
     add::<responses::ResponseRequest>(&mut all);
     add::<messages::MessagesRequest>(&mut all);
+    add::<messages::MessagesCountRequest>(&mut all);
+    add::<answers::TokenCount>(&mut all);
     add::<answers::ChatCompletion>(&mut all);
     add::<answers::Completion>(&mut all);
     add::<answers::Embeddings>(&mut all);

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 const MESSAGES: &str = "/v1/messages";
 
+/// A name as Anthropic makes them; shorter ones are not unique.
+const ID: &str = "msg_01XFDUDYJgAACzvnptvVoYEL";
+
 /// What a client of Anthropic's asks, in the forms that come out again behind the gateway.
 fn request(stream: bool) -> Value {
     let mut request = json!({
@@ -87,8 +90,11 @@ async fn r12_a_message_through_chat_and_back() {
         [("tool_use", None), ("max_tokens", None), ("refusal", None), ("stop_sequence", Some("#")), ("end_turn", None)]
     {
         let mut expected = message(&content, stop.0, stop.1);
+        expected["id"] = json!(ID);
         expected["usage"].as_object_mut().unwrap().remove("service_tier");
-        let mut streamed = motley().replace(r#""stop_reason":"tool_use""#, &format!(r#""stop_reason":"{}""#, stop.0));
+        let mut streamed = motley()
+            .replace("msg_01", ID)
+            .replace(r#""stop_reason":"tool_use""#, &format!(r#""stop_reason":"{}""#, stop.0));
         if let Some(sequence) = stop.1 {
             let from = r#""stop_reason":"stop_sequence","stop_sequence":"#;
             streamed = streamed.replace(&format!("{from}null"), &format!("{from}\"{sequence}\""));
@@ -97,7 +103,7 @@ async fn r12_a_message_through_chat_and_back() {
             // Providers of chat say `stop` after calls, too, so that the front says what a call means.
             expected["stop_reason"] = json!("tool_use");
         }
-        let whole = message(&content, stop.0, stop.1).to_string();
+        let whole = message(&content, stop.0, stop.1).to_string().replace("msg_01", ID);
         let upstream = Upstream::start(move |conversation| {
             let request = conversation.request()?;
             if request.contains(r#""stream":true"#) {

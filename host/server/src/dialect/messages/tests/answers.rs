@@ -139,6 +139,22 @@ fn names() {
 }
 
 #[test]
+fn names_that_are_not_unique() {
+    for (said, expected) in
+        [("chatcmpl-A1", "msg_own"), ("", "msg_own"), ("msg_0123456789abcdefghij", "msg_0123456789abcdefghij")]
+    {
+        let mut answer = answer("");
+        answer.named("own");
+        let text = r#""choices":[{"message":{"content":"a"},"delta":{},"finish_reason":"stop"}]"#;
+        let text = format!(r#"{{"id":"{said}",{text}}}"#);
+        assert!(answer.whole(text.clone()).unwrap().contains(&format!(r#""id":"{expected}""#)), "{said}");
+        let mut events = String::new();
+        answer.chunk(&text, &mut events).unwrap();
+        assert!(events.contains(&format!(r#""id":"{expected}""#)), "{said}");
+    }
+}
+
+#[test]
 fn what_is_no_answer() {
     // What an answer says may be a prompt, and this is logged.
     for quoting in [
