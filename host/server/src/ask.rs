@@ -150,7 +150,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Whether the policy lets this model's adapter fetch what its provider is asked to.
-    fn check_urls(&self, served: &Served) -> Result<(), ApiError> {
+    pub(crate) fn check_urls(&self, served: &Served) -> Result<(), ApiError> {
         let held = self.is_held(served);
         let denied = |(url, _): &&(String, String)| !served.adapter.may_fetch(self.plan.egress, url, held);
         match self.remote_urls.iter().find(denied) {

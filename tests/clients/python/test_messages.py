@@ -330,7 +330,7 @@ def test_an_unknown_model_is_not_found(claude):
 
 def test_what_is_not_there_is_not_found(claude):
     with pytest.raises(anthropic.NotFoundError) as failure:
-        claude.messages.count_tokens(model="echo", messages=HELLO)
+        claude.messages.batches.list()
     assert failure.value.type == "not_found_error"
 
 

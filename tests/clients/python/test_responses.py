@@ -98,10 +98,9 @@ def test_a_conversation(client, upstream):
     items.append({"role": "user", "content": [{"type": "input_text", "text": "another"}]})
     client.responses.create(model="remote", instructions="be short", input=items)
     assert sent(upstream)["messages"] == [
-        {"role": "system", "content": "be short"},
+        {"role": "system", "content": [{"type": "text", "text": "be short"}, {"type": "text", "text": "be gay"}]},
         {"role": "user", "content": "what colour?"},
         {"role": "assistant", "content": "grey"},
-        {"role": "developer", "content": "be gay"},
         {"role": "user", "content": "another"},
     ]
 

@@ -2,6 +2,7 @@
 //! counts a request without asking: `/v1/messages/count_tokens`.
 
 use crate::app::App;
+use crate::ask::Asking;
 use crate::dialect::{Understand, messages};
 use crate::embedding_request::EmbeddingRequest;
 use crate::error::ApiError;
@@ -52,7 +53,11 @@ pub(crate) async fn count_tokens(
 ) -> Result<Json<Value>, ApiError> {
     let (exchange, body) = Exchange::begin(app, id, request).await?;
     let (request, tokens) = messages::count(&body)?;
-    Plan::of(&exchange.app.gateway.view(), &exchange, &request.model, None)?;
+    let view = exchange.app.gateway.view();
+    let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
+    // What would be refused is refused here as well.
+    let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
+    plan.steps.iter().try_for_each(|served| asking.check_urls(served))?;
     Ok(Json(json!({ "input_tokens": tokens })))
 }
 
