@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn keys_are_not_quoted() {
         for (status, kind) in [(401, "authentication_error"), (403, "permission_error")] {
-            let expected = format!("the provider refused the credentials (status {status}, `{kind}`)");
+            let expected = format!("status {status}, `{kind}`");
             assert_eq!(refusal(status, None, body(kind, "sk-ant").as_bytes()), Error::Unauthorized(expected.clone()));
             assert_eq!(error_in(&body(kind, "sk-ant")), Error::Unauthorized(expected));
         }
