@@ -2,10 +2,15 @@
 //!
 //! In: bytes, cut anywhere. Out: events. However the bytes are cut, the events are the same. Each byte is looked at once,
 //! and no more is kept than one event, which has a cap.
+//!
+//! One field is read that the specification does not have: `error`, by which llama.cpp's server says in the place of `data` that
+//! an answer failed. It gives an event with the name `error`, whose data is an object with that member.
 
 mod lines;
 
 use std::mem::take;
+
+use serde_json::value::RawValue;
 
 use crate::Error;
 use lines::Lines;
@@ -31,6 +36,8 @@ pub struct Reader {
     max: usize,
     name: String,
     data: Option<String>,
+    /// The event is one of an `error` field: nothing else makes another of it.
+    failed: bool,
     id: String,
     retry: Option<u64>,
 }
@@ -51,7 +58,8 @@ impl Reader {
     /// A reader for a new stream whose events may have this many bytes.
     #[must_use]
     pub fn with_max(max: usize) -> Self {
-        Self { lines: Lines::default(), max, name: String::new(), data: None, id: String::new(), retry: None }
+        let (name, id) = (String::new(), String::new());
+        Self { lines: Lines::default(), max, name, data: None, failed: false, id, retry: None }
     }
 
     /// Takes the next bytes. Call [`next`](Self::next) until it gives `None` before the next ones.
@@ -65,7 +73,7 @@ impl Reader {
     /// `upstream` if the bytes are no UTF-8 or an event is too large. The reader is of no use afterwards.
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end, but a wish for more bytes")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
-        let Self { lines, max, name, data, id, retry } = self;
+        let Self { lines, max, name, data, failed, id, retry } = self;
         loop {
             let room = max.saturating_sub(data.as_ref().map_or(0, String::len));
             let Some(line) = lines.next() else {
@@ -77,6 +85,7 @@ impl Reader {
             let line = str::from_utf8(line).map_err(|_| malformed("the event stream is not UTF-8"))?;
             if line.is_empty() {
                 let name = take(name);
+                *failed = false;
                 if let Some(data) = take(data) {
                     return Ok(Some(Event { name, data, id: id.clone() }));
                 }
@@ -85,6 +94,7 @@ impl Reader {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
+                "data" | "event" | "error" if *failed => {}
                 "data" => match data {
                     Some(data) => {
                         data.push('\n');
@@ -93,6 +103,11 @@ impl Reader {
                     None => *data = Some(value.to_owned()),
                 },
                 "event" => value.clone_into(name),
+                "error" if !matches!(value, "" | "null") => {
+                    *failed = true;
+                    "error".clone_into(name);
+                    *data = Some(as_member(value));
+                }
                 "id" if !value.contains('\0') => value.clone_into(id),
                 "retry" if value.bytes().all(|b| b.is_ascii_digit()) => *retry = value.parse().ok().or(*retry),
                 _ => {}
@@ -119,6 +134,14 @@ impl Reader {
     #[must_use]
     pub fn retry(&self) -> Option<u64> {
         self.retry
+    }
+}
+
+/// An object whose member `error` is this JSON, or this text if it is none.
+fn as_member(value: &str) -> String {
+    match serde_json::from_str::<&RawValue>(value) {
+        Ok(value) => format!(r#"{{"error":{value}}}"#),
+        Err(_) => serde_json::json!({ "error": value }).to_string(),
     }
 }
 

@@ -15,7 +15,8 @@ pub enum Flow {
 
 /// What an adapter makes of a provider's events.
 pub trait Translate: 'static {
-    /// Adds the chunks that an event gives, any number of them.
+    /// Adds the chunks that an event gives, any number of them. Events that say nothing do not come here: those with the name
+    /// `ping`, and those whose data is `null`, unless their name is `error`.
     ///
     /// # Errors
     /// If the event is an error of the provider, or cannot be understood.
@@ -58,6 +59,9 @@ impl<S: Source, T: Translate> Translated<S, T> {
     fn fill(&mut self, chunks: &mut Vec<Json>) -> Result<Flow, Error> {
         while let Some((source, reader)) = &mut self.source {
             while let Some(event) = reader.next()? {
+                if says_nothing(&event) {
+                    continue;
+                }
                 if self.translate.event(event, chunks)? == Flow::End {
                     return Ok(Flow::End);
                 }
@@ -68,7 +72,7 @@ impl<S: Source, T: Translate> Translated<S, T> {
             match source.read()? {
                 Some(bytes) => reader.feed(bytes),
                 None => {
-                    let flow = match std::mem::take(reader).finish()? {
+                    let flow = match std::mem::take(reader).finish()?.filter(|event| !says_nothing(event)) {
                         Some(event) => self.translate.event(event, chunks)?,
                         None => Flow::More,
                     };
@@ -81,6 +85,11 @@ impl<S: Source, T: Translate> Translated<S, T> {
         }
         Ok(Flow::End)
     }
+}
+
+/// Whether an event is only to keep the connection alive.
+fn says_nothing(event: &Event) -> bool {
+    event.name == "ping" || event.name != "error" && event.data.trim() == "null"
 }
 
 impl<S: Source, T: Translate> Chunks for Translated<S, T> {
@@ -156,6 +165,21 @@ mod tests {
         check(pieces, &[&["1", "2"], &["3"]], Ok(()));
         check(vec![Ok("data: 1\n\ndata: !\n\n")], &[&["1"]], Ok(()));
         check(vec![Ok("data: 1\n\ndata: !")], &[&["1"]], Ok(()));
+    }
+
+    #[test]
+    fn what_says_nothing_is_not_told() {
+        for nothing in [
+            "event: ping\ndata: ?\n\n",
+            "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+            "data: null\n\n",
+            "data:null \n\n",
+        ] {
+            check(vec![Ok("data: 1\n\n"), Ok(nothing), Ok(nothing), Ok("data: !\n\n")], &[&["1"]], Ok(()));
+            let last = nothing.trim_end_matches('\n');
+            check(vec![Ok("data: 1\n\n"), Ok(last)], &[&["1"]], Err(Error::Unreachable("broke off".into())));
+        }
+        check(vec![Ok("event: error\ndata: null\n\ndata: !\n\n")], &[&["null"]], Ok(()));
     }
 
     #[test]

@@ -21,6 +21,10 @@ const STREAMS: &[(&[u8], &[&str], Option<&str>)] = &[
     (b"data: a\n\ndata: b\r", &["a"], Some("b")),
     (b"data: a\n\ndata: b\ndat", &["a"], Some("b")),
     (b"data: a\n\nevent: b\n", &["a"], None),
+    (b"error: {\"code\":400}\n\ndata: [DONE]\n\n", &["{\"error\":{\"code\":400}}", "[DONE]"], None),
+    (b"data: a\nerror:boom\ndata: b\nevent: c\nerror: 7\n\ndata: d\n\n", &["{\"error\":\"boom\"}", "d"], None),
+    (b"error: [7]\r", &[], Some("{\"error\":[7]}")),
+    (b"error\n\nerror: \n\nerror: null\n\ndata: a\n\n", &["a"], None),
     (b"", &[], None),
     (b"\n\r\n\r", &[], None),
 ];
@@ -89,6 +93,14 @@ fn fields() {
         events.iter().map(|event| (event.name.as_str(), event.data.as_str(), event.id.as_str())).collect();
     assert_eq!(all, [("a", "1", "7"), ("", "2", "7"), ("c", "3", "")]);
     assert_eq!(reader.retry(), Some(250));
+}
+
+#[test]
+fn an_error_field_names_its_event() {
+    let stream = b"event: x\nerror: {}\nevent: y\nid: 1\n\nevent: z\ndata: 1\n\n";
+    let (events, _) = read(Reader::new(), [&stream[..]]);
+    let all: Vec<_> = events.iter().map(|event| (event.name.as_str(), event.data.as_str())).collect();
+    assert_eq!(all, [("error", r#"{"error":{}}"#), ("z", "1")]);
 }
 
 #[test]
