@@ -10,6 +10,9 @@ use crate::{Error, Json};
 /// As much of an error's body is read: 64 KiB.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
+/// From this size on a part of a body is not moved until all of it is there: a whole one that doubles takes three times its size.
+const BLOCK: usize = 64 * 1024;
+
 /// A request that is being put together.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -135,11 +138,14 @@ impl Response {
     /// # Errors
     /// As for [`read`](Self::read).
     pub fn bytes(self) -> Result<Vec<u8>, Error> {
-        let mut body = self.read()?.unwrap_or_default();
+        let mut blocks: Vec<Vec<u8>> = Vec::new();
         while let Some(piece) = self.read()? {
-            body.extend_from_slice(&piece);
+            match blocks.last_mut() {
+                Some(last) if last.len() < BLOCK => last.extend_from_slice(&piece),
+                _ => blocks.push(piece),
+            }
         }
-        Ok(body)
+        Ok(if blocks.len() > 1 { blocks.concat() } else { blocks.pop().unwrap_or_default() })
     }
 
     /// The whole body as text.
