@@ -1,36 +1,67 @@
 //! Whether a body with a good status is an answer.
 
 use hauski_adapter_sdk::{Error, Json, Object};
+use serde::de::IgnoredAny;
 
-/// The body, if it is a JSON object and no error.
-pub(crate) fn checked(body: String, media_type: &str) -> Result<Json, Error> {
-    match Object::parse(&body) {
-        Ok(object) if matches!(object.get("error"), None | Some("null")) => Ok(body),
-        Ok(_) => Err(Error::from_error_body(&body)),
-        Err(_) if is_json(media_type) => Err(bad("the provider's answer is not a JSON object")),
-        Err(_) => Err(instead_of("JSON", media_type)),
-    }
+/// A completion: the body, if there is a choice in it.
+pub(crate) fn completion(body: String, media_type: &str) -> Result<Json, Error> {
+    with_items("choices", 1, body, media_type)
+}
+
+/// Embeddings: the body, if there is an array of them in it.
+pub(crate) fn embeddings(body: String, media_type: &str) -> Result<Json, Error> {
+    with_items("data", 0, body, media_type)
 }
 
 /// The entries of a list of models.
-pub(crate) fn entries(list: &str) -> Result<Vec<Json>, Error> {
-    let entries =
-        Object::parse(list).ok().filter(|list| list.get("data").is_some()).and_then(|list| list.items("data").ok());
-    entries.ok_or_else(|| bad("the provider's list of models has no array `data`"))
+pub(crate) fn entries(list: &str, media_type: &str) -> Result<Vec<Json>, Error> {
+    let object = parse(list, media_type)?;
+    let entries = object.get("data").and_then(|_| object.items("data").ok()).filter(|_| !has_error(&object));
+    entries.ok_or_else(|| no_answer(list, "the provider's list of models has no array `data`"))
 }
 
 /// The error that a JSON body is where a stream was asked for.
 pub(crate) fn instead_of_stream(body: &str) -> Error {
-    match Object::parse(body) {
-        Ok(object) if !matches!(object.get("error"), None | Some("null")) => Error::from_error_body(body),
-        _ => instead_of("an event stream", "application/json"),
+    no_answer(body, &other_kind("an event stream", "application/json"))
+}
+
+/// The body, if it is an object with at least so many items in this array, and no error.
+fn with_items(array: &str, least: usize, body: String, media_type: &str) -> Result<Json, Error> {
+    let object = parse(&body, media_type)?;
+    let items: Option<Vec<IgnoredAny>> = object.read(array).ok().flatten();
+    if items.is_some_and(|items| items.len() >= least) && !has_error(&object) {
+        return Ok(body);
     }
+    Err(no_answer(&body, &format!("the provider's answer has no `{array}`")))
+}
+
+fn parse<'a>(body: &'a str, media_type: &str) -> Result<Object<'a>, Error> {
+    Object::parse(body).map_err(|_| {
+        // Gemini wraps its errors in an array.
+        Error::told_by(body).unwrap_or_else(|| match is_json(media_type) {
+            true => bad("the provider's answer is not a JSON object"),
+            false => instead_of("JSON", media_type),
+        })
+    })
+}
+
+fn has_error(object: &Object<'_>) -> bool {
+    !matches!(object.get("error"), None | Some("null"))
+}
+
+/// The error that a body is which is no answer: in the provider's words, or else in these.
+fn no_answer(body: &str, otherwise: &str) -> Error {
+    Error::instead_of_answer(body, otherwise)
 }
 
 /// The error that an answer of another kind is.
 pub(crate) fn instead_of(wanted: &str, media_type: &str) -> Error {
+    bad(&other_kind(wanted, media_type))
+}
+
+fn other_kind(wanted: &str, media_type: &str) -> String {
     let got = if media_type.is_empty() { "no content type" } else { media_type };
-    bad(&format!("the provider answered with {got} instead of {wanted}"))
+    format!("the provider answered with {got} instead of {wanted}")
 }
 
 fn is_json(media_type: &str) -> bool {
@@ -45,47 +76,93 @@ fn bad(message: &str) -> Error {
 mod tests {
     use super::*;
 
+    const JSON: &str = "application/json";
+
     #[track_caller]
-    fn check(body: &str, media_type: &str, message: Option<&str>) {
-        match (checked(body.into(), media_type), message) {
-            (Ok(answer), None) => assert_eq!(answer, body),
-            (Err(Error::Upstream(failure)), Some(message)) => {
-                assert_eq!((failure.message.as_str(), failure.status), (message, 502));
+    fn check(got: Result<Json, Error>, expected: Result<&str, (u16, &str)>) {
+        match (got, expected) {
+            (Ok(answer), Ok(body)) => assert_eq!(answer, body),
+            (Err(Error::Upstream(failure)), Err(expected)) => {
+                assert_eq!((failure.status, failure.message.as_str()), expected);
             }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn answers() {
-        check(r#" {"choices":[], "x":1e400,"error":null}"#, "application/json", None);
-        check("{}", "text/plain", None);
-        check(r#"{"error":{"message":"no"}}"#, "application/json", Some("no"));
-        check("[]", "application/json", Some("the provider's answer is not a JSON object"));
-        check("{", "application/problem+json", Some("the provider's answer is not a JSON object"));
-        check("ok", "text/plain", Some("the provider answered with text/plain instead of JSON"));
-        check("", "", Some("the provider answered with no content type instead of JSON"));
+    fn completions() {
+        for body in
+            [r#" {"choices":[{}], "x":1e400,"error":null}"#, r#"{"choices":[],"choices":[1,2],"success":false}"#]
+        {
+            check(completion(body.into(), "text/plain"), Ok(body));
+        }
+        for (body, status, words) in [
+            ("{}", 502, "the provider's answer has no `choices`"),
+            (r#"{"id":"x","choices":[],"data":[1]}"#, 502, "the provider's answer has no `choices`"),
+            (r#"{"choices":null}"#, 502, "the provider's answer has no `choices`"),
+            (r#"{"choices":{"0":{}}}"#, 502, "the provider's answer has no `choices`"),
+            (r#"{"error":{"message":"no"},"choices":[{}]}"#, 502, "no"),
+            (r#"[{"error":{"message":"no","code":400}}]"#, 400, "no"),
+            (r#"{"result":null,"success":false,"errors":[{"code":7003,"message":"no"}],"messages":[]}"#, 502, "no"),
+            (r#"{"object":"error","message":"no"}"#, 502, "no"),
+            (r#"{"detail":"no","choices":[]}"#, 502, "no"),
+            ("[]", 502, "the provider's answer is not a JSON object"),
+        ] {
+            check(completion(body.into(), JSON), Err((status, words)));
+        }
+    }
+
+    #[test]
+    fn other_kinds() {
+        for (body, media_type, words) in [
+            ("{", "application/problem+json", "the provider's answer is not a JSON object"),
+            ("ok", "text/plain", "the provider answered with text/plain instead of JSON"),
+            ("", "", "the provider answered with no content type instead of JSON"),
+        ] {
+            check(completion(body.into(), media_type), Err((502, words)));
+            check(embeddings(body.into(), media_type), Err((502, words)));
+            check(entries(body, media_type).map(|list| list.concat()), Err((502, words)));
+        }
+    }
+
+    #[test]
+    fn vectors() {
+        for body in [r#"{"data":[{"embedding":[1e400]}]}"#, r#"{"data":[]}"#] {
+            check(embeddings(body.into(), JSON), Ok(body));
+        }
+        for body in [r#"{"choices":[{}]}"#, r#"{"data":null}"#, r#"{"data":{}}"#] {
+            check(embeddings(body.into(), JSON), Err((502, "the provider's answer has no `data`")));
+        }
+        check(embeddings(r#"{"detail":"no"}"#.into(), JSON), Err((502, "no")));
     }
 
     #[test]
     fn streams_that_are_none() {
-        let message = |body| match instead_of_stream(body) {
-            Error::Upstream(failure) => failure.message,
-            other => other.to_string(),
-        };
-        assert_eq!(message(r#"{"error":"no"}"#), "no");
-        assert_eq!(
-            message(r#"{"choices":[]}"#),
-            "the provider answered with application/json instead of an event stream"
-        );
+        for (body, words) in [
+            (r#"{"error":"no"}"#, "no"),
+            (r#"{"detail":"no"}"#, "no"),
+            (r#"[{"error":{"message":"no"}}]"#, "no"),
+            (r#"{"choices":[]}"#, "the provider answered with application/json instead of an event stream"),
+        ] {
+            check(Err(instead_of_stream(body)), Err((502, words)));
+        }
     }
 
     #[test]
     fn lists_of_models() {
         let list = r#"{"object":"list","data":[{"id":"a","n":1.0},{"id":"b"}],"models":[]}"#;
-        assert_eq!(entries(list).ok(), Some(vec![r#"{"id":"a","n":1.0}"#.to_owned(), r#"{"id":"b"}"#.to_owned()]));
-        assert!(entries(r#"{"data":null}"#).is_ok_and(|list| list.is_empty()));
-        assert!(entries(r#"{"data":{}}"#).is_err());
-        assert!(entries(r#"{"models":[]}"#).is_err());
+        assert_eq!(
+            entries(list, JSON).ok(),
+            Some(vec![r#"{"id":"a","n":1.0}"#.to_owned(), r#"{"id":"b"}"#.to_owned()])
+        );
+        assert!(entries(r#"{"data":null}"#, JSON).is_ok_and(|list| list.is_empty()));
+        for (list, words) in [
+            (r#"{"data":{}}"#, "the provider's list of models has no array `data`"),
+            (r#"{"models":[]}"#, "the provider's list of models has no array `data`"),
+            (r#"{"data":[],"error":"no"}"#, "no"),
+            (r#"{"detail":"no"}"#, "no"),
+        ] {
+            check(entries(list, JSON).map(|list| list.concat()), Err((502, words)));
+        }
     }
 }

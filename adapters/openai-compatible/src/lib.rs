@@ -33,15 +33,16 @@ impl Adapter for OpenAiCompatible {
     }
 
     fn models() -> Result<Vec<Json>, Error> {
-        let response = to_provider("GET", "/models", "application/json")?.send()?;
-        answer::entries(&whole(response)?)
+        let (list, media_type) = whole(to_provider("GET", "/models", "application/json")?.send()?)?;
+        answer::entries(&list, &media_type)
     }
 }
 
 impl Chat for OpenAiCompatible {
     fn complete(request: ChatRequest) -> Result<Json, Error> {
         let post = to_provider("POST", "/chat/completions", "application/json")?;
-        whole(post.json(known(request.into_json())?).send()?)
+        let (body, media_type) = whole(post.json(known(request.into_json())?).send()?)?;
+        answer::completion(body, &media_type)
     }
 
     fn start(request: ChatRequest) -> Result<impl Chunks, Error> {
@@ -59,7 +60,8 @@ impl Chat for OpenAiCompatible {
 impl Embeddings for OpenAiCompatible {
     fn embed(request: EmbeddingRequest) -> Result<Json, Error> {
         let post = to_provider("POST", "/embeddings", "application/json")?;
-        whole(post.json(known(request.into_json())?).send()?)
+        let (body, media_type) = whole(post.json(known(request.into_json())?).send()?)?;
+        answer::embeddings(body, &media_type)
     }
 }
 
@@ -84,12 +86,12 @@ fn to_provider(method: &str, path: &str, accept: &str) -> Result<Request, Error>
     Ok(headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)))
 }
 
-/// The body of an answer that is whole.
-fn whole(response: Response) -> Result<Json, Error> {
+/// The body of an answer that is whole, and its media type.
+fn whole(response: Response) -> Result<(String, String), Error> {
     let response = response.success()?;
     let media_type = response.media_type();
     if media_type == "text/html" {
         return Err(answer::instead_of("JSON", &media_type));
     }
-    answer::checked(response.text()?, &media_type)
+    Ok((response.text()?, media_type))
 }

@@ -158,12 +158,124 @@ async fn a_providers_errors_keep_their_numbers() {
     }
 }
 
+/// Errors that come with a good status in a stream, each in a provider's own form, most with `[DONE]` after it.
+const ERRORS: [(&str, u16, &str); 6] = [
+    (
+        "error: {\"code\":400,\"message\":\"boom\",\"type\":\"exceed_context_size_error\"}\n\ndata: [DONE]\n\n",
+        400,
+        "exceed_context_size_error",
+    ),
+    ("data: {\"text\":\"**boom**\",\"error_code\":50001}\n\ndata: [DONE]\n\n", 502, "upstream_error"),
+    (
+        "data: {\"object\":\"error\",\"message\":\"boom\",\"type\":\"t\",\"param\":null,\"code\":422}\n\ndata: [DONE]\n\n",
+        422,
+        "upstream_error",
+    ),
+    (
+        "data: [{\"error\":{\"code\":400,\"message\":\"boom\",\"status\":\"INVALID_ARGUMENT\"}}]\n\n",
+        400,
+        "INVALID_ARGUMENT",
+    ),
+    (
+        "data: [{\"error\":{\"code\":404,\"message\":\"boom: models/x is not found\",\"status\":\"NOT_FOUND\"}}]\n\n",
+        404,
+        "model_not_found",
+    ),
+    (
+        "data: {\"success\":false,\"errors\":[{\"code\":7003,\"message\":\"boom\"}]}\n\ndata: [DONE]\n\n",
+        502,
+        "upstream_error",
+    ),
+];
+
+#[tokio::test]
+async fn errors_in_a_stream_are_understood_before_the_first_chunk_and_after_it() {
+    let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ha\"},\"finish_reason\":null}]}\n\n";
+    for (error, status, word) in ERRORS {
+        let ask = async |stream: String| {
+            gateway(&Upstream::events(stream))
+                .await
+                .client()
+                .post(PATH, r#"{"model":"m","stream":true,"messages":[]}"#)
+                .await
+        };
+        let got = ask(error.to_owned()).await;
+        assert_eq!(got.status.as_u16(), status, "{error}: {}", got.text);
+        assert!(got.text.contains("boom") && got.text.contains(word), "{error}: {}", got.text);
+        let got = ask(format!("{half}{error}")).await;
+        assert_eq!((got.status, got.complete), (StatusCode::OK, false), "{error}: {}", got.text);
+        let last = got.events().pop().unwrap();
+        assert!(
+            last.starts_with("{\"error\":") && last.contains("boom") && last.contains(word),
+            "{error}: {}",
+            got.text
+        );
+    }
+}
+
+/// What a provider says of a refusal, in forms of its own, reaches the client; what happened is said once.
+#[tokio::test]
+async fn a_providers_words_reach_the_client() {
+    for (status, body, words) in [
+        ("400 Bad Request", r#"[{"error":{"code":400,"message":"words","status":"INVALID_ARGUMENT"}}]"#, "words"),
+        (
+            "400 Bad Request",
+            r#"{"success":false,"errors":[{"code":5007,"message":"words"}],"messages":[],"result":{}}"#,
+            "the provider answered 400: words",
+        ),
+        (
+            "422 Unprocessable",
+            r#"{"detail":[{"loc":["body","messages"],"msg":"words","type":"missing"}]}"#,
+            "the provider answered 422: `body.messages`: words",
+        ),
+        (
+            "422 Unprocessable",
+            r#"{"object":"error","message":{"detail":[{"msg":"words"}]}}"#,
+            "the provider answered 422: words",
+        ),
+        ("400 Bad Request", r#"{"message":"words"}"#, "the provider answered 400: words"),
+        ("400 Bad Request", "<html>", "the provider answered 400: no reason was given"),
+        ("401 Unauthorized", r#"{"detail":"key"}"#, "the provider refused the credentials: status 401"),
+    ] {
+        for stream in [false, true] {
+            let upstream = Upstream::start(move |conversation| {
+                conversation.request()?;
+                conversation.answer(status, "content-type: application/json\r\nconnection: close\r\n", body)
+            });
+            let request = format!(r#"{{"model":"m","stream":{stream},"messages":[]}}"#);
+            let got = gateway(&upstream).await.client().post(PATH, request).await;
+            let expected = if status.starts_with("401") { "502" } else { &status[..3] };
+            assert_eq!(got.status.as_str(), expected, "{body}: {}", got.text);
+            assert_eq!(got.json()["error"]["message"], words, "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn vectors_that_are_none() {
+    for (body, words) in [
+        ("{}", "no `data`"),
+        (r#"{"data":null}"#, "no `data`"),
+        (r#"{"success":false,"errors":[{"code":7003,"message":"boom"}]}"#, "boom"),
+    ] {
+        let upstream = Upstream::json(body);
+        let got = gateway(&upstream).await.client().post("/v1/embeddings", r#"{"model":"m","input":"a"}"#).await;
+        assert!(got.status == 502 && got.text.contains(words), "{body}: {} {}", got.status, got.text);
+        assert_eq!(got.code(), "upstream_error", "it is not the adapter that broke its contract: {}", got.text);
+    }
+}
+
 #[tokio::test]
 async fn answers_that_are_none() {
     for (head, body) in [
         ("200 OK\r\ncontent-type: text/html", "<html>hello</html>"),
         ("200 OK\r\ncontent-type: application/json", "{\"choices\":["),
         ("200 OK\r\ncontent-type: application/json", r#"{"error":{"message":"no"}}"#),
+        ("200 OK\r\ncontent-type: application/json", r#"[{"error":{"message":"no"}}]"#),
+        ("200 OK\r\ncontent-type: application/json", r#"{"success":false,"errors":[{"code":7003,"message":"no"}]}"#),
+        ("200 OK\r\ncontent-type: application/json", r#"{"object":"error","message":"no"}"#),
+        ("200 OK\r\ncontent-type: application/json", r#"{"id":"x","choices":[]}"#),
+        ("200 OK\r\ncontent-type: application/json", "{}"),
     ] {
         for stream in [false, true] {
             let upstream = Upstream::start(move |conversation| {
@@ -173,7 +285,8 @@ async fn answers_that_are_none() {
             let request = format!(r#"{{"model":"m","stream":{stream},"messages":[]}}"#);
             let got = gateway(&upstream).await.client().post(PATH, request).await;
             assert_eq!(got.status.as_u16(), 502, "{head} {stream}: {}", got.text);
-            assert!(got.json()["error"]["message"].is_string(), "{}", got.text);
+            let words = got.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(!body.contains("\"no\"") || words.ends_with("no"), "{}", got.text);
         }
     }
 }

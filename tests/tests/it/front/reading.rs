@@ -139,6 +139,9 @@ async fn r03_what_is_no_event() {
         &": OPENROUTER PROCESSING\n\n".repeat(2_000),
         "event: ping\n\nevent: error\n\n",
         "event: ping\ndata:\n\n",
+        "event: ping\ndata: {\"type\": \"ping\"}\n\nevent: ping\ndata: 2026-01-31\n\nevent:ping\ndata:{\"error\":1}\n\n",
+        "data: null\n\ndata:null\n\nevent: message\ndata: null \n\n",
+        "error\n\nerror:\n\nerror: null\n\n",
         "data\n\ndata:\n\ndata: \n\n",
         "id\n\nid: 7\n\nid: \0\n\nretry: 10\n\nretry: soon\n\nretry\n\nevent\n\n",
         "other: x\n\ndatabase: x\n\nDATA: x\n\n data: x\n\n[DONE]\n\n{\n\n\u{feff}data: x\n\n",
@@ -189,7 +192,7 @@ async fn r03_a_last_event_without_its_blank_line() {
     let mut cases = Vec::new();
     for end in ["", "\n", "\r", "\r\n", "\r\n\r", "\nevent: x", "\n:", "\nid"] {
         for framing in [Framing::Closed, Framing::Chunked, Framing::Length] {
-            for last in ["data: [DONE]", "data:[DONE]"] {
+            for last in ["data: [DONE]", "data:[DONE]", "data: [DONE] \t"] {
                 let stream = format!("data: {FIRST}\n\ndata: {FINISH}\n\n{last}{end}");
                 cases.push((Play::new(framing, [stream]), vec![FIRST, FINISH]));
             }
@@ -203,7 +206,7 @@ async fn r03_a_last_event_without_its_blank_line() {
 /// What no reader may guess at.
 #[tokio::test]
 async fn r03_what_is_neither_is_an_error() {
-    let bad: [&[u8]; 9] = [
+    let bad: [&[u8]; 13] = [
         b"data: \xff\n\n",
         b": \xff\n\n",
         b"data: {\"a\":\"\xe2\x82\"}\n\n",
@@ -213,6 +216,10 @@ async fn r03_what_is_neither_is_an_error() {
         b"data: {}{}\n\n",
         b"data: [{}]\n\n",
         b"event: error\ndata: {\"message\":\"no\"}\n\n",
+        b"event: error\ndata: null\n\n",
+        b"error: {\"message\":\"no\"}\n\n",
+        b"error: no\ndata: {}\n\n",
+        b"data: {}\nerror: no\nevent: ping\n\n",
     ];
     let plays = bad.map(|bad| {
         let (first, rest) = (format!("data: {FIRST}\n\n"), format!("data: {FINISH}\n\ndata: [DONE]\n\n"));
