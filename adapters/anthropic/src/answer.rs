@@ -9,19 +9,19 @@ use hauski_adapter_sdk::{Answer, Error, Json, Object};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::errors::{bad, error_in, instead_of, is_error};
+use crate::errors::{bad, error_told_by, instead_of};
 use crate::json::{Raw, inner, is_string};
 use crate::usage::Usage;
 
-/// A message, whole or at its beginning.
+/// A message, whole or at its beginning. Servers that are not Anthropic's own leave out what they please.
 #[derive(Deserialize)]
 pub(crate) struct Message<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    model: Cow<'a, str>,
+    model: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    content: Vec<Block<'a>>,
+    content: Option<Vec<Block<'a>>>,
     #[serde(borrow)]
     stop_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -121,24 +121,36 @@ impl End {
 impl Message<'_> {
     /// The answer that this message is. Its id becomes one of chat's, and back where a client speaks Anthropic's dialect.
     pub(crate) fn answer(&self) -> Answer {
-        let id = self.id.strip_prefix("msg_").unwrap_or(&self.id);
-        Answer::named(format!("chatcmpl-{id}"), &*self.model)
+        let model = self.model.as_deref().unwrap_or_default();
+        match self.id.as_deref().map(|id| id.strip_prefix("msg_").unwrap_or(id)) {
+            Some(id) if !id.is_empty() => Answer::named(format!("chatcmpl-{id}"), model),
+            _ => Answer::new(model),
+        }
     }
 }
 
 /// The `chat.completion` that a body with a good status is, if it is no error.
 pub(crate) fn completion(body: &str, media_type: &str) -> Result<Json, Error> {
-    match Object::parse(body) {
-        Ok(object) if is_error(&object) => return Err(error_in(body)),
-        Ok(_) => {}
-        Err(_) if media_type == "application/json" => return Err(bad("the provider's answer is not a JSON object")),
-        Err(_) => return Err(instead_of("JSON", media_type)),
+    if let Some(error) = error_told_by(body) {
+        return Err(error);
     }
-    let message: Message<'_> =
-        serde_json::from_str(body).map_err(|error| bad(&format!("the provider's answer is no message: {error}")))?;
+    if Object::parse(body).is_err() {
+        return Err(match media_type {
+            "application/json" => bad("the provider's answer is not a JSON object"),
+            other => instead_of("JSON", other),
+        });
+    }
+    // Where something is wrong is told, and what is there instead is not: it would be a piece of the answer.
+    let message: Message<'_> = serde_json::from_str(body).map_err(|error| {
+        let place = format!("line {} column {}", error.line(), error.column());
+        bad(&format!("the provider's answer is no message: a field is of another type, {place}"))
+    })?;
+    let Some(content) = &message.content else {
+        return Err(Error::instead_of_answer(body, "the provider's answer is no message: it has no `content`"));
+    };
     let reason = message.stop_reason.as_deref().ok_or_else(|| bad("the provider's answer has no `stop_reason`"))?;
     let end = End::new(reason, message.stop_sequence);
-    let of = |kind: &'static str| message.content.iter().filter(move |block| block.r#type == kind);
+    let of = |kind: &'static str| content.iter().filter(move |block| block.r#type == kind);
     let said = Said {
         role: "assistant",
         content: joined(of("text").filter_map(|block| block.text))?,
@@ -255,7 +267,10 @@ mod tests {
             ("<html>", "text/plain", 502, "text/plain instead of JSON"),
             ("", "", 502, "no content type instead of JSON"),
             ("[]", "application/json", 502, "not a JSON object"),
-            (r#"{"id":"x"}"#, "application/json", 502, "no message"),
+            (r#"{"id":"x"}"#, "application/json", 502, "no message: it has no `content`"),
+            (r#"{"detail":"sorry"}"#, "application/json", 502, "sorry"),
+            (r#"{"success":false,"errors":[{"message":"sorry"}]}"#, "application/json", 502, "sorry"),
+            (r#"[{"error":{"message":"sorry","code":400}}]"#, "application/json", 400, "sorry"),
             (&message("", r#""stop_reason":null"#), "application/json", 502, "no `stop_reason`"),
             (
                 &message(r#"{"type":"text","text":7}"#, r#""stop_reason":"end_turn""#),
@@ -273,6 +288,31 @@ mod tests {
             let Err(Error::Upstream(failure)) = completion(body, media_type) else { panic!("{body}") };
             assert_eq!(failure.status, status, "{body}");
             assert!(failure.message.contains(words), "{body}: {}", failure.message);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_missing() {
+        let bare = r#"{"content":[{"type":"text","text":"a"}],"stop_reason":"end_turn"}"#;
+        for body in [bare.to_owned(), bare.replacen('{', r#"{"id":null,"model":null,"usage":null,"#, 1)] {
+            let answer = completion(&body, "application/json").unwrap();
+            let answer = Object::parse(&answer).unwrap();
+            assert!(answer.get("id").is_some_and(|id| id.starts_with(r#""chatcmpl-"#) && id.len() > 20), "{body}");
+            assert_eq!((answer.get("model"), answer.get("usage")), (Some(r#""""#), None));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_not_quoted_in_its_error() {
+        for body in [
+            message(r#""a secret""#, r#""stop_reason":"end_turn""#),
+            message("", r#""stop_reason":"end_turn""#).replace("[]", r#""a secret""#),
+            message("", r#""stop_reason":{"a secret":1}"#),
+            message(r#"{"type":"text","text":{"a secret":1}}"#, r#""stop_reason":"end_turn""#),
+            message("", r#""stop_reason":"end_turn""#).replace(r#""input_tokens":1"#, r#""input_tokens":"a secret""#),
+        ] {
+            let Err(Error::Upstream(failure)) = completion(&body, "application/json") else { panic!("{body}") };
+            assert!(failure.status == 502 && !failure.message.contains("secret"), "{body}: {}", failure.message);
         }
     }
 }

@@ -48,6 +48,11 @@ pub(crate) fn error_in(body: &str) -> Error {
     }
 }
 
+/// The same, if the body says that it is one.
+pub(crate) fn error_told_by(body: &str) -> Option<Error> {
+    Error::told_by(body).map(|_| error_in(body))
+}
+
 /// What Anthropic said of an error.
 struct Told {
     kind: String,
@@ -74,11 +79,6 @@ impl Told {
         whole.set("error", &error).ok()?;
         Some(Self { kind, message, body: whole.into_json() })
     }
-}
-
-/// Whether a body is an error.
-pub(crate) fn is_error(body: &Object<'_>) -> bool {
-    !matches!(body.get("error"), None | Some("null"))
 }
 
 /// The error that an answer of another kind is.

@@ -17,7 +17,7 @@ mod usage;
 use std::collections::BTreeMap;
 
 use hauski_adapter_sdk::http::Request;
-use hauski_adapter_sdk::{Adapter, Chat, ChatRequest, Chunks, Description, Error, Json, Object, settings, translated};
+use hauski_adapter_sdk::{Adapter, Chat, ChatRequest, Chunks, Description, Error, Json, settings, translated};
 
 /// Where the API is, if the model's `config` doesn't say it.
 const BASE_URL: &str = "https://api.anthropic.com";
@@ -64,9 +64,7 @@ impl Chat for Anthropic {
         match response.media_type().as_str() {
             "text/event-stream" => Ok(translated(response, stream::Stream::default())),
             "application/json" => {
-                let body = response.text()?;
-                let is_error = Object::parse(&body).is_ok_and(|body| errors::is_error(&body));
-                Err(if is_error { errors::error_in(&body) } else { not_a_stream("application/json") })
+                Err(errors::error_told_by(&response.text()?).unwrap_or_else(|| not_a_stream("application/json")))
             }
             other => Err(not_a_stream(other)),
         }

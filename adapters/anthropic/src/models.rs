@@ -5,15 +5,15 @@
 
 use hauski_adapter_sdk::{Error, Json, Object};
 
-use crate::errors::{bad, error_in, is_error};
+use crate::errors::{bad, error_told_by};
 
 /// The entries of a list of models.
 pub(crate) fn entries(list: &str) -> Result<Vec<Json>, Error> {
     let no_list = || bad("the provider's list of models has no array `data`");
-    let object = Object::parse(list).map_err(|_| no_list())?;
-    if is_error(&object) {
-        return Err(error_in(list));
+    if let Some(error) = error_told_by(list) {
+        return Err(error);
     }
+    let object = Object::parse(list).map_err(|_| no_list())?;
     let items = object.get("data").and_then(|_| object.items("data").ok()).ok_or_else(no_list)?;
     items.iter().map(|item| entry(item).ok_or_else(|| bad("an entry of the provider's models is no object"))).collect()
 }
@@ -57,7 +57,7 @@ mod tests {
             assert!(matches!(entries(bad), Err(Error::Upstream(_))), "{bad}");
         }
         let full = r#"{"type":"error","error":{"type":"overloaded_error","message":"full"}}"#;
-        assert_eq!(entries(full), Err(error_in(full)));
+        assert_eq!(entries(full), Err(crate::errors::error_in(full)));
     }
 
     #[test]

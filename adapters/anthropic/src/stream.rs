@@ -4,7 +4,7 @@
 //! something to say: an error that comes first can then still be told as one, and another model be asked.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hauski_adapter_sdk::sse::Event;
 use hauski_adapter_sdk::{Answer, Error, Flow, Json, Translate};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::answer::{Arguments, Block, Call, End, Function, Message};
-use crate::errors::{bad, error_in};
+use crate::errors::{bad, error_in, error_told_by};
 use crate::json::{Raw, is_string};
 use crate::usage::Usage;
 
@@ -25,6 +25,8 @@ pub(crate) struct Stream {
     spoken: bool,
     /// The calls of tools, by the numbers of their blocks.
     calls: BTreeMap<u64, Open>,
+    /// The numbers of the other blocks that have begun.
+    others: BTreeSet<u64>,
     end: Option<End>,
     usage: Usage,
 }
@@ -119,6 +121,12 @@ impl Translate for Stream {
                 return Ok(Flow::End);
             }
             "error" => return Err(error_in(&event.data)),
+            // What has no name at all is none of Anthropic's own.
+            "" | "message" => {
+                if let Some(error) = error_told_by(&event.data) {
+                    return Err(error);
+                }
+            }
             // `ping`, and what may be added: Anthropic asks to let it pass.
             _ => {}
         }
@@ -134,6 +142,9 @@ impl Translate for Stream {
 impl Stream {
     /// A block begins. Mostly it is empty then.
     fn begin(&mut self, at: u64, block: Block<'_>, chunks: &mut Vec<Json>) -> Result<(), Error> {
+        if block.r#type != "tool_use" {
+            self.others.insert(at);
+        }
         match &*block.r#type {
             "text" => self.say(Delta { content: words(block.text)?, ..Delta::default() }, chunks),
             "thinking" => self.say(Delta { reasoning_content: words(block.thinking)?, ..Delta::default() }, chunks),
@@ -156,8 +167,11 @@ impl Stream {
                 self.say(Delta { reasoning_content: words(delta.thinking)?, ..Delta::default() }, chunks)
             }
             "input_json_delta" => {
-                // The inputs of Anthropic's own tools come the same way.
-                let Some(open) = self.calls.get_mut(&at) else { return Ok(()) };
+                let Some(open) = self.calls.get_mut(&at) else {
+                    // The inputs of Anthropic's own tools come the same way.
+                    let begun = self.others.contains(&at);
+                    return if begun { Ok(()) } else { Err(bad("an input of the provider's stream is of no block")) };
+                };
                 let Some(piece) = words(delta.partial_json)? else { return Ok(()) };
                 open.input = None;
                 let index = open.index;

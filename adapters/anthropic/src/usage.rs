@@ -40,11 +40,15 @@ struct CompletionDetails {
 
 impl Usage {
     /// Takes in a later count. Each number is the total so far: it replaces, and is never added.
+    ///
+    /// What a prompt took is known from the beginning, and does not become nothing: servers that count only the answer at the end
+    /// write 0 there.
     pub(crate) fn update(&mut self, later: Self) {
+        let prompt = |later: Option<u64>, before: Option<u64>| later.filter(|count| *count > 0).or(before).or(later);
         *self = Self {
-            input_tokens: later.input_tokens.or(self.input_tokens),
-            cache_creation_input_tokens: later.cache_creation_input_tokens.or(self.cache_creation_input_tokens),
-            cache_read_input_tokens: later.cache_read_input_tokens.or(self.cache_read_input_tokens),
+            input_tokens: prompt(later.input_tokens, self.input_tokens),
+            cache_creation_input_tokens: prompt(later.cache_creation_input_tokens, self.cache_creation_input_tokens),
+            cache_read_input_tokens: prompt(later.cache_read_input_tokens, self.cache_read_input_tokens),
             output_tokens: later.output_tokens.or(self.output_tokens),
             output_tokens_details: later.output_tokens_details.or(self.output_tokens_details),
         };
@@ -108,6 +112,16 @@ mod tests {
                 r#"{"output_tokens":9,"input_tokens":11}"#,
             ],
             r#"{"prompt_tokens":13,"completion_tokens":9,"total_tokens":22,"prompt_tokens_details":{"cached_tokens":2}}"#,
+        );
+        let told = r#"{"prompt_tokens":12,"completion_tokens":7,"total_tokens":19,"prompt_tokens_details":{"cached_tokens":2}}"#;
+        let first = r#"{"input_tokens":10,"cache_read_input_tokens":2,"output_tokens":1}"#;
+        let zeros =
+            r#"{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":7}"#;
+        check(&[first, zeros], told);
+        check(&[zeros, first, r#"{"input_tokens":null,"output_tokens":7}"#], told);
+        check(
+            &[zeros],
+            r#"{"prompt_tokens":0,"completion_tokens":7,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":0}}"#,
         );
     }
 }

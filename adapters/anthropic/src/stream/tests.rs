@@ -187,6 +187,39 @@ fn ends() {
 }
 
 #[test]
+fn a_beginning_without_its_members() {
+    for start in [
+        r#"{"type":"message_start","message":{"id":"msg_1","model":"claude"}}"#,
+        r#"{"type":"message_start","message":{"id":"msg_1","model":"claude","content":null,"usage":null}}"#,
+    ] {
+        check(
+            &[start, &text(0, "a"), END, STOP],
+            &[
+                ROLE,
+                r#"{"content":"a"}"#,
+                FINISH,
+                r#"{"prompt_tokens":0,"completion_tokens":9,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":0}}"#,
+            ],
+            Ok(()),
+        );
+    }
+    for start in [r#"{"type":"message_start","message":{}}"#, r#"{"type":"message_start","message":{"model":null}}"#] {
+        let (mut stream, mut chunks) = (Stream::default(), vec![]);
+        for data in [start, &text(0, "a"), END, STOP] {
+            assert!(stream.event(Event { data: data.into(), ..Event::default() }, &mut chunks).is_ok(), "{data}");
+        }
+        let first = Object::parse(&chunks[0]).unwrap();
+        assert!(
+            first.get("id").is_some_and(|id| id.starts_with(r#""chatcmpl-"#)) && first.get("model") == Some(r#""""#)
+        );
+        assert_eq!(chunks.len(), 4);
+    }
+    // A count at the end that has nothing of the prompt does not take back what was said.
+    let zero = END.replace("9}", r#"9,"input_tokens":0,"cache_read_input_tokens":0}"#);
+    check(&[START, &zero, STOP], &[ROLE, FINISH, USAGE], Ok(()));
+}
+
+#[test]
 fn streams_that_break_off() {
     let off = || Err(broke_off());
     check(&[], &[], off());
@@ -209,6 +242,15 @@ fn errors_in_a_stream() {
     };
     let end = Stream::default().event(named, &mut vec![]);
     assert!(matches!(end, Err(Error::Upstream(failure)) if failure.status == 500));
+    for error in [
+        r#"{"error":{"type":"api_error","message":"no"}}"#,
+        r#"{"error":{"message":"no","code":500}}"#,
+        r#"{"object":"error","message":"no","code":500}"#,
+    ] {
+        let (told, end) = read(&[START, &text(0, "a"), error, END, STOP]);
+        assert_eq!(told, [ROLE, r#"{"content":"a"}"#]);
+        assert!(matches!(end, Err(Error::Upstream(failure)) if failure.status == 500 && failure.message == "no"));
+    }
 }
 
 #[test]
@@ -222,6 +264,9 @@ fn what_can_not_be_understood() {
         r#"{"type":"content_block_start","index":0}"#,
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":7}}"#,
         r#"{"type":"content_block_delta","index":-1,"delta":{"type":"text_delta","text":"a"}}"#,
+        // Nothing says whose input it is.
+        &input(0, "{}"),
+        &input(1, ""),
         STOP,
     ] {
         let (told, end) = read(&[START, &text(0, "a"), bad]);

@@ -289,6 +289,41 @@ async fn r12_errors_before_the_answer() {
     }
 }
 
+/// Servers that speak Anthropic's API and are not Anthropic's own.
+#[tokio::test]
+async fn r12_what_others_leave_out_is_left_out() {
+    let bare = |event: &str| {
+        event.replace(r#""content":[],"#, "").replace(r#""model":"claude","#, "").replace(r#""id":"msg_01","#, "")
+    };
+    let zeros = r#""usage":{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":7}"#;
+    let stream = bare(&motley()).replace(r#""usage":{"output_tokens":7}"#, zeros);
+    assert!(stream.contains(zeros) && !stream.contains("claude"));
+    let lost = motley().replace(
+        r#"event: content_block_start
+data: {"type":"content_block_start","index":2"#,
+        r#"event: new
+data: {"type":"new","index":2"#,
+    );
+    let stage = stage(vec![Play::whole(stream), Play::whole(lost)]).await;
+    let answer = stage.ask(0, USAGE).await;
+    let got = chunks(&answer);
+    assert!(got.len() == EXPECTED.len() + 1 && got[EXPECTED.len()].ends_with(TOKENS), "{}", answer.text);
+    let answer = stage.ask(1, USAGE).await;
+    assert_eq!(told(&broken(&answer)), EXPECTED[..3], "an input without its call");
+}
+
+#[tokio::test]
+async fn r12_an_answer_that_is_none_is_not_quoted() {
+    for body in [
+        r#"{"id":"msg_01","model":"claude","content":"a secret","stop_reason":"end_turn"}"#,
+        r#"{"id":"msg_01","model":"claude","content":["a secret"],"stop_reason":"end_turn"}"#,
+    ] {
+        let answer = gateway(&answers("200 OK", "", body)).start().await.client().post(CHAT, ask("m0", false)).await;
+        assert!(answer.status == 502 && answer.text.contains("no message"), "{}", answer.text);
+        assert!(!answer.text.contains("secret"), "{}", answer.text);
+    }
+}
+
 #[tokio::test]
 async fn r12_answers_that_are_none() {
     for (head, body) in [
@@ -296,6 +331,7 @@ async fn r12_answers_that_are_none() {
         ("application/json", r#"{"id":"#),
         ("application/json", r#"{"choices":[]}"#),
         ("application/json", FULL),
+        ("application/json", r#"{"success":false,"errors":[{"code":7003,"message":"no"}]}"#),
     ] {
         for stream in [false, true] {
             let upstream = Upstream::start(move |conversation| {
@@ -304,6 +340,7 @@ async fn r12_answers_that_are_none() {
             });
             let answer = gateway(&upstream).start().await.client().post(CHAT, ask("m0", stream)).await;
             assert!(answer.status == 502 && answer.json()["error"]["message"].is_string(), "{body}: {}", answer.text);
+            assert!(!body.contains("7003") || answer.text.contains("502: no\""), "{}", answer.text);
         }
     }
 }
