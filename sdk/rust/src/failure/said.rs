@@ -2,7 +2,7 @@
 //!
 //! In: a body, whole or of one event. Out: its words, its code, and whether it is an error at all. These forms are read: OpenAI's
 //! object with `error`, a string or an object; Gemini's array around it; the bare object of vLLM with `"object":"error"`; Mistral's, whose
-//! `message` can be a list; Cloudflare's list `errors`; FastAPI's `detail`, a string or a list of complaints; and FastChat's `error_code`.
+//! `message` can be a list; Cloudflare's list `errors`; `FastAPI`'s `detail`, a string or a list of complaints; and `FastChat`'s `error_code`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
