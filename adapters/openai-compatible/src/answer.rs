@@ -29,7 +29,10 @@ pub(crate) fn instead_of_stream(body: &str) -> Error {
 fn with_items(array: &str, least: usize, body: String, media_type: &str) -> Result<Json, Error> {
     let object = parse(&body, media_type)?;
     let items: Option<Vec<IgnoredAny>> = object.read(array).ok().flatten();
-    if items.is_some_and(|items| items.len() >= least) && !has_error(&object) {
+    if has_error(&object) {
+        return Err(Error::from_error_body(&body));
+    }
+    if items.is_some_and(|items| items.len() >= least) {
         return Ok(body);
     }
     Err(no_answer(&body, &format!("the provider's answer has no `{array}`")))
@@ -102,6 +105,7 @@ mod tests {
             (r#"{"choices":null}"#, 502, "the provider's answer has no `choices`"),
             (r#"{"choices":{"0":{}}}"#, 502, "the provider's answer has no `choices`"),
             (r#"{"error":{"message":"no"},"choices":[{}]}"#, 502, "no"),
+            (r#"{"error":{},"choices":[{}]}"#, 502, "no reason was given"),
             (r#"[{"error":{"message":"no","code":400}}]"#, 400, "no"),
             (r#"{"result":null,"success":false,"errors":[{"code":7003,"message":"no"}],"messages":[]}"#, 502, "no"),
             (r#"{"object":"error","message":"no"}"#, 502, "no"),
