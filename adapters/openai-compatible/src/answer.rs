@@ -3,14 +3,33 @@
 use hauski_adapter_sdk::{Error, Json, Object};
 use serde::de::IgnoredAny;
 
-/// A completion: the body, if there is a choice in it.
+/// A completion: the body, unless it says that it is an error.
 pub(crate) fn completion(body: String, media_type: &str) -> Result<Json, Error> {
-    with_items("choices", 1, body, media_type)
+    let object = parse(&body, media_type)?;
+    if has_error(&object) {
+        return Err(Error::from_error_body(&body));
+    }
+    // With something in it it is an answer, whatever else it says.
+    let choices: Option<Vec<IgnoredAny>> = object.read("choices").ok().flatten();
+    if choices.is_none_or(|choices| choices.is_empty())
+        && let Some(error) = Error::told_by(&body)
+    {
+        return Err(error);
+    }
+    Ok(body)
 }
 
 /// Embeddings: the body, if there is an array of them in it.
 pub(crate) fn embeddings(body: String, media_type: &str) -> Result<Json, Error> {
-    with_items("data", 0, body, media_type)
+    let object = parse(&body, media_type)?;
+    if has_error(&object) {
+        return Err(Error::from_error_body(&body));
+    }
+    let data: Option<Vec<IgnoredAny>> = object.read("data").ok().flatten();
+    if data.is_none() {
+        return Err(no_answer(&body, "the provider's answer has no `data`"));
+    }
+    Ok(body)
 }
 
 /// The entries of a list of models.
@@ -23,19 +42,6 @@ pub(crate) fn entries(list: &str, media_type: &str) -> Result<Vec<Json>, Error> 
 /// The error that a JSON body is where a stream was asked for.
 pub(crate) fn instead_of_stream(body: &str) -> Error {
     no_answer(body, &other_kind("an event stream", "application/json"))
-}
-
-/// The body, if it is an object with at least so many items in this array, and no error.
-fn with_items(array: &str, least: usize, body: String, media_type: &str) -> Result<Json, Error> {
-    let object = parse(&body, media_type)?;
-    let items: Option<Vec<IgnoredAny>> = object.read(array).ok().flatten();
-    if has_error(&object) {
-        return Err(Error::from_error_body(&body));
-    }
-    if items.is_some_and(|items| items.len() >= least) {
-        return Ok(body);
-    }
-    Err(no_answer(&body, &format!("the provider's answer has no `{array}`")))
 }
 
 fn parse<'a>(body: &'a str, media_type: &str) -> Result<Object<'a>, Error> {
@@ -94,22 +100,20 @@ mod tests {
 
     #[test]
     fn completions() {
-        for body in
-            [r#" {"choices":[{}], "x":1e400,"error":null}"#, r#"{"choices":[],"choices":[1,2],"success":false}"#]
-        {
+        for body in [
+            r#" {"choices":[{}], "x":1e400,"error":null}"#,
+            r#"{"choices":[1,2],"success":false}"#,
+            r#"{"choices":[]}"#,
+            "{}",
+        ] {
             check(completion(body.into(), "text/plain"), Ok(body));
         }
         for (body, status, words) in [
-            ("{}", 502, "the provider's answer has no `choices`"),
-            (r#"{"id":"x","choices":[],"data":[1]}"#, 502, "the provider's answer has no `choices`"),
-            (r#"{"choices":null}"#, 502, "the provider's answer has no `choices`"),
-            (r#"{"choices":{"0":{}}}"#, 502, "the provider's answer has no `choices`"),
             (r#"{"error":{"message":"no"},"choices":[{}]}"#, 502, "no"),
             (r#"{"error":{},"choices":[{}]}"#, 502, "no reason was given"),
             (r#"[{"error":{"message":"no","code":400}}]"#, 400, "no"),
             (r#"{"result":null,"success":false,"errors":[{"code":7003,"message":"no"}],"messages":[]}"#, 502, "no"),
             (r#"{"object":"error","message":"no"}"#, 502, "no"),
-            (r#"{"detail":"no","choices":[]}"#, 502, "no"),
             ("[]", 502, "the provider's answer is not a JSON object"),
         ] {
             check(completion(body.into(), JSON), Err((status, words)));
