@@ -98,7 +98,7 @@ def test_a_conversation(client, upstream):
     items.append({"role": "user", "content": [{"type": "input_text", "text": "another"}]})
     client.responses.create(model="remote", instructions="be short", input=items)
     assert sent(upstream)["messages"] == [
-        {"role": "system", "content": [{"type": "text", "text": "be short"}, {"type": "text", "text": "be gay"}]},
+        {"role": "system", "content": "be short\n\nbe gay"},
         {"role": "user", "content": "what colour?"},
         {"role": "assistant", "content": "grey"},
         {"role": "user", "content": "another"},

@@ -46,11 +46,18 @@ impl Calls {
         place
     }
 
+    /// The id of the call at `place`, if no call before it has the same.
+    pub(super) fn id(&self, place: usize) -> Option<&str> {
+        let id = &*self.0.get(place)?.id;
+        let is_new = self.0.iter().take(place).all(|begun| begun.id != id);
+        Some(id).filter(|id| is_new && !id.is_empty())
+    }
+
     fn known(&self, piece: Piece<'_>) -> Option<usize> {
         let by_id = |begun: &Begun| !piece.id.is_empty() && begun.id == piece.id;
         let by_number = |begun: &Begun| begun.number == piece.number;
         if let Some(at) = self.0.iter().rposition(by_id) {
-            return Some(at);
+            return (!self.0[at].is_followed_by(piece)).then_some(at);
         }
         let at = match (piece.number, piece.id, piece.name) {
             (Some(_), ..) => self.0.iter().rposition(by_number)?,
@@ -73,6 +80,12 @@ impl Begun {
             return piece.id != self.id;
         }
         piece.name != self.name || self.is_complete()
+    }
+
+    /// Whether `piece` has the id of this call, and is another one's.
+    fn is_followed_by(&self, piece: Piece<'_>) -> bool {
+        let other = piece.number.is_some() && self.number.is_some() && piece.number != self.number;
+        other || !piece.name.is_empty() && !piece.arguments.is_empty() && self.is_complete()
     }
 
     /// Whether the arguments are all there.
@@ -111,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn ids() {
+        let mut calls = Calls::default();
+        for (number, id) in [(0, "a"), (1, "a"), (2, ""), (3, "b")] {
+            calls.place(Piece { number: Some(number), id, name: "f", arguments: "{}" });
+        }
+        assert_eq!([0, 1, 2, 3, 4].map(|place| calls.id(place)), [Some("a"), None, None, Some("b"), None]);
+    }
+
+    #[test]
     fn arguments_that_are_no_text() {
         assert_eq!(arguments(Some(r#""{\"a\":1}""#)), r#"{\"a\":1}"#);
         assert_eq!(arguments(Some(r#"{"a":"b\n"}"#)), r#"{\"a\":\"b\\n\"}"#);
@@ -138,6 +160,9 @@ mod tests {
         check(&["0 a f {", "0 b - }"], &[0, 0]);
         check(&["0 a f {", "- - - }"], &[0, 0]);
         check(&["0 a f {", "1 - - }"], &[0, 1]);
+        // An id that two have.
+        check(&["0 a f {}", "1 a f {}", "1 - - -"], &[0, 1, 1]);
+        check(&["- a f {}", "- a f {}"], &[0, 1]);
         // An id or a name that comes late.
         check(&["0 - - {", "0 a f }"], &[0, 0]);
         check(&["0 a - -", "0 - f {}"], &[0, 0]);

@@ -35,6 +35,11 @@ pub(super) fn of(content: Option<&str>) -> Option<Words<'_>> {
     }
 }
 
+/// One text of several, with a blank line between: the JSON string. They are what stands between the quotes of theirs.
+pub(super) fn paragraphs(texts: &[&str]) -> String {
+    format!("\"{}\"", texts.join(r"\n\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +64,6 @@ mod tests {
         check("[7]", None);
         check(r#"["a"]"#, None);
         assert_eq!(of(None), Some(Words::default()));
+        assert_eq!((paragraphs(&[]), paragraphs(&["a", r"\u0062"])), (r#""""#.into(), r#""a\n\n\u0062""#.into()));
     }
 }

@@ -4,12 +4,12 @@
 
 use super::completion::{Call, Completion, Stop};
 use super::stream::Stream;
+use crate::dialect::calls::{Calls, Piece};
 use crate::dialect::{Answer, UNIQUE, broke};
 use crate::error::ApiError;
-use crate::json::{Object, array, quoted};
+use crate::json::{Object, array, inner, quoted};
 use crate::sse;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// What the answer depends on of its request.
 pub(super) struct Asked {
@@ -70,8 +70,12 @@ impl Answer for Message {
         let texts = [&*words.text, refusal.unwrap_or_default()];
         content.extend(texts.into_iter().filter(|words| !words.is_empty()).map(text));
         let before = content.len();
+        let mut calls = Calls::default();
         for (index, call) in said.calls().enumerate() {
-            match tool_use(&call, &id, index) {
+            // They are whole, so each is another one.
+            let number = u64::try_from(index).ok();
+            calls.place(Piece { number, id: call.id().map(inner).unwrap_or_default(), ..Piece::default() });
+            match tool_use(&call, &call_id(calls.id(index), &id, index)) {
                 Ok(call) => content.push(call),
                 // The last one was cut off: nobody can make it.
                 Err(_) if stop.reason == "max_tokens" => {}
@@ -127,12 +131,15 @@ pub(super) fn tool_call(id: &str, name: &str, input: &str) -> String {
 }
 
 /// The id of the message's tool call with the number `index`, as JSON: some servers give none.
-pub(super) fn call_id<'a>(call: &Call<'a>, message: &str, index: usize) -> Cow<'a, str> {
-    let made = || Cow::Owned(format!("\"toolu_{}_{index}\"", message.strip_prefix("msg_").unwrap_or(message)));
-    call.id().map_or_else(made, Cow::Borrowed)
+/// `known` is what stands between the quotes of the one that it has.
+pub(super) fn call_id(known: Option<&str>, message: &str, index: usize) -> String {
+    match known {
+        Some(id) => format!("\"{id}\""),
+        None => format!("\"toolu_{}_{index}\"", message.strip_prefix(PREFIX).unwrap_or(message)),
+    }
 }
 
-fn tool_use(call: &Call<'_>, message: &str, index: usize) -> Result<String, ApiError> {
+fn tool_use(call: &Call<'_>, id: &str) -> Result<String, ApiError> {
     let name = call.name().ok_or_else(|| broke("calls a tool without a name"))?;
     let arguments = format!("\"{}\"", call.arguments());
     let arguments = serde_json::from_str::<String>(&arguments).map_err(|_| broke("holds half a character"))?;
@@ -140,5 +147,5 @@ fn tool_use(call: &Call<'_>, message: &str, index: usize) -> Result<String, ApiE
     let input = if arguments.trim_ascii().is_empty() { "{}" } else { &arguments };
     let input = serde_json::from_str::<&RawValue>(input).ok().map(RawValue::get).filter(|input| input.starts_with('{'));
     let input = input.ok_or_else(|| broke("calls a tool with arguments that are no JSON object"))?;
-    Ok(tool_call(&call_id(call, message, index), name, input))
+    Ok(tool_call(id, name, input))
 }

@@ -2,6 +2,7 @@
 //!
 //! In goes `content` of a message; out come the parts of a chat message's content.
 
+use crate::dialect::words;
 use crate::error::ApiError;
 use crate::json::{Node, Object, array, decoded, inner, quoted};
 use std::borrow::Cow;
@@ -149,16 +150,20 @@ fn data_url(source: &mut Node, of: &str) -> Result<String, ApiError> {
     Ok(format!("\"data:{media_type};base64,{}\"", inner(source.needed("data")?)))
 }
 
-/// `content` of a chat message. One part of text is given as a string, which every server understands.
+/// `content` of a chat message. What is only text is given as one string, which every server understands.
 pub(super) fn content(parts: &[Part<'_>]) -> String {
-    match parts {
-        [] => quoted(""),
-        [Part::Text(text)] => text.clone().into_owned(),
-        _ => array(&parts.iter().map(Part::json).collect::<Vec<_>>()),
+    match parts.iter().map(Part::text).collect::<Option<Vec<_>>>() {
+        Some(texts) => words::paragraphs(&texts),
+        None => array(&parts.iter().map(Part::json).collect::<Vec<_>>()),
     }
 }
 
 impl Part<'_> {
+    /// What stands between the quotes, if it is a text.
+    fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(inner(text)) } else { None }
+    }
+
     fn json(&self) -> String {
         match self {
             Self::Text(text) => Object::new().text("type", "text").put("text", text).end(),

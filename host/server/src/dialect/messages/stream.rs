@@ -117,7 +117,7 @@ impl Stream {
             Some(place) => place,
             None => {
                 let name = call.name().ok_or_else(|| broke("calls a tool without a name"))?;
-                let id = call_id(call, self.id.as_deref().unwrap_or_default(), self.begun);
+                let id = call_id(self.calls.id(number), self.id.as_deref().unwrap_or_default(), self.begun);
                 self.begin(Kind::Tool(number), &tool_call(&id, name, "{}"), events)?;
                 self.called = true;
                 self.blocks.len() - 1

@@ -2,6 +2,7 @@
 //!
 //! In goes a string or an array of parts of an input item; out comes the `content` of a chat message.
 
+use crate::dialect::words;
 use crate::error::ApiError;
 use crate::json::{Node, Object, array, elements, inner, quoted};
 use std::borrow::Cow;
@@ -77,17 +78,21 @@ impl<'a> Content<'a> {
         self.0.is_empty()
     }
 
-    /// The `content` of a chat message. A single text is a string: not all providers read arrays in all roles.
+    /// The `content` of a chat message. What is only text is a string: not all providers read arrays in all roles.
     pub(super) fn json(&self) -> String {
-        if let [Part::Text(string)] = &self.0[..] {
-            return string.clone().into_owned();
+        match self.0.iter().map(Part::text).collect::<Option<Vec<_>>>() {
+            Some(texts) => words::paragraphs(&texts),
+            None => array(&self.0.iter().map(Part::json).collect::<Vec<_>>()),
         }
-        let parts: Vec<_> = self.0.iter().map(Part::json).collect();
-        array(&parts)
     }
 }
 
 impl<'a> Part<'a> {
+    /// What stands between the quotes, if it is a text and nothing else.
+    fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(inner(text)) } else { None }
+    }
+
     fn read(mut part: Node<'a>, kind: Kind) -> Result<Self, ApiError> {
         let name = part.kind()?;
         if kind == Kind::ToolOutput && !TOOLS_GIVE.contains(&&*name) {

@@ -150,6 +150,7 @@ impl<'a> Conversation<'a> {
         // What a client made of the arguments.
         item.take("parsed_arguments");
         only_direct(&mut item)?;
+        let said = if kind == "function" && said == "\"\"" { "\"{}\"" } else { said };
         let what = Object::new().put("name", &name).put(says, said).end();
         let call = Object::new().put("id", id).text("type", kind).put(kind, &what);
         self.turn.calls.push(call.pass(&item.rest(&[kind])?).end());

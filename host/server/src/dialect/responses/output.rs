@@ -172,6 +172,9 @@ impl Output {
         begun.item = Some(place);
         let said = std::mem::take(&mut begun.tool.said);
         let mut tool = std::mem::take(&mut begun.tool);
+        if self.places.id(at).is_none() {
+            tool.id.clear();
+        }
         match self.told.namespaces.get(inner(name.0)) {
             Some((namespace, name)) => (tool.name, tool.namespace) = (name.clone(), Some(namespace.clone())),
             None => tool.name = name.0.to_owned(),

@@ -177,7 +177,8 @@ fn reasoning(top: &mut Node, chat: Object, echo: Object) -> Result<(Object, Obje
             }
             summary = summary.or(asked);
         }
-        reasoning.refuse("context", &["\"auto\""], "all of `input` is sent; leave it out or write `auto`")?;
+        let all = ["\"auto\"", "\"all_turns\""];
+        reasoning.refuse("context", &all, "all of `input` is sent; leave it out or write `all_turns`")?;
         reasoning.refuse(
             "mode",
             &["\"standard\""],

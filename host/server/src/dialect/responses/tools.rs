@@ -5,6 +5,7 @@
 
 use crate::error::ApiError;
 use crate::json::{Node, Object, array, inner};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,10 @@ pub(super) fn tools(top: &mut Node) -> Result<(Option<String>, Namespaces), ApiE
             "namespace" => namespace(tool, &mut tools, &mut namespaces)?,
             // It may not search the web, and there is nothing else here to search.
             "web_search" if tool.peek("external_web_access") == Some("false") => {}
+            "web_search" => {
+                let instead = "nothing here searches the web; leave it out (in Codex: `web_search = \"disabled\"`)";
+                return Err(tool.unsupported("type", instead));
+            }
             _ => return Err(tool.unsupported("type", KINDS)),
         }
     }
@@ -44,7 +49,9 @@ fn namespace(mut space: Node, tools: &mut Vec<String>, namespaces: &mut Namespac
             return Err(tool.wrong("name", "a string, and is missing"));
         };
         let flat = flat(Some(of), name).into_owned();
-        namespaces.insert(inner(&flat).to_owned(), (of.to_owned(), name.to_owned()));
+        if namespaces.insert(inner(&flat).to_owned(), (of.to_owned(), name.to_owned())).is_some() {
+            return Err(tool.wrong("name", "another one than that of a tool before it"));
+        }
         tools.push(function(tool, Some((&flat, description.take())))?);
     }
     space.nothing_else()
@@ -54,9 +61,21 @@ fn namespace(mut space: Node, tools: &mut Vec<String>, namespaces: &mut Namespac
 pub(super) fn flat<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
     match namespace {
         None => Cow::Borrowed(name),
-        Some(namespace) => Cow::Owned(format!("\"{}__{}\"", inner(namespace), inner(name))),
+        Some(namespace) => {
+            let flat = format!("{}__{}", inner(namespace), inner(name));
+            if flat.len() <= LONGEST {
+                return Cow::Owned(format!("\"{flat}\""));
+            }
+            let digest = Sha256::digest(flat.as_bytes());
+            let plain = |letter: &char| letter.is_ascii_alphanumeric() || "_-".contains(*letter);
+            let begin: String = flat.chars().filter(plain).take(LONGEST - 9).collect();
+            Cow::Owned(format!("\"{begin}_{:08x}\"", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])))
+        }
     }
 }
+
+/// The longest name of a tool that OpenAI's API takes.
+const LONGEST: usize = 64;
 
 /// A function; one of a namespace has another name, and what is said of the namespace in front of its description.
 fn function(mut tool: Node, of: Option<(&str, Option<&str>)>) -> Result<String, ApiError> {
@@ -133,7 +152,8 @@ fn named(name: &str, mut tool: Node) -> Result<String, ApiError> {
     if !["function", "custom"].contains(&name) {
         return Err(tool.unsupported("type", KINDS));
     }
-    let named = Object::new().put("name", tool.needed("name")?);
+    let namespace = tool.string("namespace")?;
+    let named = Object::new().put("name", &flat(namespace, tool.needed("name")?));
     tool.nothing_else()?;
     Ok(kind(name, named))
 }

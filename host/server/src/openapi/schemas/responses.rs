@@ -141,7 +141,7 @@ struct Reasoning {
     summary: Option<Value>,
     #[schema(schema_with = values::summary)]
     generate_summary: Option<Value>,
-    #[schema(schema_with = values::auto)]
+    #[schema(schema_with = values::all_turns)]
     context: Option<Value>,
     #[schema(schema_with = values::standard)]
     mode: Option<Value>,

@@ -162,6 +162,7 @@ pub(super) struct NamedTool {
     #[schema(schema_with = values::function_or_custom)]
     r#type: String,
     name: String,
+    namespace: Option<String>,
     #[serde(flatten)]
     others: BTreeMap<String, Nothing>,
 }

@@ -40,6 +40,7 @@ values! {
     not_truncated: null, "disabled";
     namespace: "namespace";
     web_search: "web_search";
+    all_turns: null, "auto", "all_turns";
     summary: null, "auto", "concise", "detailed";
     only_text: null, ["text"];
     only_direct: null, [], ["direct"];

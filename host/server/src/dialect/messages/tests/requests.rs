@@ -174,10 +174,7 @@ fn system() {
     };
     check(r#""s\n""#, r#""s\n""#);
     check(r#"[{"type":"text","text":"s","cache_control":{"type":"ephemeral"}}]"#, r#""s""#);
-    check(
-        r#"[{"type":"text","text":"a"},{"text":"b","type":"text"}]"#,
-        r#"[{"type":"text","text":"a"},{"type":"text","text":"b"}]"#,
-    );
+    check(r#"[{"type":"text","text":"a"},{"text":"b","type":"text"}]"#, r#""a\n\nb""#);
     // Many models take it nowhere but first.
     check_messages(
         r#"[{"role":"user","content":"a"},{"role":"system","content":[{"type":"text","text":"b"}]}]"#,
@@ -186,7 +183,7 @@ fn system() {
     let body = format!(
         r#"{{{HEAD},"system":"s","messages":[{{"role":"user","content":"a"}},{{"role":"system","content":"b"}}]}}"#
     );
-    let both = r#"{"role":"system","content":[{"type":"text","text":"s"},{"type":"text","text":"b"}]}"#;
+    let both = r#"{"role":"system","content":"s\n\nb"}"#;
     assert!(understand(&body).unwrap().chat.contains(&format!(r#""messages":[{both},{{"role":"user""#)));
 }
 
@@ -195,10 +192,7 @@ fn content() {
     check_content(r#""a\/b""#, r#""a\/b""#);
     check_content("[]", r#""""#);
     check_content(r#"[{"type":"text","text":"a","citations":null}]"#, r#""a""#);
-    check_content(
-        r#"[{"type":"text","text":"a","citations":[]},{"type":"text","text":"\ud83d"}]"#,
-        r#"[{"type":"text","text":"a"},{"type":"text","text":"\ud83d"}]"#,
-    );
+    check_content(r#"[{"type":"text","text":"a","citations":[]},{"type":"text","text":"\ud83d"}]"#, r#""a\n\n\ud83d""#);
     check_content(
         r#"[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBO\/A=="},"cache_control":{}}]"#,
         r#"[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBO\/A=="}}]"#,
@@ -213,7 +207,7 @@ fn content() {
             r#"[{"type":"document","title":"t","context":"c","citations":{"enabled":false},"source":{"type":"text","#,
             r#""media_type":"text/plain","data":"d"}}]"#
         ),
-        r#"[{"type":"text","text":"t"},{"type":"text","text":"c"},{"type":"text","text":"d"}]"#,
+        r#""t\n\nc\n\nd""#,
     );
     check_content(
         r#"[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBE"}}]"#,
@@ -272,7 +266,7 @@ fn results_of_tools() {
     check_result(r#","content":"r\n","is_error":true"#, r#""Error: r\n""#);
     check_result(
         r#","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"is_error":true"#,
-        r#"[{"type":"text","text":"Error: a"},{"type":"text","text":"b"}]"#,
+        r#""Error: a\n\nb""#,
     );
 }
 
@@ -315,7 +309,7 @@ fn results_come_before_the_rest() {
         ),
         concat!(
             r#"[{"role":"tool","tool_call_id":"t2","content":"r2"},{"role":"tool","tool_call_id":"t1","content":"r1"},"#,
-            r#"{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]"#
+            r#"{"role":"user","content":"a\n\nb"}]"#
         ),
     );
 }

@@ -139,6 +139,13 @@ impl Item {
         if self.state != State::InProgress {
             return;
         }
+        if let Body::Call(Tool { custom: false, said, .. }) = &self.body
+            && said.is_empty()
+            && state == State::Completed
+        {
+            // A tool without parameters is called with nothing by some models; what is no JSON nobody can call it with.
+            self.call("{}", events);
+        }
         self.state = state;
         let place = self.place();
         match &self.body {

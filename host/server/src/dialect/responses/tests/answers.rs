@@ -107,7 +107,7 @@ fn reasoning_and_calls() {
         "completed",
         json!([
             { "type": "custom_tool_call", "call_id": "c1", "name": "g", "input": "x", "status": "completed" },
-            { "type": "function_call", "call_id": "call_a1_1", "name": "f", "arguments": "", "status": "completed" },
+            { "type": "function_call", "call_id": "call_a1_1", "name": "f", "arguments": "{}", "status": "completed" },
         ]),
     );
 }

@@ -74,7 +74,7 @@ fn fields() {
         (r#""include":["reasoning.encrypted_content","file_search_call.results"]"#, "include[1]"),
         (r#""stream_options":{"include_obfuscation":true}"#, "stream_options.include_obfuscation"),
         (r#""stream_options":{"include_usage":true}"#, "stream_options.include_usage"),
-        (r#""reasoning":{"context":"all_turns"}"#, "reasoning.context"),
+        (r#""reasoning":{"context":"none"}"#, "reasoning.context"),
         (r#""reasoning":{"mode":"pro"}"#, "reasoning.mode"),
         (r#""reasoning":{"x":1}"#, "reasoning.x"),
         (r#""text":{"x":1}"#, "text.x"),
@@ -128,6 +128,11 @@ fn tools() {
     wrong(r#""tools":[1]"#, "tools[0]");
     wrong(r#""tools":[{"type":"namespace","name":"n","tools":[{"type":"function"}]}]"#, "tools[0].tools[0].name");
     wrong(r#""tools":[{"type":"namespace"}]"#, "tools[0].name");
+    let twice = r#"{"type":"function","name":"f"}"#;
+    wrong(
+        &format!(r#""tools":[{{"type":"namespace","name":"n","tools":[{twice},{twice}]}}]"#),
+        "tools[0].tools[1].name",
+    );
     wrong(r#""tools":[{"type":"function","name":"a"},{"type":"function"}]"#, "tools[1].name");
     wrong(
         r#""tools":[{"type":"custom","name":"f","format":{"type":"grammar","syntax":"lark"}}]"#,

@@ -142,12 +142,12 @@ fn messages() {
     check_input(
         r#"[{"role":"system","content":"a"},{"type":"message","role":"developer","content":"b","status":"completed","id":"x"},
             {"role":"user","content":"c","name":"u"},{"role":"assistant","content":"d","phase":null},{"role":"assistant","content":"e"}]"#,
-        r#"[{"role":"system","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"user","content":"c","name":"u"},{"role":"assistant","content":"d"},{"role":"assistant","content":"e"}]"#,
+        r#"[{"role":"system","content":"a\n\nb"},{"role":"user","content":"c","name":"u"},{"role":"assistant","content":"d"},{"role":"assistant","content":"e"}]"#,
     );
-    // A single text is a string, several stay several.
+    // What is only text is a string.
     check_input(
-        r#"[{"role":"user","content":[{"type":"input_text","text":"a"}]},{"role":"user","content":[]}]"#,
-        r#"[{"role":"user","content":"a"},{"role":"user","content":[]}]"#,
+        r#"[{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_text","text":"b"}]},{"role":"user","content":[]}]"#,
+        r#"[{"role":"user","content":"a\n\nb"},{"role":"user","content":""}]"#,
     );
     check_input(
         r#"[{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_image","image_url":"data:x","detail":"low","file_id":null},
@@ -196,9 +196,7 @@ fn calls_and_what_they_gave() {
     // What is said between and after calls stays before the outputs.
     check_input(
         &format!("[{},{CALL},{},{OTHER},{GAVE}]", says("a"), says("b")),
-        &format!(
-            r#"[{{"role":"assistant","content":[{{"type":"text","text":"a"}},{{"type":"text","text":"b"}}],"tool_calls":[{BEHIND},{BEHIND_OTHER}]}},{TOOL}]"#
-        ),
+        &format!(r#"[{{"role":"assistant","content":"a\n\nb","tool_calls":[{BEHIND},{BEHIND_OTHER}]}},{TOOL}]"#),
     );
     // Members of a message's own never meet those of another.
     check_input(
@@ -213,7 +211,7 @@ fn calls_and_what_they_gave() {
     );
     check_input(
         r#"[{"type":"function_call_output","call_id":"c","output":[{"type":"input_text","text":"a"},{"type":"input_text","text":"b"}]}]"#,
-        r#"[{"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]"#,
+        r#"[{"role":"tool","tool_call_id":"c","content":"a\n\nb"}]"#,
     );
 }
 
@@ -255,6 +253,26 @@ fn namespaces() {
         r#"[{"type":"function_call","call_id":"c","namespace":"n","name":"f","arguments":"{}"}]"#,
         r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"n__f","arguments":"{}"}}]}]"#,
     );
+    check(
+        r#","tool_choice":{"type":"function","namespace":"n","name":"f"}"#,
+        r#","tool_choice":{"type":"function","function":{"name":"n__f"}}"#,
+    );
+}
+
+/// OpenAI takes names of up to 64 characters.
+#[test]
+fn long_names_of_tools_in_a_namespace() {
+    let named = |name: &str| {
+        let tools = format!(r#"{{"type":"namespace","name":"n","tools":[{{"type":"function","name":"{name}"}}]}}"#);
+        let chat = understand(&format!(r#"{{"model":"m","input":[],"tools":[{tools}]}}"#)).unwrap().chat;
+        let chat: serde_json::Value = serde_json::from_str(&chat).unwrap();
+        chat["tools"][0]["function"]["name"].as_str().unwrap().to_owned()
+    };
+    let fits = "x".repeat(61);
+    assert_eq!(named(&fits), format!("n__{fits}"));
+    let (one, other) = (named(&(fits.clone() + "1")), named(&(fits.clone() + "2")));
+    assert!(one.len() == 64 && other.len() == 64 && one != other, "{one} {other}");
+    assert_eq!(named(&r"\u00e9".repeat(30)).len(), 64);
 }
 
 /// Chat has no place for images in a tool's message.
@@ -290,7 +308,7 @@ fn what_tools_show_comes_next() {
 #[test]
 fn reasoning() {
     const CALL: &str = r#"{"type":"function_call","call_id":"c","name":"f","arguments":""}"#;
-    const BEHIND: &str = r#"{"id":"c","type":"function","function":{"name":"f","arguments":""}}"#;
+    const BEHIND: &str = r#"{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}"#;
     let thinks = |text: &str| {
         format!(
             r#"{{"type":"reasoning","id":"rs_1","summary":[],"content":[{{"type":"reasoning_text","text":"{text}"}}]}}"#
