@@ -1,4 +1,4 @@
-"""What agents do with Anthropic's client besides asking: they think, see what tools show, and look which models there are."""
+"""What agents do with Anthropic's client besides asking: they think, see what tools show, and list models."""
 
 import base64
 import json
