@@ -41,6 +41,7 @@ mod sse;
 mod tally;
 mod telemetry;
 mod tls;
+mod unread;
 mod view;
 mod watch;
 

@@ -10,9 +10,11 @@ use crate::reload;
 use crate::router::router;
 use crate::socket::{self, Peer};
 use crate::telemetry::{self, Export, Telemetry};
+use crate::unread;
 use axum::Router;
 use hauski_egress::{Door, LedgerError, LedgerWriter, Recovery};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -287,10 +289,11 @@ async fn http(
     mut stopped: watch::Receiver<bool>,
 ) {
     let stream = TokioIo::new(Patient::new(stream, patience));
+    let router = TowerToHyperService::new(router);
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .serve_connection(stream, TowerToHyperService::new(router));
+        .serve_connection(stream, service_fn(move |request| unread::answer(&router, request)));
     let mut http = std::pin::pin!(http);
     let left = peer.left();
     let mut left = std::pin::pin!(left);

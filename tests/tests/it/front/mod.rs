@@ -16,4 +16,5 @@ mod table;
 mod through;
 mod time;
 mod together;
+mod uploads;
 mod usage;
