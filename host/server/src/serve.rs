@@ -243,7 +243,7 @@ async fn accept_until(
 async fn next(listener: &tokio::net::TcpListener) -> TcpStream {
     loop {
         let accepted = match listener.accept().await {
-            Ok((stream, _)) => stream.set_nodelay(true).and_then(|()| stream.into_std()),
+            Ok((stream, _)) => socket::accepted(stream),
             Err(error) => Err(error),
         };
         match accepted {

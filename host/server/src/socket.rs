@@ -1,5 +1,7 @@
 //! A client's connection that tells when the client has left, also while nobody reads from it: who has said more than the request
 //! that is being answered is not read from, so that his leaving would go unnoticed.
+//!
+//! In goes a connection as it was accepted; out come what is read from and written to, and what knows of its other end.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +14,22 @@ use tokio::time::sleep;
 
 /// How long it takes to notice. Who reads as well notices at once.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How much of an answer waits in the socket to be sent.
+///
+/// Linux says that a socket can be written to again when a third of its buffer is empty, and that buffer can be megabytes: a client
+/// that reads slowly but steadily would seem to have stopped. By this bound each half of it that goes out is noticed.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 << 10;
+
+/// A connection as it was accepted, made ready for an answer in pieces.
+pub(crate) fn accepted(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+    stream.set_nodelay(true)?;
+    // Where it can't be set, the gateway is less patient and all else is the same.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+    stream.into_std()
+}
 
 /// The connection, to be read from and written to.
 pub(crate) struct Socket(Arc<TcpStream>);

@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -102,6 +104,56 @@ async fn r21_a_slow_reader_slows_the_provider() {
     }
     assert!(last < 16 << 20, "the provider could send {last} bytes that nobody has read");
     drop(slow);
+}
+
+/// A provider that sends a stream of `events` large events, each of 16 KiB and some.
+fn long(events: usize) -> Upstream {
+    Upstream::start(move |conversation| {
+        conversation.request()?;
+        conversation.write(EVENTS)?;
+        let text = "x".repeat(16 << 10);
+        let event =
+            format!("data: {{\"id\":\"x\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+        for _ in 0..events {
+            conversation.write(&event)?;
+        }
+        conversation.write("data: [DONE]\n\n")
+    })
+}
+
+/// Reads about half a mebibyte a second, at most so many bytes, and gives what came last.
+async fn read_slowly(stream: &mut TcpStream, most: usize) -> (usize, String) {
+    let (mut piece, mut seen, mut last) = (vec![0; 8 << 10], 0, Vec::new());
+    while seen < most {
+        let Ok(length @ 1..) = stream.read(&mut piece).await else { break };
+        seen += length;
+        last.extend_from_slice(&piece[..length]);
+        last.drain(..last.len().saturating_sub(100));
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+    (seen, String::from_utf8_lossy(&last).into_owned())
+}
+
+#[tokio::test]
+async fn r21_a_reader_that_is_slow_but_steady_gets_everything() {
+    let upstream = long(380);
+    let host = gateway(&[&upstream]).request_seconds(1).limit("response_mib", 100).start().await;
+    let begin = Instant::now();
+    let mut slow = host.client().begin_chat("m0", "hi", true).await;
+    let (seen, last) = read_slowly(&mut slow, usize::MAX).await;
+    assert!(last.contains("data: [DONE]"), "given up after {:?} and {seen} bytes", begin.elapsed());
+    assert!(begin.elapsed() > Duration::from_secs(4), "that was not slow: {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn r21_a_reader_that_stops_is_given_up() {
+    let upstream = long(4_000);
+    let host = gateway(&[&upstream]).request_seconds(1).limit("response_mib", 100).start().await;
+    let mut slow = host.client().begin_chat("m0", "hi", true).await;
+    let (seen, _) = read_slowly(&mut slow, 100 << 10).await;
+    let begin = Instant::now();
+    host.client().until_metric("adapter_instances{adapter=\"openai-compatible\"} 0", PATIENCE).await;
+    assert!(begin.elapsed() > Duration::from_millis(500), "after {seen} bytes it is waited for: {:?}", begin.elapsed());
 }
 
 #[tokio::test]
