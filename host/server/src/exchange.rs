@@ -55,7 +55,7 @@ impl Exchange {
         let trace = request.extensions().get::<Trace>().cloned();
         let (bytes, buffered) = body::read(request, &app.gateway).await?;
         let (started, progress) = (Instant::now(), Progress::default());
-        let text = json::checked(bytes.into())?;
+        let text = json::checked(bytes)?;
         Ok((
             Self { app, id, started, local_only, client, tenant, route_key, progress, trace, _buffered: buffered },
             text,

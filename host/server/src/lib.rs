@@ -44,6 +44,7 @@ mod tls;
 mod unread;
 mod view;
 mod watch;
+mod wire;
 
 pub use access::{FreshKey, NoRandom};
 pub use app::Gateway;

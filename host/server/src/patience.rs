@@ -1,5 +1,6 @@
 //! A connection whose client has to take what it is sent: one that stops reading does not hold an instance for ever.
 
+use crate::wire::Wire;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,6 +12,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Patient<S> {
     stream: S,
     patience: Duration,
+    /// Is told when all is written.
+    wire: Wire,
     /// Made when a write first has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -18,8 +21,8 @@ pub(crate) struct Patient<S> {
 
 impl<S> Patient<S> {
     /// `stream`, whose client has `patience` for each write.
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, timer: None, waiting: false }
+    pub(crate) fn new(stream: S, patience: Duration, wire: Wire) -> Self {
+        Self { stream, patience, wire, timer: None, waiting: false }
     }
 
     /// Lets `poll` pass if it is ready, else waits with it.
@@ -65,6 +68,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(poll, Poll::Ready(Ok(()))) {
+            self.wire.flushed();
+        }
         self.guard(cx, poll)
     }
 
@@ -82,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_stops_is_given_up() {
         let (near, mut far) = duplex(4);
-        let mut stream = Patient::new(near, Duration::from_millis(50));
+        let mut stream = Patient::new(near, Duration::from_millis(50), Wire::default());
         let writing = tokio::spawn(async move { stream.write_all(b"more than four").await });
         let mut some = [0; 2];
         far.read_exact(&mut some).await.unwrap();
@@ -92,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_reader_is_waited_for() {
         let (near, mut far) = duplex(1);
-        let mut stream = Patient::new(near, Duration::from_millis(500));
+        let mut stream = Patient::new(near, Duration::from_millis(500), Wire::default());
         let writing = tokio::spawn(async move { stream.write_all(&[7; 40]).await });
         for _ in 0..40 {
             tokio::time::sleep(Duration::from_millis(20)).await;

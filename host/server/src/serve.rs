@@ -11,6 +11,7 @@ use crate::router::router;
 use crate::socket::{self, Peer};
 use crate::telemetry::{self, Export, Telemetry};
 use crate::unread;
+use crate::wire::Wire;
 use axum::Router;
 use hauski_egress::{Door, LedgerError, LedgerWriter, Recovery};
 use hyper::server::conn::http1;
@@ -288,12 +289,15 @@ async fn http(
     patience: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let stream = TokioIo::new(Patient::new(stream, patience));
+    let wire = Wire::default();
+    let stream = TokioIo::new(Patient::new(stream, patience, wire.clone()));
     let router = TowerToHyperService::new(router);
-    let http = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .serve_connection(stream, service_fn(move |request| unread::answer(&router, request)));
+    let answer = service_fn(move |request| {
+        let (answer, wire) = (unread::answer(&router, request), wire.clone());
+        async move { answer.await.map(|response| response.map(|body| wire.body(body))) }
+    });
+    let http =
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(patience).serve_connection(stream, answer);
     let mut http = std::pin::pin!(http);
     let left = peer.left();
     let mut left = std::pin::pin!(left);

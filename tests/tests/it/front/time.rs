@@ -145,6 +145,24 @@ async fn r21_a_reader_that_is_slow_but_steady_gets_everything() {
     assert!(begin.elapsed() > Duration::from_secs(4), "that was not slow: {:?}", begin.elapsed());
 }
 
+/// A client that is behind when the answer breaks off still sees why.
+#[tokio::test]
+async fn r21_a_slow_reader_sees_the_error_as_well() {
+    let upstream = Upstream::start(|conversation| {
+        conversation.request()?;
+        conversation.write(EVENTS)?;
+        let text = "x".repeat(600 << 10);
+        conversation.write(format!(
+            "data: {{\"id\":\"x\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        ))
+    });
+    let host = gateway(&[&upstream]).start().await;
+    let mut slow = host.client().begin_chat("m0", "hi", true).await;
+    let (_, last) = read_slowly(&mut slow, usize::MAX).await;
+    assert!(last.contains("\"code\":\""), "{last}");
+    assert!(!last.ends_with("\r\n0\r\n\r\n"), "no proper end: {last}");
+}
+
 #[tokio::test]
 async fn r21_a_reader_that_stops_is_given_up() {
     let upstream = long(4_000);

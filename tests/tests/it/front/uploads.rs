@@ -157,3 +157,59 @@ async fn r26_a_stop_waits_for_no_refused_body() {
     // `server.shutdown_seconds`, and a second for last words.
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
+
+#[tokio::test]
+async fn r26_uploads_that_stall_hold_up_nobody() {
+    let host = echo().start().await;
+    let ask = |words: usize| {
+        let words = "x".repeat(words);
+        format!(r#"{{"model":"echo","messages":[{{"role":"user","content":"{words}"}}]}}"#)
+    };
+    for length in [Length::Declared, Length::Chunked] {
+        let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n{}\r\n\r\n", length.field(MIB));
+        let byte = if length == Length::Chunked { "1\r\n{\r\n" } else { "{" };
+        let mut stalled = Vec::new();
+        for _ in 0..40 {
+            stalled.push(host.client().begin(format!("{head}{byte}")).await);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let begin = Instant::now();
+        for words in [1, MIB - 1_000] {
+            let answer = host.client().post(CHAT, ask(words)).await;
+            assert_eq!(answer.status.as_u16(), 200, "{length:?} {words}: {:.300}", answer.text);
+        }
+        assert!(begin.elapsed() < Duration::from_secs(3), "{length:?}: {:?}", begin.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn r26_of_uploads_that_need_each_others_room_some_are_served() {
+    let host = echo().start().await;
+    for length in [Length::Declared, Length::Chunked] {
+        let (begin, body) = (Instant::now(), length.body(MIB));
+        let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n{}\r\n\r\n", length.field(MIB));
+        let mut uploads = Vec::new();
+        for _ in 0..16 {
+            uploads.push(host.client().begin(head.clone()).await);
+        }
+        // All are at the same point, again and again.
+        for piece in body.chunks(100_000) {
+            for stream in &mut uploads {
+                stream.write_all(piece).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (mut served, mut refused) = (0, 0);
+        for mut stream in uploads {
+            let answer = until(&mut stream, "}}").await;
+            // Of those that are read to their end it is found that they are nothing but spaces.
+            match &answer[..13] {
+                "HTTP/1.1 400 " => served += 1,
+                "HTTP/1.1 503 " if answer.contains("no_room") && answer.contains("retry-after: 1") => refused += 1,
+                _ => panic!("{answer}"),
+            }
+        }
+        assert!(served >= 4 && refused >= 4, "{length:?}: {served} served, {refused} refused");
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+}
