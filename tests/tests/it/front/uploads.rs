@@ -213,3 +213,11 @@ async fn r26_of_uploads_that_need_each_others_room_some_are_served() {
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     }
 }
+
+#[tokio::test]
+async fn r26_who_is_too_slow_is_told_and_not_waited_for() {
+    let host = echo().request_seconds(1).start().await;
+    let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{{");
+    let answer = until(&mut host.client().begin(head).await, "}}").await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+}
