@@ -71,7 +71,7 @@ fn completions() -> Entry {
 }
 
 fn responses() -> Entry {
-    let answer = "The response; with `stream`, events up to `response.completed` or `response.incomplete`.";
+    let answer = "The response; with `stream`, events up to `response.completed`, `response.incomplete` or `error`.";
     let answer = said::<Response>(answer, Some(reference::<ResponseEvent>()));
     let summary = "Asks a model, by OpenAI's responses; nothing is stored.";
     asks::<ResponseRequest>("/v1/responses", summary, answer, Form::OpenAi)

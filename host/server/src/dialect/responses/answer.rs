@@ -116,6 +116,12 @@ impl Answer for Response {
         // OpenAI's clients raise only what is under `error`, though their types don't have it.
         let nested = Members::of(&body).and_then(|members| members.get("error")).map(one_line);
         let event = event.maybe("error", nested.as_deref());
-        Events { out: events, next: &mut self.next }.send("error", event);
+        let mut events = Events { out: events, next: &mut self.next };
+        events.send("error", event);
+        // Others, such as Codex, tell only what a failed response says.
+        if let Some(head) = &self.head {
+            let response = response::json(head, &self.echo, &Stage::Failed(error), self.usage.as_deref());
+            events.send("response.failed", Object::new().put("response", &response));
+        }
     }
 }

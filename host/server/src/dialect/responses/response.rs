@@ -4,6 +4,7 @@
 
 use super::spoken::Spoken;
 use crate::dialect::{UNIQUE, finish};
+use crate::error::ApiError;
 use crate::json::{Object, one_line, quoted};
 
 /// What a response repeats of its request: clients' types require it.
@@ -38,6 +39,8 @@ pub(super) enum Stage<'a> {
     InProgress,
     /// It ended with this output.
     Ended(Finish, &'a str),
+    /// It broke off, for this reason.
+    Failed(&'a ApiError),
 }
 
 impl Head {
@@ -65,6 +68,11 @@ pub(super) fn json(head: &Head, echo: &Echo, stage: &Stage, usage: Option<&str>)
         Stage::InProgress => ("in_progress", "[]", None),
         Stage::Ended(Finish::Completed, output) => ("completed", *output, None),
         Stage::Ended(Finish::Cut(reason), output) => ("incomplete", *output, Some(*reason)),
+        Stage::Failed(_) => ("failed", "[]", None),
+    };
+    let error = match stage {
+        Stage::Failed(error) => Object::new().text("code", error.code).text("message", &error.message).end(),
+        _ => "null".to_owned(),
     };
     let details = details.map_or("null".to_owned(), |reason| Object::new().put("reason", &quoted(reason)).end());
     let response = Object::new()
@@ -72,7 +80,7 @@ pub(super) fn json(head: &Head, echo: &Echo, stage: &Stage, usage: Option<&str>)
         .text("object", "response")
         .put("created_at", &head.created)
         .text("status", status)
-        .put("error", "null")
+        .put("error", &error)
         .put("incomplete_details", &details)
         .put("model", &head.model)
         .put("output", output)

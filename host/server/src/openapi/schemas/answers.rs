@@ -116,7 +116,7 @@ pub(in super::super) struct ChatEvent {
 /// Each event of a response's stream.
 #[derive(ToSchema)]
 pub(in super::super) struct ResponseEvent {
-    /// Such as `response.created`; `error` if the answer breaks off.
+    /// Such as `response.created`; `error`, and then `response.failed`, if the answer breaks off.
     event: String,
     /// JSON.
     data: String,

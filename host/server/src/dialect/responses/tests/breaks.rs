@@ -38,14 +38,21 @@ fn what_breaks_off_ends_with_an_error() {
     let before = text.len();
     answer.broken(&ApiError::wrong("x", "\"y\"\nz"), &mut text);
     let told = events(&text);
-    let last = told.last().unwrap();
+    let [.., error, failed] = &told[..] else { panic!("{text}") };
     let message = "`x` has to be \"y\"\nz";
     let nested = json!({ "message": message, "type": "invalid_request_error", "param": "x", "code": "invalid_value" });
-    let number = told.len() - 1;
+    let number = told.len() - 2;
     assert_eq!(
-        last.data,
+        error.data,
         json!({ "type": "error", "sequence_number": number, "code": "invalid_value", "message": message, "param": "x", "error": nested })
     );
+    assert_eq!(
+        (failed.data["type"].as_str(), &failed.data["sequence_number"]),
+        (Some("response.failed"), &json!(number + 1))
+    );
+    let response = &failed.data["response"];
+    assert_eq!((&response["status"], &response["id"]), (&json!("failed"), &told[0].data["response"]["id"]));
+    assert_eq!(response["error"], json!({ "code": "invalid_value", "message": message }));
     let after = text.len();
     assert!(after > before);
     answer.broken(&ApiError::wrong("x", "y"), &mut text);
