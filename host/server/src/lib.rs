@@ -17,6 +17,7 @@ mod exchange;
 pub mod explain;
 mod form;
 mod handlers;
+mod heads;
 mod json;
 mod locality;
 mod metrics;

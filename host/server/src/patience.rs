@@ -1,5 +1,6 @@
 //! A connection whose client has to take what it is sent: one that stops reading does not hold an instance for ever.
 
+use crate::heads::{Follower, Heads};
 use crate::wire::Wire;
 use std::io;
 use std::pin::Pin;
@@ -14,6 +15,8 @@ pub(crate) struct Patient<S> {
     patience: Duration,
     /// Is told when all is written.
     wire: Wire,
+    /// Sees what is read.
+    follower: Follower,
     /// Made when a write first has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -21,8 +24,8 @@ pub(crate) struct Patient<S> {
 
 impl<S> Patient<S> {
     /// `stream`, whose client has `patience` for each write.
-    pub(crate) fn new(stream: S, patience: Duration, wire: Wire) -> Self {
-        Self { stream, patience, wire, timer: None, waiting: false }
+    pub(crate) fn new(stream: S, patience: Duration, wire: Wire, heads: Heads) -> Self {
+        Self { stream, patience, wire, follower: Follower::new(heads), timer: None, waiting: false }
     }
 
     /// Lets `poll` pass if it is ready, else waits with it.
@@ -43,7 +46,10 @@ impl<S> Patient<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.follower.see(buf.filled().get(before..).unwrap_or_default());
+        poll
     }
 }
 
@@ -88,7 +94,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_stops_is_given_up() {
         let (near, mut far) = duplex(4);
-        let mut stream = Patient::new(near, Duration::from_millis(50), Wire::default());
+        let mut stream = Patient::new(near, Duration::from_millis(50), Wire::default(), Heads::default());
         let writing = tokio::spawn(async move { stream.write_all(b"more than four").await });
         let mut some = [0; 2];
         far.read_exact(&mut some).await.unwrap();
@@ -98,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_reader_is_waited_for() {
         let (near, mut far) = duplex(1);
-        let mut stream = Patient::new(near, Duration::from_millis(500), Wire::default());
+        let mut stream = Patient::new(near, Duration::from_millis(500), Wire::default(), Heads::default());
         let writing = tokio::spawn(async move { stream.write_all(&[7; 40]).await });
         for _ in 0..40 {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -4,6 +4,7 @@
 //! its last. The first worker accepts and hands connections round, so that they are spread evenly.
 
 use crate::app::{App, Gateway};
+use crate::heads::Heads;
 use crate::patience::Patient;
 use crate::probe;
 use crate::reload;
@@ -14,6 +15,8 @@ use crate::unread;
 use crate::wire::Wire;
 use axum::Router;
 use hauski_egress::{Door, LedgerError, LedgerWriter, Recovery};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -289,10 +292,13 @@ async fn http(
     patience: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let wire = Wire::default();
-    let stream = TokioIo::new(Patient::new(stream, patience, wire.clone()));
+    let (wire, heads) = (Wire::default(), Heads::default());
+    let stream = TokioIo::new(Patient::new(stream, patience, wire.clone(), heads.clone()));
     let router = TowerToHyperService::new(router);
-    let answer = service_fn(move |request| {
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(ambiguous) = heads.next() {
+            request.extensions_mut().insert(ambiguous);
+        }
         let (answer, wire) = (unread::answer(&router, request), wire.clone());
         async move { answer.await.map(|response| response.map(|body| wire.body(body))) }
     });

@@ -5,11 +5,12 @@ use super::keyring::{Client, Keyring, Unknown};
 use super::presented::{NoKey, presented, take};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::heads::Ambiguous;
 use crate::origin::{self, Hosts};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use std::sync::{Arc, OnceLock};
 
 /// Whose request it is, to be written down when that is found out; among a request's extensions.
@@ -23,8 +24,13 @@ impl Named {
     }
 }
 
-/// Refuses requests of foreign pages, and those without a key where one is needed; a client is among the extensions then.
+/// Refuses requests that others could read otherwise, those of foreign pages, and those without a key where one is needed; a client is among the extensions then.
 pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Ambiguous>().is_some() {
+        let message = "the head gives the body's length more than once; send one of `Content-Length` and `Transfer-Encoding`, once";
+        // What follows may be a request to us, and a body to others.
+        return ([(header::CONNECTION, "close")], ApiError::invalid("ambiguous_length", None, message)).into_response();
+    }
     let access = &app.gateway.access;
     let admitted = match access.keyring() {
         None => origin::judge(&request, Hosts::Near),

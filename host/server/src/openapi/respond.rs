@@ -34,6 +34,7 @@ pub(super) const ASKING: &[(&str, &str)] = &[
 
 /// What can come of any path that may need a key.
 pub(super) const EVERYWHERE: &[(&str, &str)] = &[
+    ("400", "The request gives the length of its body more than once."),
     ("401", "The gateway asks for a key."),
     ("403", "A foreign page asks, or what is asked for is not for this key or not local."),
     ("405", "The path does not answer to this method."),
@@ -43,6 +44,7 @@ pub(super) const EVERYWHERE: &[(&str, &str)] = &[
 
 /// What can come of a path that is open to everybody.
 pub(super) const OPEN: &[(&str, &str)] = &[
+    ("400", "The request gives the length of its body more than once."),
     ("403", "A foreign page asks, or the gateway is called by a foreign name."),
     ("405", "The path does not answer to this method."),
 ];
