@@ -89,7 +89,8 @@ async fn whole(mut body: Body, limits: &ServerLimits, room: &Room) -> Result<(Ve
             return Err(too_large(limits));
         }
         if length > bytes.capacity() {
-            let next = (2 * bytes.capacity()).max(STEP).min(most).max(length);
+            let next = (2 * bytes.capacity()).max(STEP).min(if length <= SMALL { SMALL } else { most });
+            let next = next.min(most).max(length);
             room.grow(&mut place, next).ok_or_else(ApiError::no_room)?;
             bytes.reserve_exact(next - bytes.len());
         }
@@ -168,6 +169,8 @@ mod tests {
         }
         let two = whole(pieces(&[MIB - 128 * 1_024]), &limits, &room).await.unwrap();
         assert_eq!(whole(pieces(&[SMALL + 1]), &limits, &room).await.unwrap_err().code, "no_room");
+        // However it comes.
+        drop(whole(pieces(&[20 << 10, 40 << 10]), &limits, &room).await.unwrap());
         let small = whole(pieces(&[SMALL]), &limits, &room).await.unwrap();
         drop((one, two, small));
         let alone = Room::new(&self::limits(MIB, MIB));
