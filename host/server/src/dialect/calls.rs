@@ -3,9 +3,14 @@
 //! In go the pieces' numbers, ids and names, in order; out come places. OpenAI numbers its calls; others give all of them one number or
 //! none, an id that is empty or another one with each piece, or a name again and again. Two calls may never become one.
 
+use crate::dialect::broke;
+use crate::error::ApiError;
 use crate::json::{decoded, inner, quoted};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
+
+/// The most calls of one answer: each piece is compared with all of them.
+const MOST: usize = 1_024;
 
 /// The calls that have begun.
 #[derive(Default)]
@@ -30,8 +35,14 @@ pub(super) struct Piece<'a> {
 
 impl Calls {
     /// The place of the call that a piece belongs to, counted from 0 in the order in which they begin.
-    pub(super) fn place(&mut self, piece: Piece<'_>) -> usize {
+    ///
+    /// # Errors
+    /// If there are too many calls.
+    pub(super) fn place(&mut self, piece: Piece<'_>) -> Result<usize, ApiError> {
         let place = self.known(piece).unwrap_or(self.0.len());
+        if place == MOST {
+            return Err(broke("holds more calls of tools than 1,024"));
+        }
         if place == self.0.len() {
             let (id, name, arguments) = (String::new(), String::new(), String::new());
             self.0.push(Begun { number: piece.number, id, name, arguments });
@@ -43,7 +54,7 @@ impl Calls {
             }
         }
         begun.arguments.push_str(piece.arguments);
-        place
+        Ok(place)
     }
 
     /// The id of the call at `place`, if no call before it has the same.
@@ -117,17 +128,28 @@ mod tests {
             .map(|piece| {
                 let said: Vec<_> = piece.split(' ').map(|word| if word == "-" { "" } else { word }).collect();
                 let number = said[0].parse().ok();
-                calls.place(Piece { number, id: said[1], name: said[2], arguments: said[3] })
+                calls.place(Piece { number, id: said[1], name: said[2], arguments: said[3] }).unwrap()
             })
             .collect();
         assert_eq!(found, expected, "{pieces:?}");
     }
 
     #[test]
+    fn too_many() {
+        let mut calls = Calls::default();
+        let mut place = |number| calls.place(Piece { number: Some(number), ..Piece::default() });
+        for number in 0..1_024 {
+            assert_eq!(place(number).unwrap(), usize::try_from(number).unwrap());
+        }
+        assert_eq!(place(1_024).unwrap_err().code, "adapter_broke_contract");
+        assert_eq!(place(1_023).unwrap(), 1_023);
+    }
+
+    #[test]
     fn ids() {
         let mut calls = Calls::default();
         for (number, id) in [(0, "a"), (1, "a"), (2, ""), (3, "b")] {
-            calls.place(Piece { number: Some(number), id, name: "f", arguments: "{}" });
+            calls.place(Piece { number: Some(number), id, name: "f", arguments: "{}" }).unwrap();
         }
         assert_eq!([0, 1, 2, 3, 4].map(|place| calls.id(place)), [Some("a"), None, None, Some("b"), None]);
     }

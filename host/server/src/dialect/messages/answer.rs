@@ -74,7 +74,7 @@ impl Answer for Message {
         for (index, call) in said.calls().enumerate() {
             // They are whole, so each is another one.
             let number = u64::try_from(index).ok();
-            calls.place(Piece { number, id: call.id().map(inner).unwrap_or_default(), ..Piece::default() });
+            calls.place(Piece { number, id: call.id().map(inner).unwrap_or_default(), ..Piece::default() })?;
             match tool_use(&call, &call_id(calls.id(index), &id, index)) {
                 Ok(call) => content.push(call),
                 // The last one was cut off: nobody can make it.

@@ -111,7 +111,7 @@ impl Stream {
             name: call.name().map(inner).unwrap_or_default(),
             arguments: &arguments,
         };
-        let number = self.calls.place(piece);
+        let number = self.calls.place(piece)?;
         let known = self.blocks.iter().rposition(|block| block.kind == Kind::Tool(number));
         let place = match known {
             Some(place) => place,

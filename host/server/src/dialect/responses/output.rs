@@ -80,7 +80,7 @@ impl Output {
             self.annotate(one_line(&annotation).into_owned(), events);
         }
         for call in says.tool_calls.as_deref().unwrap_or_default() {
-            self.call(call, events);
+            self.call(call, events)?;
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Output {
         }
     }
 
-    fn call(&mut self, call: &Call, events: &mut Events) {
+    fn call(&mut self, call: &Call, events: &mut Events) -> Result<(), ApiError> {
         let (function, custom) = match (&call.function, &call.custom) {
             (_, Some(custom)) => (Some(custom), true),
             (function, None) => (function.as_ref(), false),
@@ -150,25 +150,25 @@ impl Output {
         let name = function.and_then(|function| function.name).filter(|name| !inner(name.0).is_empty());
         let said = function.map(Function::said).unwrap_or_default();
         let (id, known) = (call.id.map_or("", |id| inner(id.0)), name.map_or("", |name| inner(name.0)));
-        let at = self.places.place(Piece { number: call.index, id, name: known, arguments: &said });
+        let at = self.places.place(Piece { number: call.index, id, name: known, arguments: &said })?;
         if at == self.calls.len() {
             let id = call.id.map(|id| id.0.to_owned()).unwrap_or_default();
             self.calls.push(Begun { tool: Tool { custom, id, ..Tool::default() }, item: None });
         }
-        let Some(begun) = self.calls.get_mut(at) else { return };
+        let Some(begun) = self.calls.get_mut(at) else { return Ok(()) };
         if let Some(item) = begun.item.and_then(|at| self.items.get_mut(at)) {
             item.call(&said, events);
-            return;
+            return Ok(());
         }
         // Clients have to be told the name with the first event, so the rest waits for it.
         begun.tool.said.push_str(&said);
         if let Some(id) = call.id.filter(|_| inner(&begun.tool.id).is_empty()) {
             begun.tool.id = id.0.to_owned();
         }
-        let Some(name) = name else { return };
+        let Some(name) = name else { return Ok(()) };
         self.turn(events);
         let place = self.items.len();
-        let Some(begun) = self.calls.get_mut(at) else { return };
+        let Some(begun) = self.calls.get_mut(at) else { return Ok(()) };
         begun.item = Some(place);
         let said = std::mem::take(&mut begun.tool.said);
         let mut tool = std::mem::take(&mut begun.tool);
@@ -186,5 +186,6 @@ impl Output {
         item.open(events);
         item.call(&said, events);
         self.items.push(item);
+        Ok(())
     }
 }
