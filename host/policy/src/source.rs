@@ -69,6 +69,21 @@ impl Source {
         self.hidden.extend(found);
     }
 
+    /// Hides the comments that `which` picks: what was commented out may be a secret, and the parser tells nothing of it.
+    ///
+    /// Takes for a comment whatever may be one: a number sign that no letter, digit or part of a URL precedes, to the line's end.
+    pub(crate) fn hide_comments(&mut self, which: impl Fn(&str) -> bool) {
+        let is_inside = |c: char| c.is_alphanumeric() || "/._~=&?%-".contains(c);
+        for (index, start) in self.line_starts.iter().enumerate() {
+            let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
+            let line = self.text[*start..end].trim_end();
+            let opens = |(at, _): &(usize, &str)| !line[..*at].ends_with(is_inside);
+            if let Some((at, _)) = line.match_indices('#').find(opens).filter(|(at, _)| which(&line[*at..])) {
+                self.hidden.push(start + at..start + line.len());
+            }
+        }
+    }
+
     /// The first line of `span`, or what of it is around the span's start.
     pub(crate) fn excerpt(&self, span: &Range<usize>) -> Excerpt {
         let start = self.text.floor_char_boundary(span.start);

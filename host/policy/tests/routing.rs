@@ -158,6 +158,17 @@ fn urls() {
     }
 }
 
+/// An entry without its secret may be what is left of one that had it.
+#[test]
+fn a_secret_that_was_commented_out_is_not_shown() {
+    let entry = "    - { url: https://a.test/, methods: [GTE] } # secret: { header: x-key, value: sk-12345678 }";
+    let shown = Routing::parse("routing.yaml", file(entry).as_bytes()).unwrap_err().render(false);
+    assert!(shown.contains("[GTE] } ***\n") && !shown.contains("sk-1"), "{shown}");
+    let shown =
+        Routing::parse("routing.yaml", file("    - nothing # of interest").as_bytes()).unwrap_err().render(false);
+    assert!(shown.contains("# of interest"), "{shown}");
+}
+
 #[test]
 fn secrets() {
     let entry = |url: &str, header: &str, value: &str| {

@@ -61,6 +61,7 @@ impl Keys {
     pub fn parse(file: &str, text: &[u8]) -> Result<Parsed<Self>, Diagnostics> {
         let (mut reader, root) = yaml::parse(file, text);
         let value = root.and_then(|root| {
+            reader.source.hide_comments(|_| true);
             hide_hashes(&root, &mut reader);
             RawKeys::from_node(&root, &mut reader)?.validate(&mut reader)
         });

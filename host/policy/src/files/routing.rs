@@ -114,6 +114,7 @@ impl Routing {
     pub fn parse(file: &str, text: &[u8]) -> Result<Parsed<Self>, Diagnostics> {
         let (mut reader, root) = yaml::parse(file, text);
         let value = root.and_then(|root| {
+            reader.source.hide_comments(|comment| ["secret", "value"].iter().any(|key| comment.contains(key)));
             hide_secrets(&root, &mut reader);
             check_order(&root, &mut reader);
             RawRouting::from_node(&root, &mut reader)?.validate(&mut reader)
