@@ -2,10 +2,9 @@
 
 use crate::TestHost;
 use hauski_egress::{CertificateDer, Resolve, SystemResolver};
-use hauski_policy::Diagnostics;
 use hauski_server::environment::{KeysFrom, TlsFiles};
-use hauski_server::setup::{self, Problem, World};
-use hauski_server::{Endpoint, Gateway, Settings, StartError};
+use hauski_server::setup::{self, Prepared, World};
+use hauski_server::{Endpoint, Settings, StartError};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -287,14 +286,18 @@ impl Builder {
     #[expect(clippy::panic, reason = "a test without its gateway has failed")]
     pub async fn try_start(self) -> Result<TestHost, StartError> {
         let (bind, workers) = (self.bind, self.workers);
-        let (prepared, folder) = self.prepare().await;
+        let prepare = tokio::task::spawn_blocking(move || self.prepare());
+        let (prepared, folder) = prepare.await.unwrap_or_else(|error| panic!("{error}"));
         let (gateway, _) = prepared.unwrap_or_else(|problems| panic!("{problems:#?}"));
         let running = hauski_server::start(gateway, bind, workers)?;
         Ok(TestHost::running(running, folder))
     }
 
     /// Does what `hauski check` does.
-    pub async fn prepare(self) -> (Result<(Gateway, Vec<Diagnostics>), Vec<Problem>>, TempDir) {
+    ///
+    /// # Panics
+    /// If its files can't be written.
+    pub fn prepare(self) -> (Prepared, TempDir) {
         let models = if self.models.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.models) };
         let switch = if self.local_only { "  local_only: true\n" } else { "" };
         let routing = routing(&self.grants, switch, &self.routing);
@@ -316,13 +319,14 @@ impl Builder {
             },
             tls: self.tls.clone(),
             adapters: self.adapters(),
+            cache: Some(Path::new(env!("HAUSKI_TEST_ADAPTERS")).join("compiled")),
             ledger: self.ledger.then(|| self.folder.path().join("ledger/egress.jsonl")),
             expose_config: self.expose_config,
             otlp: self.otlp.clone(),
         };
         let world =
             World { env: Arc::new(self.env.clone()), resolver: self.resolver.clone(), extra_roots: self.roots.clone() };
-        (setup::prepare(&settings, world).await, self.folder)
+        (setup::prepare(&settings, world), self.folder)
     }
 
     #[expect(clippy::expect_used, reason = "a test without its files has failed")]

@@ -8,7 +8,7 @@ use crate::instance::Template;
 use crate::reply::Reply;
 use crate::state::Call;
 use hauski_egress::today;
-use hauski_policy::{AdapterLimits, Egress, Locality, Target};
+use hauski_policy::{AdapterLimits, Digest, Egress, Locality, Target};
 
 /// An adapter that can serve.
 pub struct Adapter {
@@ -48,6 +48,12 @@ impl Adapter {
     #[must_use]
     pub fn grants_locality(&self, egress: &Egress) -> Locality {
         egress.grants_locality(self.template.caller.holder())
+    }
+
+    /// The digest of its bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        *self.template.caller.holder().digest
     }
 
     /// The adapter's limits.

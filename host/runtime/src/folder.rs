@@ -1,13 +1,13 @@
-//! The adapters folder: opened once, read file by file, and never left.
+//! The adapters folder: looked at file by file, and never left.
+//!
+//! Out come the names of the files with their stamps, and the bytes of single files. Whether a file is what it was is told by its
+//! stamp alone; no clock is asked, and no time is compared with another but for being the same.
 
-use crate::adapter::Adapter;
-use crate::audit::plain;
-use crate::load::{LoadError, Loader};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, MetadataExt};
-use hauski_policy::{AdapterId, Limits};
-use serde::Serialize;
+use cap_std::fs::{Dir, FileType, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use rustix::fs::OFlags;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,114 +34,99 @@ pub enum FolderError {
     },
 }
 
-/// A file of the folder that serves nothing, and why.
-#[derive(Clone, Debug, Serialize)]
-pub struct Refused {
-    /// The file's name, with control characters escaped.
-    pub file: String,
-    /// Why it is not loaded, and what to do.
-    pub reason: String,
+/// What the folder held at one moment.
+pub(crate) struct Listing {
+    pub(crate) dir: Arc<Dir>,
+    /// Which folder that is: device and inode. A link to it may lead elsewhere next time.
+    pub(crate) place: (u64, u64),
+    /// The files that are adapters or look like it, by name.
+    pub(crate) files: BTreeMap<OsString, Stamp>,
 }
 
-/// What the folder held when it was read.
-#[derive(Default)]
-pub struct Adapters {
-    loaded: BTreeMap<AdapterId, Arc<Adapter>>,
-    refused: Vec<Refused>,
+/// What is known of a file without reading it. As long as it stays the same, so does the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    kind: FileType,
+    mode: u32,
+    bytes: u64,
+    /// Device and inode.
+    place: (u64, u64),
+    /// When it was written to, in seconds and nanoseconds.
+    modified: (i64, i64),
+    /// When it was written to, renamed, or its mode changed. Nobody can set this one.
+    changed: (i64, i64),
 }
 
-impl Adapters {
-    /// The adapter with this id, if it could be loaded.
-    #[must_use]
-    pub fn get(&self, id: &AdapterId) -> Option<&Arc<Adapter>> {
-        self.loaded.get(id)
-    }
-
-    /// All adapters that could be loaded, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (&AdapterId, &Arc<Adapter>)> {
-        self.loaded.iter()
-    }
-
-    /// The files that could not be loaded, by name.
-    #[must_use]
-    pub fn refused(&self) -> &[Refused] {
-        &self.refused
-    }
-
-    /// Why the adapter with this id is not there.
-    #[must_use]
-    pub fn why_missing(&self, id: &AdapterId) -> String {
-        let file = format!("{id}.wasm");
-        match self.refused.iter().find(|refused| refused.file == file) {
-            Some(refused) => format!("`{file}` is not loaded: {}", refused.reason),
-            None => format!("there is no `{file}` in the adapters folder"),
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            kind: metadata.file_type(),
+            mode: metadata.mode(),
+            bytes: metadata.len(),
+            place: (metadata.dev(), metadata.ino()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind.is_file()
+    }
+
+    /// Whether anyone on the machine may write to it.
+    pub(crate) fn is_writable_by_all(&self) -> bool {
+        is_writable_by_all(self.mode)
+    }
+
+    /// Its size in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
-/// Loads each `.wasm` file of the folder.
-pub(crate) async fn load(loader: &Loader<'_>, path: &Path, limits: &Limits) -> Result<Adapters, FolderError> {
+fn is_writable_by_all(mode: u32) -> bool {
+    mode & 0o002 != 0
+}
+
+/// Looks at the folder. Opened anew each time, so that one that was put in its place is found.
+pub(crate) fn look(path: &Path) -> Result<Listing, FolderError> {
     let fail = |source| FolderError::Unreadable { path: path.to_owned(), source };
     let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(fail)?;
-    if is_writable_by_all(&dir.dir_metadata().map_err(fail)?) {
+    let own = dir.dir_metadata().map_err(fail)?;
+    if is_writable_by_all(own.mode()) {
         return Err(FolderError::Writable { path: path.to_owned() });
     }
-    let mut names: Vec<_> = dir
-        .entries()
-        .map_err(fail)?
-        .map(|entry| entry.map(|e| e.file_name()))
-        .collect::<Result<_, _>>()
-        .map_err(fail)?;
-    names.sort();
-    let mut adapters = Adapters::default();
-    for name in names {
-        let Some(kind) = Path::new(&name).extension().and_then(|extension| extension.to_str()) else { continue };
-        let loaded = match kind {
-            "wasm" => load_file(loader, &dir, Path::new(&name), limits).await,
-            "cwasm" => Err(LoadError::Precompiled),
-            _ => continue,
-        };
-        match loaded {
-            Ok((id, adapter)) => {
-                adapters.loaded.insert(id, Arc::new(adapter));
-            }
-            Err(error) => {
-                let file = plain(&name.to_string_lossy());
-                adapters.refused.push(Refused { file, reason: error.to_string() });
-            }
+    let mut files = BTreeMap::new();
+    for entry in dir.entries().map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name();
+        if !matches!(Path::new(&name).extension().and_then(|kind| kind.to_str()), Some("wasm" | "cwasm")) {
+            continue;
+        }
+        match dir.symlink_metadata(&name) {
+            Ok(metadata) => drop(files.insert(name, Stamp::of(&metadata))),
+            // It has gone since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(fail(error)),
         }
     }
-    Ok(adapters)
+    Ok(Listing { dir: Arc::new(dir), place: (own.dev(), own.ino()), files })
 }
 
-async fn load_file(
-    loader: &Loader<'_>,
-    dir: &Dir,
-    name: &Path,
-    limits: &Limits,
-) -> Result<(AdapterId, Adapter), LoadError> {
-    let stem = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let id: AdapterId = stem.parse()?;
-    if id.is_reserved() {
-        return Err(LoadError::Reserved(id));
+/// The bytes of the file with this stamp, or `None` if it is not that file any more.
+pub(crate) fn read(dir: &Dir, name: &Path, stamp: &Stamp) -> io::Result<Option<Vec<u8>>> {
+    let mut options = OpenOptions::new();
+    // What has become a pipe since would hold the reader up.
+    options.read(true).custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default());
+    let mut file = match dir.open_with(name, &options) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let is_the_same = |metadata: &Metadata| Stamp::of(metadata) == *stamp;
+    if !is_the_same(&file.metadata()?) {
+        return Ok(None);
     }
-    let metadata = dir.symlink_metadata(name)?;
-    if !metadata.is_file() {
-        return Err(LoadError::NotAFile);
-    }
-    if is_writable_by_all(&metadata) {
-        return Err(LoadError::Writable);
-    }
-    let mut bytes = Vec::new();
-    dir.open(name)?.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_BYTES {
-        return Err(LoadError::TooLarge(dir.metadata(name)?.len()));
-    }
-    let adapter = loader.load(id.clone(), &bytes, *limits.adapter(&id)).await?;
-    Ok((id, adapter))
-}
-
-/// Whether anyone on the machine may write to it.
-fn is_writable_by_all(metadata: &Metadata) -> bool {
-    metadata.mode() & 0o002 != 0
+    let mut bytes = Vec::with_capacity(usize::try_from(stamp.bytes).unwrap_or_default() + 1);
+    (&mut file).take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(is_the_same(&file.metadata()?).then_some(bytes))
 }

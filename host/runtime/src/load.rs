@@ -5,15 +5,17 @@
 use crate::adapter::{Adapter, Exports};
 use crate::audit::{Description, Profile, plain};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
+use crate::cache::Cache;
 use crate::error::CallError;
 use crate::imports::{self, Import};
 use crate::instance::Template;
 use crate::progress::Progress;
-use crate::slots::{Pool, Slots};
+use crate::slots::{Pool, Queues, Slots};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
-use hauski_policy::{AdapterId, AdapterLimits, Digest};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Limits};
 use sha2::Digest as _;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -72,6 +74,22 @@ pub enum LoadError {
     /// `about.describe` failed.
     #[error("its `about.describe` failed: {0}")]
     Describe(CallError),
+    /// It changed while it was read.
+    #[error("it is being written, or replaced: it is loaded when it stays the same")]
+    Changing,
+    /// Compiling it does not end.
+    #[error(
+        "compiling it takes longer than {} s: build it smaller, or with fewer optimisations that make functions large",
+        .0.as_secs()
+    )]
+    Slow(Duration),
+}
+
+impl LoadError {
+    /// Whether it says nothing of the file, and may be gone in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Describe(CallError::Busy(_)))
+    }
 }
 
 fn names(imports: &[Import]) -> String {
@@ -79,45 +97,67 @@ fn names(imports: &[Import]) -> String {
 }
 
 /// What loading needs besides the bytes.
-pub(crate) struct Loader<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) pool: &'a Pool,
-    /// The largest request of a client, in bytes.
-    pub(crate) request_bytes: usize,
+pub(crate) struct Loader {
+    pub(crate) engine: Engine,
+    pub(crate) pool: Pool,
+    pub(crate) queues: Queues,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Option<Cache>,
+    /// The threads that compile.
+    pub(crate) compilers: rayon::ThreadPool,
 }
 
-impl Loader<'_> {
-    /// Makes an adapter from a component's bytes.
-    pub(crate) async fn load(&self, id: AdapterId, bytes: &[u8], limits: AdapterLimits) -> Result<Adapter, LoadError> {
+impl Loader {
+    /// The digest by which an adapter's bytes are known.
+    pub(crate) fn digest(bytes: &[u8]) -> Digest {
+        Digest::from_bytes(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// Makes an adapter from a component's bytes, whose digest is given. Takes as long as compiling takes.
+    pub(crate) fn load(&self, id: AdapterId, bytes: &[u8], digest: Digest) -> Result<Adapter, LoadError> {
         check_layer(bytes)?;
-        let digest = Digest::from_bytes(sha2::Sha256::digest(bytes).into());
+        let limits = *self.limits.adapter(&id);
         let caller = Caller::new(id.clone(), digest, limits);
-        let component =
-            Component::from_binary(self.engine, bytes).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
-        let imports = imports::of(self.engine, &component);
+        let component = self.component(bytes, digest).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
+        let imports = imports::of(&self.engine, &component);
         if imports.iter().any(imports::Named::is_refused) {
             let refused = imports.iter().filter(|import| import.is_refused());
             return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
         }
         let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
-        let linker = imports::linker(self.engine, &imports).map_err(contract)?;
+        let linker = imports::linker(&self.engine, &imports).map_err(contract)?;
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let exports = exports(&component, &pre)?;
-        let slots = Slots::new(self.pool.clone(), &component, &limits);
+        let slots = Slots::new(self.pool.clone(), self.queues.of(&id, &limits), &component);
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-        let hostcall_bytes = self.request_bytes.max(response_bytes).saturating_add(1 << 20);
+        let request_bytes = self.limits.server.request_bytes;
+        let hostcall_bytes = request_bytes.max(response_bytes).saturating_add(1 << 20);
         let template = Template { pre, caller, limits, slots, hostcall_bytes };
-        let description = describe(&template, &exports).await.map_err(LoadError::Describe)?;
+        let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
         let profile = Profile { id: id.to_string(), digest: digest.to_string(), bytes: bytes.len(), description };
         Ok(Adapter { profile, imports, exports, template })
     }
+
+    /// Compiles the component, unless that was done before.
+    fn component(&self, bytes: &[u8], digest: Digest) -> wasmtime::Result<Component> {
+        let compile = || self.compilers.install(|| Component::from_binary(&self.engine, bytes));
+        match &self.cache {
+            Some(cache) => cache.component(&self.engine, digest, compile),
+            None => compile(),
+        }
+    }
 }
 
-/// Asks the component what it is, in an instance that can reach nothing and has little time.
+/// Runs a call of the sandbox on this thread.
+fn wait_for<T>(call: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(call))
+}
+
+/// Asks the component what it is, in an instance that can reach nothing and has little time. It takes no request's place.
 async fn describe(template: &Template, exports: &Exports) -> Result<Description, CallError> {
     let full = &template.limits;
     let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
-    let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.clone());
+    let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.aside());
     let template = Template { pre, caller, limits, slots, hostcall_bytes: 1 << 20 };
     let call = Call {
         request_id: "describe".into(),

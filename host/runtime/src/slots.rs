@@ -5,7 +5,7 @@
 
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
 use crate::error::{CallError, Full};
-use hauski_policy::AdapterLimits;
+use hauski_policy::{AdapterId, AdapterLimits};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -37,12 +37,29 @@ pub(crate) struct Slot {
     _pool: OwnedSemaphorePermit,
 }
 
+/// The queues of all adapters, by id: versions of one that follow each other share its limits.
+#[derive(Default)]
+pub(crate) struct Queues(Mutex<BTreeMap<AdapterId, Arc<Queue>>>);
+
+impl Queues {
+    /// The queue of the adapter with this id.
+    pub(crate) fn of(&self, id: &AdapterId, limits: &AdapterLimits) -> Arc<Queue> {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.entry(id.clone()).or_insert_with(|| Arc::new(Queue::new(limits))).clone()
+    }
+}
+
 impl Slots {
-    /// Slots for instances of `component`, as many at once as `limits` say.
-    pub(crate) fn new(pool: Pool, component: &Component, limits: &AdapterLimits) -> Self {
+    /// Slots for instances of `component`, as many at once as its `queue` has.
+    pub(crate) fn new(pool: Pool, queue: Arc<Queue>, component: &Component) -> Self {
         let needs = component.resources_required();
         let weight = needs.map_or(1, |needs| needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)));
-        Self { pool, queue: Arc::new(Queue::new(limits)), weight: weight.clamp(1, SLOTS) }
+        Self { pool, queue, weight: weight.clamp(1, SLOTS) }
+    }
+
+    /// Slots for the same component outside of the adapter's queue.
+    pub(crate) fn aside(&self) -> Self {
+        Self { pool: self.pool.clone(), queue: Arc::new(Queue::new(&self.queue.limits)), weight: self.weight }
     }
 
     /// Waits for a slot in `tenant`'s turn, at the longest until `deadline`, and no longer than the queue lets anyone wait.
@@ -66,7 +83,7 @@ impl Slots {
 }
 
 /// Places for instances, and those who wait for one.
-struct Queue {
+pub(crate) struct Queue {
     lines: Mutex<Lines>,
     limits: AdapterLimits,
 }

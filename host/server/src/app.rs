@@ -12,7 +12,7 @@ use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::Door;
 use hauski_policy::{AdapterLimits, Diagnostics, Limits, Models, Route};
-use hauski_runtime::Adapters;
+use hauski_runtime::{Adapters, Library};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -42,8 +42,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// `models.yml`.
     pub models: Models,
-    /// What the adapters folder held.
-    pub adapters: Adapters,
+    /// The adapters folder.
+    pub(crate) library: Library,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// What all doors share: policy, name resolution, TLS.
@@ -53,6 +53,8 @@ pub struct Gateway {
     /// When the gateway started.
     pub started: SystemTime,
     pub(crate) view: RwLock<Arc<View>>,
+    /// Held while a view is made of another: the policy and the adapters change each in its own time.
+    pub(crate) remaking: Mutex<()>,
     pub(crate) stale: RwLock<Option<Stale>>,
     /// When the policy's files were looked at last.
     pub(crate) looked: RwLock<Instant>,
@@ -114,6 +116,12 @@ impl Gateway {
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The adapters of this moment.
+    #[must_use]
+    pub fn adapters(&self) -> Arc<Adapters> {
+        self.view().adapters.clone()
     }
 
     /// The public names that can be asked: models in the order of `models.yml`, then routes that are no model's name.
@@ -190,15 +198,29 @@ impl Gateway {
     /// Puts a policy in the place of the one that holds: first at the door, then in what is shown of it.
     pub(crate) fn apply(&self, loaded: Loaded) -> Diagnostics {
         let routing = loaded.routing.value;
+        let _remaking = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
         self.watch.list(&routing.egress);
         self.egress.set_policy(routing.egress.clone(), loaded.secrets);
         let generation = self.egress.policy().generation;
-        let view = View::new(routing, &self.models, &self.adapters, &self.breakers, generation);
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        let view = View::new(routing, &self.models, self.adapters(), &self.breakers, generation);
+        self.set_view(view);
         self.set_stale(None);
         // Last: who sees the number sees the policy.
         self.metrics.policy_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         loaded.routing.warnings
+    }
+
+    /// Has other adapters serve from now on. What a request has begun with, it ends with.
+    pub(crate) fn serve_by(&self, adapters: Arc<Adapters>) {
+        let _remaking = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.view();
+        let mut view = View::new(before.routing.clone(), &self.models, adapters, &self.breakers, before.generation);
+        view.loaded = before.loaded;
+        self.set_view(view);
+    }
+
+    fn set_view(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
     /// Keeps the policy that holds, and says so.

@@ -32,6 +32,8 @@ pub const TLS_CERT: &str = "HAUSKI_TLS_CERT";
 pub const TLS_KEY: &str = "HAUSKI_TLS_KEY";
 /// The folder with the adapters.
 pub const ADAPTERS: &str = "HAUSKI_ADAPTERS";
+/// The folder in which compiled code is kept.
+pub const CACHE: &str = "HAUSKI_CACHE";
 /// The file with a record of all that adapters ask for.
 pub const LEDGER: &str = "HAUSKI_LEDGER";
 /// Whether `/config/…` and `/adapters` answer.
@@ -44,7 +46,7 @@ pub const LOG: &str = "HAUSKI_LOG";
 pub const LOG_FORMAT: &str = "HAUSKI_LOG_FORMAT";
 
 /// The default of each variable, with what it is for; in the order in which help lists them.
-pub const DEFAULTS: [(&str, &str, &str); 14] = [
+pub const DEFAULTS: [(&str, &str, &str); 15] = [
     (BIND, "127.0.0.1:8080", "address and port to listen on"),
     (ROUTING, "policies/routing.yaml", "what adapters may reach, and how models are routed"),
     (LIMITS, "policies/limits.yaml", "budgets and limits"),
@@ -54,6 +56,7 @@ pub const DEFAULTS: [(&str, &str, &str); 14] = [
     (TLS_CERT, "", "PEM file with the certificate chain; absent: no TLS"),
     (TLS_KEY, "", "PEM file with its private key"),
     (ADAPTERS, "target/adapters", "the folder with the adapters' `.wasm` files"),
+    (CACHE, "cache/compiled", "where compiled adapters are kept; `off`: nowhere"),
     (LEDGER, "ledger/egress.jsonl", "the record of all that adapters ask for; `off`: none"),
     (EXPOSE_CONFIG, "false", "`true`: /config/… and /adapters answer on loopback"),
     (OTLP, "", "where traces and metrics go, by OTLP over HTTP"),
@@ -99,6 +102,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// [`ADAPTERS`].
     pub adapters: PathBuf,
+    /// [`CACHE`]; `None` where it is `off`.
+    pub cache: Option<PathBuf>,
     /// [`LEDGER`]; `None` where it is `off`.
     pub ledger: Option<PathBuf>,
     /// [`EXPOSE_CONFIG`].
@@ -195,6 +200,7 @@ impl Settings {
                 keys,
                 tls,
                 adapters: path(env, ADAPTERS),
+                cache: cache(env),
                 ledger: ledger(env),
                 expose_config,
                 otlp,
@@ -234,10 +240,21 @@ pub fn path(env: &dyn Environment, name: &'static str) -> PathBuf {
     value(env, name).into()
 }
 
-/// Where the ledger is, or `None` where there is to be none. A file with that name is `./off`.
+/// Where the ledger is, or `None` where there is to be none.
 #[must_use]
 pub fn ledger(env: &dyn Environment) -> Option<PathBuf> {
-    let path = path(env, LEDGER);
+    path_or_off(env, LEDGER)
+}
+
+/// Where compiled code is kept, or `None` where it is not to be.
+#[must_use]
+pub fn cache(env: &dyn Environment) -> Option<PathBuf> {
+    path_or_off(env, CACHE)
+}
+
+/// The path that a variable or its default says, or `None` where that is `off`. A file with that name is `./off`.
+fn path_or_off(env: &dyn Environment, name: &'static str) -> Option<PathBuf> {
+    let path = path(env, name);
     (path != Path::new("off")).then_some(path)
 }
 
@@ -289,8 +306,8 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_can_be_turned_off() {
-        assert_eq!(ledger(&env(&[(LEDGER, "off")])), None);
+    fn ledger_and_cache_can_be_turned_off() {
+        assert_eq!((ledger(&env(&[(LEDGER, "off")])), cache(&env(&[(CACHE, "off")]))), (None, None));
         assert_eq!(ledger(&env(&[(LEDGER, "./off")])), Some(PathBuf::from("./off")));
     }
 

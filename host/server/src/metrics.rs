@@ -34,6 +34,7 @@ pub struct Metrics {
     pub(crate) egress_bytes: IntCounterVec,
     pub(crate) egress_seconds: HistogramVec,
     pub(crate) policy_reloads: IntCounterVec,
+    pub(crate) adapter_reloads: IntCounterVec,
     pub(crate) policy_generation: IntGauge,
     pub(crate) policy_stale: IntGauge,
     pub(crate) tls_stale: IntGauge,
@@ -128,6 +129,11 @@ impl Metrics {
                 "Times that the policy was read again after the start; one that failed changed nothing.",
                 &["result"],
             )?,
+            adapter_reloads: counter(
+                "adapter_reloads_total",
+                "Files of the adapters folder that have changed after the start, and what came of it.",
+                &["result"],
+            )?,
             policy_generation: add(
                 &registry,
                 IntGauge::new("policy_generation", "Which policy holds: 1 is the one of the start.")?,
@@ -171,6 +177,9 @@ impl Metrics {
 
     /// The text of `/metrics`; what the adapters know themselves is asked now.
     pub(crate) fn render(&self, adapters: &Adapters, breakers: &Breakers) -> Result<Vec<u8>, prometheus::Error> {
+        // Those that were removed are not shown any more.
+        self.instances.reset();
+        self.queued.reset();
         for (id, adapter) in adapters.iter() {
             let in_flight = i64::try_from(adapter.in_flight()).unwrap_or(i64::MAX);
             self.instances.with_label_values(&[id.as_str()]).set(in_flight);

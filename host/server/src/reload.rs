@@ -1,4 +1,4 @@
-//! Follows the policy's files while the gateway runs: a change that holds is swapped in whole, any other changes nothing.
+//! Follows the policy's files and the adapters folder while the gateway runs: a change that holds is swapped in whole, any other changes nothing.
 //!
 //! A thread of its own looks at the content of `routing.yaml` and of the secrets' files, of `keys.yaml`, and of certificate and key
 //! twice a second. That a file is replaced,
@@ -44,6 +44,20 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
         }
         gateway.looked();
     }
+}
+
+/// Follows the adapters folder until the library is stopped.
+pub(crate) fn follow_adapters(gateway: &Gateway) {
+    gateway.library.follow(&mut |adapters, changes| {
+        gateway.serve_by(adapters);
+        let results = [("loaded", changes.loaded), ("refused", changes.refused), ("removed", changes.removed)];
+        for (result, files) in results {
+            gateway.metrics.adapter_reloads.with_label_values(&[result]).inc_by(files);
+        }
+        for (model, reason) in gateway.models_unavailable() {
+            tracing::warn!("the model `{model}` can't be asked: {reason}");
+        }
+    });
 }
 
 /// What is to be done with what was read, and what the files held.

@@ -100,8 +100,11 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
     let (reload, asked) = std::sync::mpsc::channel();
     let followed = gateway.clone();
     let follow = move || reload::follow(&followed, &asked);
-    // Nobody waits for its end: a file system that hangs must not hold up a stop.
+    let followed = gateway.clone();
+    let follow_adapters = move || reload::follow_adapters(&followed);
+    // Nobody waits for their end: a file system that hangs must not hold up a stop.
     thread::Builder::new().name("hauski-policy".to_owned()).spawn(follow)?;
+    thread::Builder::new().name("hauski-adapters".to_owned()).spawn(follow_adapters)?;
     Ok(Running { address, stop, workers: threads, reload, gateway, telemetry: export, ledger })
 }
 
@@ -123,6 +126,7 @@ impl Running {
     pub fn stop(self) {
         let _ = self.stop.send(true);
         drop(self.reload);
+        self.gateway.library.stop();
         for thread in self.workers {
             if thread.join().is_err() {
                 tracing::error!("a worker ended by a panic");

@@ -13,11 +13,11 @@ use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{CertificateDer, Ledger, MissingSecret, Parts, Resolve, Shared, SystemResolver};
 use hauski_policy::{Diagnostics, Keys, Limits, Models, Parsed};
-use hauski_runtime::{Adapters, EngineError, FolderError, Runtime};
+use hauski_runtime::{EngineError, FolderError, Library, OpenError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
 
 /// One thing that is wrong with the configuration.
@@ -110,12 +110,15 @@ impl World {
     }
 }
 
-/// Makes the gateway.
+/// A gateway and what the policies' files warn of, or all that is wrong.
+pub type Prepared = Result<(Gateway, Vec<Diagnostics>), Vec<Problem>>;
+
+/// Makes the gateway. Takes as long as it takes to compile adapters that nobody has compiled before.
 ///
 /// # Errors
 /// All that is wrong with the policies, the secrets and the adapters folder. What depends on a file that is wrong is not looked
 /// at: secrets need the grants, and the folder needs the limits.
-pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<Diagnostics>), Vec<Problem>> {
+pub fn prepare(settings: &Settings, world: World) -> Prepared {
     let mut problems = Vec::new();
     let source = Source::new(settings.routing.clone(), world.env);
     let (policy, policy_seen) = source.load();
@@ -131,8 +134,10 @@ pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<
     let limits = read(&settings.limits, LIMITS, Limits::parse, &mut problems);
     let models = read(&settings.models, MODELS, Models::parse, &mut problems);
     let Some(limits) = limits else { return Err(problems) };
-    let adapters = load(&settings.adapters, &limits.value).await.map_err(|problem| problems.push(problem)).ok();
-    let (Some(policy), Some(models), Some(adapters), Some(keys), Some(tls)) = (policy, models, adapters, keys, tls)
+    let library = load(&settings.adapters, &limits.value, settings.cache.as_deref())
+        .map_err(|problem| problems.push(problem))
+        .ok();
+    let (Some(policy), Some(models), Some(library), Some(keys), Some(tls)) = (policy, models, library, keys, tls)
     else {
         return Err(problems);
     };
@@ -162,17 +167,18 @@ pub async fn prepare(settings: &Settings, world: World) -> Result<(Gateway, Vec<
     };
     let egress = Arc::new(Shared::new(parts).map_err(|error| vec![error.into()])?);
     let breakers = Breakers::default();
-    let view = View::new(routing, &models, &adapters, &breakers, egress.policy().generation);
+    let view = View::new(routing, &models, library.adapters(), &breakers, egress.policy().generation);
     let room = Room::new(&limits.server);
     let gateway = Gateway {
         limits,
         models,
-        adapters,
+        library,
         metrics,
         egress,
         expose_config: settings.expose_config && !is_public,
         started: SystemTime::now(),
         view: RwLock::new(Arc::new(view)),
+        remaking: Mutex::default(),
         stale: RwLock::default(),
         looked: RwLock::new(Instant::now()),
         source,
@@ -217,10 +223,13 @@ pub(crate) fn read_file<T>(
     }
 }
 
-/// Loads the adapters folder.
+/// Loads the adapters folder; `cache` keeps compiled code.
 ///
 /// # Errors
 /// If the folder can't be read or the sandbox can't be started; a single file's failure is noted in the result.
-pub async fn load(folder: &Path, limits: &Limits) -> Result<Adapters, Problem> {
-    Ok(Runtime::new(limits)?.load(folder, limits).await?)
+pub fn load(folder: &Path, limits: &Limits, cache: Option<&Path>) -> Result<Library, Problem> {
+    Library::open(folder, limits, cache).map_err(|error| match error {
+        OpenError::Folder(error) => error.into(),
+        OpenError::Engine(error) => error.into(),
+    })
 }

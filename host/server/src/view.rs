@@ -1,4 +1,4 @@
-//! What one policy makes of models and adapters. Made anew, and swapped whole, when the policy is.
+//! What one policy makes of models and adapters. Made anew, and swapped whole, when one of them changes.
 
 use crate::app::Breakers;
 use crate::breaker::Breaker;
@@ -14,6 +14,8 @@ use std::time::SystemTime;
 pub struct View {
     /// `routing.yaml`.
     pub routing: Routing,
+    /// What the adapters folder holds.
+    pub adapters: Arc<Adapters>,
     /// What serves each model, or why nothing does, by public name.
     serving: BTreeMap<Box<str>, Serving>,
     /// The number of the policy, from 1 at the start.
@@ -64,16 +66,16 @@ impl View {
     pub(crate) fn new(
         routing: Routing,
         models: &Models,
-        adapters: &Adapters,
+        adapters: Arc<Adapters>,
         breakers: &Breakers,
         generation: u64,
     ) -> Self {
         let serve = |model: &Model| {
-            let served = Served::of(model, adapters, breakers, &routing.egress);
+            let served = Served::of(model, &adapters, breakers, &routing.egress);
             (model.id.clone(), Serving { canary_only: model.canary, served })
         };
         let serving = models.iter().map(serve).collect();
-        Self { routing, serving, generation, loaded: SystemTime::now() }
+        Self { routing, adapters, serving, generation, loaded: SystemTime::now() }
     }
 
     /// The model with this id, if it can be asked.

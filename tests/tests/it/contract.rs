@@ -2,7 +2,7 @@
 
 use hauski_egress::{Decision, Door, Exchange, Ledger, Observer, Parts, Secrets, Shared, SystemResolver};
 use hauski_policy::{AdapterId, Limits, Routing};
-use hauski_runtime::{Adapter, AdapterError, Call, CallError, Progress, Runtime};
+use hauski_runtime::{Adapter, AdapterError, Call, CallError, Library, Progress};
 use hauski_tests::Upstream;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ impl Observer for Nobody {
 }
 
 /// The adapter `openai-compatible` with a grant for `upstream`, and a call with its settings.
-async fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
+fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
     let folder = tempfile::TempDir::new().unwrap();
     let built = Path::new(env!("HAUSKI_TEST_ADAPTERS")).join("openai_compatible.wasm");
     std::fs::copy(built, folder.path().join("openai-compatible.wasm")).unwrap();
@@ -27,7 +27,7 @@ async fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
     let egress = Routing::parse("routing.yaml", routing.as_bytes()).unwrap().value.egress;
     let limits = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/limits.yaml")).unwrap();
     let limits = Limits::parse("limits.yaml", &limits).unwrap().value;
-    let adapters = Runtime::new(&limits).unwrap().load(folder.path(), &limits).await.unwrap();
+    let adapters = Library::open(folder.path(), &limits, None).unwrap().adapters();
     let id: AdapterId = "openai-compatible".parse().unwrap();
     let parts = Parts {
         resolver: Arc::new(SystemResolver::default()),
@@ -57,7 +57,7 @@ async fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
 #[tokio::test]
 async fn a_providers_models_are_listed_one_by_one() {
     let upstream = Upstream::json(r#"{"object":"list","data":[{"id":"a","object":"model"},{"id":"b","x":1.0}]}"#);
-    let (adapter, call) = adapter(&upstream).await;
+    let (adapter, call) = adapter(&upstream);
     let models = adapter.models(call).await.unwrap();
     assert_eq!(models, [r#"{"id":"a","object":"model"}"#, r#"{"id":"b","x":1.0}"#]);
     assert!(upstream.requests()[0].starts_with("GET /v1/models HTTP/1.1\r\n"));
@@ -67,7 +67,7 @@ async fn a_providers_models_are_listed_one_by_one() {
 async fn embeddings_go_through_byte_for_byte() {
     let answer = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.10,-1e-400]}],"new":1.0}"#;
     let upstream = Upstream::json(answer);
-    let (adapter, call) = adapter(&upstream).await;
+    let (adapter, call) = adapter(&upstream);
     let request = r#"{"model":"m","input":["a","b"],"dimensions":2.0}"#;
     assert_eq!(adapter.embed(call, &request.to_owned()).await.unwrap(), answer);
     let sent = upstream.requests().pop().unwrap();
@@ -77,7 +77,7 @@ async fn embeddings_go_through_byte_for_byte() {
 #[tokio::test]
 async fn a_probe_of_a_provider_that_is_not_there_fails() {
     let upstream = Upstream::json("{}");
-    let (adapter, call) = adapter(&upstream).await;
+    let (adapter, call) = adapter(&upstream);
     drop(upstream);
     let error = adapter.models(call).await.unwrap_err();
     assert!(matches!(error, CallError::Adapter(AdapterError::Unreachable(_))), "{error}");

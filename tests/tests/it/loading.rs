@@ -89,7 +89,7 @@ async fn the_audit_says_what_is_granted_and_what_is_empty() {
 async fn a_folder_that_is_not_there() {
     let builder = TestHost::builder();
     fs::remove_dir(builder.adapters()).unwrap();
-    let (prepared, _folder) = builder.prepare().await;
+    let (prepared, _folder) = builder.prepare();
     let problems = prepared.err().unwrap();
     assert!(matches!(problems[..], [Problem::Folder(_)]), "{problems:?}");
     assert!(problems[0].to_string().contains("create it, or set `HAUSKI_ADAPTERS`"), "{}", problems[0]);
@@ -99,7 +99,7 @@ async fn a_folder_that_is_not_there() {
 async fn a_folder_that_everyone_may_write_to() {
     let builder = TestHost::builder().adapter("echo");
     fs::set_permissions(builder.adapters(), fs::Permissions::from_mode(0o777)).unwrap();
-    let (prepared, _folder) = builder.prepare().await;
+    let (prepared, _folder) = builder.prepare();
     let problems = prepared.err().unwrap();
     assert!(matches!(problems[..], [Problem::Folder(_)]), "{problems:?}");
     assert!(problems[0].to_string().contains("chmod o-w"), "{}", problems[0]);
@@ -113,7 +113,7 @@ async fn a_secret_that_is_not_there() {
         )
     };
     let (prepared, _folder) =
-        TestHost::builder().grant(&entry("one")).grant(&entry("two")).env("two", "the-second-key").prepare().await;
+        TestHost::builder().grant(&entry("one")).grant(&entry("two")).env("two", "the-second-key").prepare();
     let problems = prepared.err().unwrap();
     assert!(matches!(problems[..], [Problem::Secret { .. }]), "{problems:?}");
     let text = problems[0].to_string();

@@ -17,6 +17,7 @@ mod loading;
 mod locality;
 mod reloading;
 mod stopping;
+mod swapping;
 mod telemetry;
 mod tidy;
 mod tls;

@@ -80,7 +80,7 @@ async fn running_answers_may_end() {
 #[tokio::test]
 async fn a_port_in_use() {
     let host = TestHost::builder().start().await;
-    let (prepared, _folder) = TestHost::builder().prepare().await;
+    let (prepared, _folder) = TestHost::builder().prepare();
     let Err(error) = hauski_server::start(prepared.unwrap().0, host.address(), 1) else { panic!("the port was taken") };
     let text = error.to_string();
     assert!(text.contains(&host.address().to_string()) && text.contains("set `HAUSKI_BIND`"), "{text}");

@@ -149,7 +149,7 @@ async fn what_can_not_be_used_is_told_before_the_start() {
         (&cert, "", "`key.pem` has no private key"),
         (&other, &key, "the private key in `key.pem` does not fit the first certificate in `cert.pem`"),
     ] {
-        let (prepared, folder) = echo().tls(cert, key).prepare().await;
+        let (prepared, folder) = echo().tls(cert, key).prepare();
         let problems = prepared.map(drop).unwrap_err();
         let [problem @ Problem::Tls(_)] = &problems[..] else { panic!("{problems:?}") };
         let text = problem.to_string().replace(&format!("{}/", folder.path().display()), "");

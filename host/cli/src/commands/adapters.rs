@@ -1,6 +1,6 @@
 //! `hauski adapters ls`: what each file of the adapters folder is, and may reach.
 
-use super::{block_on, print_json};
+use super::print_json;
 use crate::failure::Failure;
 use crate::table;
 use hauski_policy::{Egress, Limits, Routing};
@@ -18,8 +18,9 @@ pub(crate) fn ls(json: bool) -> Result<(), Failure> {
     let limits = setup::read(&path(LIMITS), LIMITS, Limits::parse, &mut problems);
     let (Some(routing), Some(limits)) = (routing, limits) else { return Err(Failure::Configuration(problems)) };
     let folder = path(ADAPTERS);
-    let load = setup::load(&folder, &limits.value);
-    let adapters = block_on(load)?.map_err(|problem| Failure::Configuration(vec![problem]))?;
+    let cache = environment::cache(&Process);
+    let library = setup::load(&folder, &limits.value, cache.as_deref());
+    let adapters = library.map_err(|problem| Failure::Configuration(vec![problem]))?.adapters();
     let egress = routing.value.egress;
     if json {
         let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit(&egress)).collect();

@@ -1,6 +1,6 @@
 //! `hauski check`: everything that `serve` does before it binds.
 
-use super::{block_on, print_json, settings};
+use super::{print_json, settings};
 use crate::failure::{Failure, colour, diagnostics_to_json};
 use hauski_policy::Diagnostics;
 use hauski_server::Gateway;
@@ -42,13 +42,13 @@ pub(crate) fn run(as_json: bool, strict: bool) -> Result<(), Failure> {
 
 fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {
     let (settings, _) = settings()?;
-    block_on(setup::prepare(&settings, World::real()))?.map_err(Failure::Configuration)
+    setup::prepare(&settings, World::real()).map_err(Failure::Configuration)
 }
 
 /// What a gateway consists of, in a line.
 pub(super) fn summary(gateway: &Gateway) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let adapters = count(gateway.adapters.iter().count(), "adapter");
+    let adapters = count(gateway.adapters().iter().count(), "adapter");
     let models = count(gateway.names_served(&gateway.view()).len(), "model");
     let grants = count(gateway.view().routing.egress.grants.len(), "egress grant");
     let keys = gateway.keys().map(|keys| format!(", {}", count(keys, "key"))).unwrap_or_default();
@@ -58,9 +58,12 @@ pub(super) fn summary(gateway: &Gateway) -> String {
 
 /// What an operator should know of a gateway that can run all the same.
 pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
-    let refused = gateway.adapters.refused().iter();
-    let mut notes: Vec<_> =
-        refused.map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason)).collect();
+    let adapters = gateway.adapters();
+    let mut notes: Vec<_> = adapters
+        .refused()
+        .iter()
+        .map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason))
+        .collect();
     let unavailable = gateway.models_unavailable().into_iter();
     notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
     notes.extend(gateway.routes_to_review());

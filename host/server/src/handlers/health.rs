@@ -26,7 +26,9 @@ pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<C
     if gateway.access.is_public && client.is_none() {
         return (status, Json(json!({ "status": word }))).into_response();
     }
-    let adapters = json!({ "loaded": gateway.adapters.iter().count(), "refused": gateway.adapters.refused().len() });
+    let adapters = gateway.adapters();
+    let (loaded, refused) = (adapters.iter().count(), adapters.refused().len());
+    let adapters = json!({ "loaded": loaded, "refused": refused, "stale": adapters.stale().is_some() });
     let policy = policy(gateway);
     let os_lock = os_lock::in_force().map(os_lock::Enforced::holds);
     let said = json!({

@@ -97,7 +97,7 @@ fn watch(meter: &Meter, gateway: &Arc<Gateway>) {
         let gateway = gateway.clone();
         let gauge = meter.u64_observable_gauge(name).with_unit(unit).with_description(what);
         let look = move |observer: &dyn AsyncInstrument<u64>| {
-            for (id, adapter) in gateway.adapters.iter() {
+            for (id, adapter) in gateway.adapters().iter() {
                 observer.observe(of(adapter) as u64, &[KeyValue::new("hauski.adapter", id.to_string())]);
             }
         };

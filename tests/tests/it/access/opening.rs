@@ -28,7 +28,7 @@ pub(super) async fn until(host: &TestHost, path: &str, wanted: impl Fn(&Answer) 
 #[tokio::test]
 async fn who_can_be_reached_needs_keys() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:127.0.0.1]:0"] {
-        let (prepared, _folder) = echo().bind(address.parse().unwrap()).prepare().await;
+        let (prepared, _folder) = echo().bind(address.parse().unwrap()).prepare();
         let Err(problems) = prepared else { panic!("{address}") };
         let [Problem::Open(bind)] = &problems[..] else { panic!("{address}: {problems:?}") };
         assert_eq!(bind.to_string(), address);
@@ -36,11 +36,11 @@ async fn who_can_be_reached_needs_keys() {
         assert!(text.contains("hauski keys new") && text.contains("127.0.0.1"), "{text}");
     }
     for address in ["127.0.0.1:0", "127.8.8.8:0", "[::1]:0"] {
-        assert!(echo().bind(address.parse().unwrap()).prepare().await.0.is_ok(), "{address}");
+        assert!(echo().bind(address.parse().unwrap()).prepare().0.is_ok(), "{address}");
     }
-    assert!(public().keys("keys: []\n").prepare().await.0.is_ok(), "nobody is let in");
+    assert!(public().keys("keys: []\n").prepare().0.is_ok(), "nobody is let in");
     // What is wrong with the keys is one problem, not two.
-    let (prepared, _folder) = public().keys("keys: {}\n").prepare().await;
+    let (prepared, _folder) = public().keys("keys: {}\n").prepare();
     let problems = prepared.map(drop).unwrap_err();
     assert!(matches!(&problems[..], [Problem::Policy(_)]), "{problems:?}");
 }
@@ -137,7 +137,7 @@ async fn keys_can_stand_in_the_environment() {
     let host = public().keys_text(&keys(&[("laptop", LAPTOP, ALL)])).start().await;
     assert_eq!(chat(&host, LAPTOP, "echo").await.content(), "hello");
     refused(&chat(&host, PHONE, "echo").await);
-    let (prepared, _folder) = echo().keys_text("keys: [{ name: hk-secret-in-text }]").prepare().await;
+    let (prepared, _folder) = echo().keys_text("keys: [{ name: hk-secret-in-text }]").prepare();
     let problems = prepared.map(drop).unwrap_err();
     let [Problem::Policy(diagnostics)] = &problems[..] else { panic!("{problems:?}") };
     assert_eq!(diagnostics.file(), "HAUSKI_KEYS_TEXT");

@@ -160,7 +160,7 @@ async fn what_is_explained_is_what_happens() {
             .model(&format!("{{ id: m2, adapter: cloud, upstream: theirs, config: {{ base_url: \"{url}\" }} }}"));
         route(builder, candidates).prefer_any().cloud_fallback()
     };
-    let (gateway, _folder) = build().prepare().await;
+    let (gateway, _folder) = build().prepare();
     let (gateway, host) = (gateway.unwrap().0, build().start().await);
     let mut seen = std::collections::BTreeSet::new();
     for key in 0..40 {

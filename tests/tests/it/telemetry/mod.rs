@@ -256,20 +256,21 @@ fn denials(file: std::fs::File) -> usize {
 #[tokio::test]
 async fn what_would_stay_here_is_noted_at_the_start() {
     let collector = Collector::start();
-    let (gateway, _folder) = echo().otlp(&collector.upstream.url("/")).prepare().await;
+    let (gateway, _folder) = echo().otlp(&collector.upstream.url("/")).prepare();
     let note = gateway.unwrap().0.telemetry_denied().unwrap();
     let entry = format!("{{ url: \"{}\", adapters: [telemetry], methods: [POST] }}", collector.upstream.url("/v1/"));
     assert!(note.contains("`telemetry` POST") && note.contains(&entry), "{note}");
     for builder in [told(echo(), &collector), echo()] {
-        assert_eq!(builder.prepare().await.0.unwrap().0.telemetry_denied(), None);
+        assert_eq!(builder.prepare().0.unwrap().0.telemetry_denied(), None);
     }
 }
 
 #[tokio::test]
 async fn no_adapter_has_the_name() {
-    let (gateway, _folder) = TestHost::builder().adapter_as("echo", "telemetry").prepare().await;
+    let (gateway, _folder) = TestHost::builder().adapter_as("echo", "telemetry").prepare();
     let gateway = gateway.unwrap().0;
-    let [refused] = gateway.adapters.refused() else { panic!("{:?}", gateway.adapters.refused()) };
+    let adapters = gateway.adapters();
+    let [refused] = adapters.refused() else { panic!("{:?}", adapters.refused()) };
     assert_eq!(refused.file, "telemetry.wasm");
     assert!(refused.reason.contains("its own telemetry") && refused.reason.contains("rename"), "{}", refused.reason);
 }

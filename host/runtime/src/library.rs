@@ -1,0 +1,196 @@
+//! The adapters of a folder, and how they follow it while it changes.
+//!
+//! In goes a folder; out come the adapters of the moment, as a whole that is swapped whole. A file counts when it has stayed the same for
+//! a little while, so that one that is being written is not taken by halves. One that can't be loaded leaves its last good version
+//! serving. What a request has begun with, it ends with.
+
+mod files;
+mod wake;
+
+use crate::adapters::Adapters;
+use crate::cache::Cache;
+use crate::folder::{self, FolderError};
+use crate::jobs::{Jobs, Told};
+use crate::load::Loader;
+use crate::slots::{Pool, Queues};
+use crate::{EngineError, engine, jobs};
+use files::Files;
+use hauski_policy::Limits;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use wake::Wake;
+
+/// How often the folder is looked at, whatever is heard of it: not all file systems tell, and none tells what becomes of a link on the way.
+const LOOK: Duration = Duration::from_millis(400);
+/// Between two looks that something heard has caused.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long a file has to stay the same before it counts.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// The adapters folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder itself.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// This machine can't run the sandbox.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Files that were loaded, new ones and new versions.
+    pub loaded: u64,
+    /// Files that could not be loaded.
+    pub refused: u64,
+    /// Files that are gone.
+    pub removed: u64,
+}
+
+/// The adapters of one folder.
+pub struct Library {
+    folder: PathBuf,
+    adapters: RwLock<Arc<Adapters>>,
+    messages: Sender<Message>,
+    followed: Mutex<Followed>,
+}
+
+/// What only whoever follows the folder needs.
+struct Followed {
+    messages: Receiver<Message>,
+    files: Files,
+}
+
+/// What is told to whoever follows the folder.
+enum Message {
+    /// Something has happened in the folder.
+    Heard,
+    /// Something is to be told of a file that is being loaded.
+    Job(Told),
+    Stop,
+}
+
+impl From<Told> for Message {
+    fn from(told: Told) -> Self {
+        Self::Job(told)
+    }
+}
+
+impl Library {
+    /// Loads each `.wasm` file of `folder`. A file that can't be loaded is listed with its reason and hinders no other. Compiled code is
+    /// kept in the folder `cache`, if one is given.
+    ///
+    /// # Errors
+    /// If the folder itself can't be read, or this machine can't run the sandbox.
+    pub fn open(folder: &Path, limits: &Limits, cache: Option<&Path>) -> Result<Self, OpenError> {
+        let (tell, messages) = channel();
+        let loader = Arc::new(loader(limits, cache)?);
+        let jobs = Jobs::start(&loader, &tell).map_err(|error| EngineError(error.to_string()))?;
+        let mut followed = Followed { messages, files: Files::new(jobs) };
+        followed.load_all(folder)?;
+        let adapters = RwLock::new(Arc::new(followed.files.adapters(None)));
+        Ok(Self { folder: folder.to_owned(), adapters, messages: tell, followed: Mutex::new(followed) })
+    }
+
+    /// The adapters of this moment.
+    #[must_use]
+    pub fn adapters(&self) -> Arc<Adapters> {
+        self.adapters.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Follows the folder until [`Library::stop`], and tells `changed` when there are other adapters, or other reasons why there are none.
+    pub fn follow(&self, changed: &mut dyn FnMut(Arc<Adapters>, Changes)) {
+        jobs::yield_to_requests();
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wake = Wake::new(&self.messages);
+        let mut stale = None;
+        let mut due = Instant::now();
+        loop {
+            let until = followed.files.due(SETTLE).map_or(due, |settled| settled.min(due));
+            match followed.messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Message::Heard) => {
+                    std::thread::sleep(PAUSE);
+                    wake.heard();
+                    due = Instant::now();
+                }
+                Ok(Message::Job(told)) => followed.files.told(told),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            if now >= due {
+                let problem = match folder::look(&self.folder) {
+                    Ok(listing) => {
+                        wake.listen(&self.folder, listing.place);
+                        followed.files.look(listing, now);
+                        None
+                    }
+                    Err(error) => Some(error.to_string()),
+                };
+                if problem != stale {
+                    log_stale(problem.as_deref());
+                    stale = problem;
+                    followed.files.touch();
+                }
+                due = now + LOOK;
+            }
+            followed.files.watch(now);
+            followed.files.settle(SETTLE, now);
+            if let Some(changes) = followed.files.changes() {
+                let adapters = Arc::new(followed.files.adapters(stale.clone()));
+                *self.adapters.write().unwrap_or_else(PoisonError::into_inner) = adapters.clone();
+                changed(adapters, changes);
+            }
+        }
+    }
+
+    /// Ends [`Library::follow`].
+    pub fn stop(&self) {
+        let _ = self.messages.send(Message::Stop);
+    }
+}
+
+impl Followed {
+    /// Loads what is there, and waits until that is done.
+    fn load_all(&mut self, folder: &Path) -> Result<(), FolderError> {
+        let now = Instant::now();
+        self.files.look(folder::look(folder)?, now);
+        self.files.settle(Duration::ZERO, now);
+        while self.files.is_loading() {
+            if let Ok(Message::Job(told)) = self.messages.recv_timeout(LOOK) {
+                self.files.told(told);
+            }
+            self.files.watch(Instant::now());
+        }
+        let _ = self.files.changes();
+        Ok(())
+    }
+}
+
+fn loader(limits: &Limits, cache: Option<&Path>) -> Result<Loader, EngineError> {
+    let engine = engine::build(limits).map_err(|error| EngineError(format!("{error:#}")))?;
+    let compilers = rayon::ThreadPoolBuilder::new()
+        .thread_name(|number| format!("hauski-compile-{number}"))
+        .start_handler(|_| jobs::yield_to_requests())
+        .build()
+        .map_err(|error| EngineError(error.to_string()))?;
+    let opened = cache.map(|folder| (folder, Cache::open(folder, &engine)));
+    let cache = opened.and_then(|(folder, opened)| {
+        let warn = |error| {
+            tracing::warn!(folder = %folder.display(), "compiled code is not kept, so each start compiles again: {error}");
+        };
+        opened.map_err(warn).ok()
+    });
+    Ok(Loader { engine, pool: Pool::new(), queues: Queues::default(), limits: limits.clone(), cache, compilers })
+}
+
+fn log_stale(problem: Option<&str>) {
+    match problem {
+        Some(problem) => tracing::error!("{problem}; the adapters that were there serve on"),
+        None => tracing::info!("the adapters folder can be read again"),
+    }
+}

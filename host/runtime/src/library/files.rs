@@ -1,0 +1,241 @@
+//! What is known of each file of the folder, and what is to be done about it.
+//!
+//! In go what a look has seen, what became of jobs, and the time; out come jobs and the adapters of the moment. Nothing here reads a
+//! file or asks a clock.
+
+use super::Changes;
+use crate::adapter::Adapter;
+use crate::adapters::{Adapters, Refused};
+use crate::audit::plain;
+use crate::folder::{Listing, Stamp};
+use crate::jobs::{Job, Jobs, Outcome, Told};
+use crate::load::LoadError;
+use cap_std::fs::Dir;
+use hauski_policy::{AdapterId, Digest};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// A file that takes longer to load is given up. Those made from Python take 4 to 9 s on a machine with nothing else to do.
+const LOADED_WITHIN: Duration = Duration::from_secs(120);
+/// It is told now and then that one takes long.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
+
+/// All files of the folder.
+pub(super) struct Files {
+    files: BTreeMap<OsString, File>,
+    dir: Option<Arc<Dir>>,
+    jobs: Jobs,
+    numbers: u64,
+    changes: Changes,
+    is_changed: bool,
+}
+
+/// One of them.
+#[derive(Default)]
+struct File {
+    /// What the last look saw; `None` if it was not there.
+    stamp: Option<Stamp>,
+    /// Since when it has seen that.
+    since: Option<Instant>,
+    /// What was handed in to be loaded last.
+    taken: Option<Stamp>,
+    job: Option<Running>,
+    serving: Option<(AdapterId, Arc<Adapter>)>,
+    refused: Option<String>,
+}
+
+/// A job that is waited for.
+struct Running {
+    number: u64,
+    called_off: Arc<AtomicBool>,
+    /// When it began, and when that was told last.
+    begun: Option<(Instant, Instant)>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.called_off.store(true, Relaxed);
+    }
+}
+
+impl Files {
+    pub(super) fn new(jobs: Jobs) -> Self {
+        let (files, changes) = (BTreeMap::new(), Changes::default());
+        Self { files, dir: None, jobs, numbers: 0, changes, is_changed: false }
+    }
+
+    /// Takes note of what a look has seen.
+    pub(super) fn look(&mut self, listing: Listing, now: Instant) {
+        for (name, file) in &mut self.files {
+            file.see(listing.files.get(name).copied(), now);
+        }
+        for (name, stamp) in listing.files {
+            self.files.entry(name).or_default().see(Some(stamp), now);
+        }
+        self.dir = Some(listing.dir);
+    }
+
+    /// When the next file has stayed the same for long enough, or there is something to be told of one.
+    pub(super) fn due(&self, settle: Duration) -> Option<Instant> {
+        let settled = self.files.values().filter(|file| file.is_new()).filter_map(|file| Some(file.since? + settle));
+        let told = self.files.values().filter_map(|file| Some(file.job.as_ref()?.begun?.1 + TOLD_EVERY));
+        settled.chain(told).min()
+    }
+
+    /// Whether any file is being loaded.
+    pub(super) fn is_loading(&self) -> bool {
+        self.files.values().any(|file| file.job.is_some())
+    }
+
+    /// Says which files take long to load, and gives those up that take too long.
+    pub(super) fn watch(&mut self, now: Instant) {
+        self.files.iter_mut().for_each(|(name, file)| file.watch(name, now, &mut self.changes));
+    }
+
+    /// Deals with the files that have stayed the same for as long as `settle`.
+    pub(super) fn settle(&mut self, settle: Duration, now: Instant) {
+        let mut gone = Vec::new();
+        for (name, file) in &mut self.files {
+            if !file.is_new() || file.since.is_none_or(|since| now < since + settle) {
+                continue;
+            }
+            let (Some(stamp), Some(dir)) = (file.stamp, &self.dir) else {
+                gone.push(name.clone());
+                continue;
+            };
+            self.numbers += 1;
+            let called_off = Arc::default();
+            let running = Running { number: self.numbers, called_off, begun: None };
+            self.jobs.submit(Job {
+                number: self.numbers,
+                dir: dir.clone(),
+                name: name.clone(),
+                stamp,
+                serving: file.digest(),
+                called_off: running.called_off.clone(),
+            });
+            (file.taken, file.job) = (Some(stamp), Some(running));
+        }
+        for name in gone {
+            if let Some((id, _)) = self.files.remove(&name).and_then(|mut file| file.serving.take()) {
+                tracing::info!(adapter = %id, "an adapter was removed: requests under way may end");
+            }
+            self.changes.removed += 1;
+        }
+    }
+
+    /// Takes note of what is told of a job. Of one that nobody waits for any more, it is nothing.
+    pub(super) fn told(&mut self, told: Told) {
+        let (Told::Begun(number) | Told::Done(number, _)) = &told;
+        let is_it = |file: &File| file.job.as_ref().is_some_and(|job| job.number == *number);
+        let Some((name, file)) = self.files.iter_mut().find(|(_, file)| is_it(file)) else { return };
+        match told {
+            Told::Begun(_) => {
+                let now = Instant::now();
+                file.job.iter_mut().for_each(|job| job.begun = Some((now, now)));
+            }
+            Told::Done(_, outcome) => file.done(name, outcome, &mut self.changes),
+        }
+    }
+
+    /// What has changed since this was asked last, if anything has.
+    pub(super) fn changes(&mut self) -> Option<Changes> {
+        let changes = std::mem::take(&mut self.changes);
+        let is_changed = std::mem::take(&mut self.is_changed);
+        (is_changed || changes != Changes::default()).then_some(changes)
+    }
+
+    /// Something else has changed that is shown with the adapters.
+    pub(super) fn touch(&mut self) {
+        self.is_changed = true;
+    }
+
+    /// The adapters of this moment; `stale` is why the folder can't be read.
+    pub(super) fn adapters(&self, stale: Option<String>) -> Adapters {
+        let serving = self.files.values().filter_map(|file| file.serving.clone());
+        let refused = self.files.iter().filter_map(|(name, file)| file.refused(name));
+        Adapters { loaded: serving.collect(), refused: refused.collect(), stale }
+    }
+}
+
+impl File {
+    fn see(&mut self, stamp: Option<Stamp>, now: Instant) {
+        if self.since.is_none() || self.stamp != stamp {
+            (self.stamp, self.since) = (stamp, Some(now));
+        }
+    }
+
+    /// Whether it is not what was taken.
+    fn is_new(&self) -> bool {
+        self.stamp.is_none() || self.stamp != self.taken
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        self.serving.as_ref().map(|(_, adapter)| adapter.digest())
+    }
+
+    /// Why it is not loaded, if it is not.
+    fn refused(&self, name: &OsStr) -> Option<Refused> {
+        let serving = self.serving.as_ref().map(|(_, adapter)| adapter.profile().digest.clone());
+        Some(Refused { file: plain(&name.to_string_lossy()), reason: self.refused.clone()?, serving })
+    }
+
+    /// Takes what became of its job.
+    fn done(&mut self, name: &OsStr, outcome: Outcome, changes: &mut Changes) {
+        self.job = None;
+        match outcome {
+            Outcome::Loaded(id, adapter) => {
+                let digest = adapter.profile().short_digest();
+                match self.digest() {
+                    Some(_) => {
+                        tracing::info!(adapter = %id, digest, "an adapter was replaced: requests under way end on its last version")
+                    }
+                    None => tracing::info!(adapter = %id, digest, "an adapter was loaded"),
+                }
+                (self.serving, self.refused) = (Some((id, Arc::from(adapter))), None);
+                changes.loaded += 1;
+            }
+            Outcome::Same => {
+                if self.refused.take().is_some() {
+                    changes.loaded += 1;
+                }
+            }
+            Outcome::Again => {
+                (self.taken, self.since) = (None, Some(Instant::now()));
+                if self.serving.is_none() && self.refused.is_none() {
+                    self.refused = Some(LoadError::Changing.to_string());
+                }
+            }
+            Outcome::Refused(error) => self.refuse(name, &error, changes),
+        }
+    }
+
+    fn refuse(&mut self, name: &OsStr, error: &LoadError, changes: &mut Changes) {
+        let file = plain(&name.to_string_lossy());
+        match &self.serving {
+            Some((id, _)) => {
+                tracing::error!(file, adapter = %id, "not loaded: {error}; the last good version serves on")
+            }
+            None => tracing::error!(file, "not loaded: {error}"),
+        }
+        self.refused = Some(error.to_string());
+        changes.refused += 1;
+    }
+
+    /// Says that it takes long to load, and gives it up when it takes too long.
+    fn watch(&mut self, name: &OsStr, now: Instant, changes: &mut Changes) {
+        let Some((begun, told)) = self.job.as_mut().and_then(|job| job.begun.as_mut()) else { return };
+        let took = now.saturating_duration_since(*begun);
+        if took > LOADED_WITHIN {
+            self.job = None;
+            self.refuse(name, &LoadError::Slow(LOADED_WITHIN), changes);
+        } else if now >= *told + TOLD_EVERY {
+            *told = now;
+            let mib = self.taken.map_or(0, |stamp| stamp.bytes() >> 20);
+            tracing::info!(file = plain(&name.to_string_lossy()), mib, "still compiling, for {} s", took.as_secs());
+        }
+    }
+}
