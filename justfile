@@ -86,6 +86,7 @@ lint: tools
     {{ tools }}/ruff check --quiet
     {{ tools }}/shellcheck scripts/*.sh .ci/run
     {{ tools }}/zizmor --offline --quiet --no-progress .github
+    {{ tools }}/actionlint -shellcheck {{ tools }}/shellcheck -pyflakes ''
 
 # Whether everything is formatted
 [group('check')]
