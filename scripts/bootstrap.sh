@@ -4,8 +4,8 @@
 #   scripts/bootstrap.sh up      build, and serve on 127.0.0.1:8080
 #   scripts/bootstrap.sh test    all checks
 #
-# Needs `cargo`, a C compiler and, for `test`, Python 3.11 and Node.js 20.11. Says what it does, needs no root, changes nothing
-# that is there already; a second run finds nothing to do.
+# Needs `cargo`, a C compiler and, for `test`, Python 3.11, Node.js 20.11 and jq. Says what it does, needs no root, changes
+# nothing that is there already; a second run finds nothing to do.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -74,10 +74,27 @@ just_command() {
 # Whether it is there, and new enough for our justfile.
 reads_justfile() { "$1" --summary >/dev/null 2>&1; }
 
-# A policy that grants nothing, where there is none. One that is there is never touched.
+# What the checks of these recipes call and only the machine's own packages bring: missed now rather than after the build.
+programs() {
+    local recipe program wanted=() missing=()
+    for recipe in "$@"; do
+        case $recipe in
+        test) wanted+=(python3 node npm jq) ;;
+        smoke) wanted+=(python3) ;;
+        scripts) wanted+=(python3 jq) ;;
+        gate) wanted+=(jq) ;;
+        esac
+    done
+    for program in "${wanted[@]}"; do
+        command -v "$program" >/dev/null || missing+=("$program")
+    done
+    ((${#missing[@]} == 0)) || die "missing for just $*: ${missing[*]}; install them, such as by packages of these names, then run this again"
+}
+
+# A policy that grants nothing, where there is none. One that is there is never touched, nor is a link whose end is not there yet.
 policy() {
     local file=policies/routing.yaml
-    [[ -e $file ]] && return
+    [[ -e $file || -L $file ]] && return
     say "writing $file: no adapter may reach anything"
     cat >"$file" <<'YAML'
 # yaml-language-server: $schema=routing.schema.json
@@ -94,6 +111,7 @@ YAML
 }
 
 rust
+programs "$@"
 just_command
 policy
 exec "$just" "$@"
