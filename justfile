@@ -30,6 +30,11 @@ build: adapters
 adapters:
     scripts/adapters.sh
 
+# Pack the binary, the adapters and the policies to target/package, with checksums
+[group('run')]
+package tag="": build
+    scripts/package.sh {{ quote(tag) }}
+
 # All that CI checks (20 minutes from nothing on two cores, a minute or two when all is built)
 [group('check')]
 test: locked fmt-check lint doc deny rust clients smoke gate scripts
