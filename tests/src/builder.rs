@@ -30,6 +30,7 @@ pub struct Builder {
     workers: usize,
     request_seconds: u64,
     ledger: bool,
+    lock: Option<String>,
     keys_text: Option<String>,
     tls: Option<TlsFiles>,
     otlp: Option<Endpoint>,
@@ -72,6 +73,7 @@ impl Builder {
             workers: 2,
             request_seconds: 5,
             ledger: false,
+            lock: None,
             keys_text: None,
             tls: None,
             otlp: None,
@@ -87,8 +89,7 @@ impl Builder {
     /// Puts one of the project's adapters into the folder under another name.
     #[must_use]
     pub fn adapter_as(self, built: &str, id: &str) -> Self {
-        let built = Path::new(env!("HAUSKI_TEST_ADAPTERS")).join(format!("{}.wasm", built.replace('-', "_")));
-        self.file(&format!("{id}.wasm"), &read(&built))
+        self.file(&format!("{id}.wasm"), &adapter(built))
     }
 
     /// Puts a test guest into the folder, under its own name with dashes, and names it as a model.
@@ -235,6 +236,13 @@ impl Builder {
         self
     }
 
+    /// Serves only what this `adapters.lock` approves; an empty text is no file.
+    #[must_use]
+    pub fn lock(mut self, text: &str) -> Self {
+        self.lock = Some(text.to_owned());
+        self
+    }
+
     /// Asks clients for the keys of this `keys.yaml`.
     #[must_use]
     pub fn keys(self, text: &str) -> Self {
@@ -304,9 +312,12 @@ impl Builder {
         let limits = format!(
             "server: {{ request_mib: 1, buffered_mib: 8, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
              ledger: {{ file_mib: 1, files: 4 }}\n\
-             adapters:\n  defaults: {}\n  overrides: {{ {} }}\n\
+             adapters:\n  require_lock: {}\n  defaults: {}\n  overrides: {{ {} }}\n\
              latency: {{ llm_p95_ms: 400 }}\n",
-            self.request_seconds, self.limits, self.overrides
+            self.request_seconds,
+            self.lock.is_some(),
+            self.limits,
+            self.overrides
         );
         let settings = Settings {
             bind: self.bind,
@@ -319,6 +330,10 @@ impl Builder {
             },
             tls: self.tls.clone(),
             adapters: self.adapters(),
+            lock: match self.lock.as_deref() {
+                None | Some("") => self.folder.path().join("adapters.lock"),
+                Some(text) => self.write("adapters.lock", text),
+            },
             cache: Some(Path::new(env!("HAUSKI_TEST_ADAPTERS")).join("compiled")),
             ledger: self.ledger.then(|| self.folder.path().join("ledger/egress.jsonl")),
             expose_config: self.expose_config,
@@ -352,6 +367,12 @@ fn routing(entries: &str, switch: &str, preferences: &Preferences) -> String {
          cloud_fallback: {{ enabled: {cloud_fallback} }}\n",
         !any
     )
+}
+
+/// The bytes of one of the project's adapters.
+#[must_use]
+pub fn adapter(id: &str) -> Vec<u8> {
+    read(&Path::new(env!("HAUSKI_TEST_ADAPTERS")).join(format!("{}.wasm", id.replace('-', "_"))))
 }
 
 /// The bytes of a test guest, for a gateway in a process of its own.

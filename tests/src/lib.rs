@@ -6,7 +6,7 @@ mod host;
 mod log;
 mod upstream;
 
-pub use builder::{Builder, guest};
+pub use builder::{Builder, adapter, guest};
 pub use client::{Answer, Client};
 pub use host::TestHost;
 pub use log::Log;

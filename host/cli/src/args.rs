@@ -4,7 +4,7 @@ use crate::commands::keys::NewKey;
 use crate::since::Since;
 use clap::{Parser, Subcommand};
 use hauski_egress::ledger::Head;
-use hauski_policy::AdapterId;
+use hauski_policy::{AdapterId, Digest};
 use hauski_server::environment::DEFAULTS;
 use std::path::PathBuf;
 
@@ -42,6 +42,11 @@ pub(crate) enum Command {
     /// What the adapters folder holds
     #[command(subcommand)]
     Adapters(Adapters),
+    /// Say what each adapter is, imports, may reach and has reached; or whether that is what was approved
+    ///
+    /// What is imported is granted, linked but empty, or refused; what may be reached has its line in `routing.yaml`; what was
+    /// reached is from the ledger. Texts that an adapter chose are shown escaped.
+    Audit(Audit),
     /// The record of all that adapters asked for
     #[command(subcommand)]
     Ledger(Ledger),
@@ -70,6 +75,26 @@ pub(crate) struct Serve {
     /// entries for it are printed, as `hauski policy suggest` would for the time of this run. To be reviewed, not taken over blindly.
     #[arg(long)]
     pub(crate) dry_run_egress: bool,
+}
+
+/// What to audit, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Audit {
+    /// Only this adapter
+    #[arg(value_name = "ID", conflicts_with_all = ["lock", "check"])]
+    pub(crate) id: Option<AdapterId>,
+    /// Print one JSON object
+    #[arg(long, conflicts_with_all = ["markdown", "lock"])]
+    pub(crate) json: bool,
+    /// Print a page of Markdown with all that is known of each
+    #[arg(long, conflicts_with_all = ["lock", "check"])]
+    pub(crate) markdown: bool,
+    /// Write `adapters.lock`: all adapters that can be loaded, with digests, imports and grants as they are now
+    #[arg(long)]
+    pub(crate) lock: bool,
+    /// Print what is not as `adapters.lock` has it, and end with 65 if there is anything: for CI
+    #[arg(long, conflicts_with = "lock")]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,6 +194,16 @@ pub(crate) enum Adapters {
         #[arg(long)]
         json: bool,
     },
+    /// Take an adapter into `adapters.lock` as it is now, and print what is different
+    ///
+    /// A gateway that runs with `require_lock: true` serves it a moment later.
+    Approve {
+        /// The stem of its file's name
+        id: AdapterId,
+        /// Only if it has these bytes: the digest that was reviewed
+        #[arg(long, value_name = "SHA256:HEX")]
+        digest: Option<Digest>,
+    },
 }
 
 /// The help's end: the environment as [`DEFAULTS`] has it, exit codes and examples.
@@ -185,13 +220,14 @@ Exit codes:
   1   could not start, such as when the address is taken; or ended by a second signal
   2   the command line is wrong
   64  the configuration is wrong: environment, policies, secrets, keys, certificate, adapters folder
-  65  the ledger is not what was written
+  65  the ledger is not what was written, or the adapters are not those of the lock
 
 Examples:
   hauski check                        what would `serve` say?
   HAUSKI_BIND=127.0.0.1:9000 hauski serve
   hauski keys new laptop              a key for a client
   hauski adapters ls                  which adapter may reach what?
+  hauski audit --check                are the adapters those that were approved?
   hauski route explain chat           whom is a request for `chat` asked of?
   hauski ledger verify                is the record of it untouched?
   hauski policy suggest --since 24h   what would have to be granted?";

@@ -7,11 +7,12 @@ use hauski_server::environment::SettingError;
 use hauski_server::setup::Problem;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Bad configuration (`EX_USAGE` of sysexits.h).
 const CONFIGURATION: u8 = 64;
-/// The ledger is not what was written (`EX_DATAERR`).
+/// The ledger is not what was written, or the adapters are not what was approved (`EX_DATAERR`).
 const CHANGED: u8 = 65;
 /// What clap gives for a wrong command line.
 const USAGE: u8 = 2;
@@ -31,6 +32,13 @@ pub(crate) enum Failure {
     Ledger(LedgerError),
     /// The ledger has so many problems, which have been told.
     Changed(u64),
+    /// So many adapters and files are not what the lock has, which has been told.
+    Drift {
+        /// How many.
+        count: usize,
+        /// The file with the lock.
+        lock: PathBuf,
+    },
     /// What the command line asks for can't be.
     Usage(String),
     /// The failure has been told already, in another form.
@@ -53,6 +61,7 @@ impl Failure {
             Self::Strict(flaws) => eprintln!("error[{STRICT}]: {}", strict(*flaws)),
             Self::Ledger(error) => eprintln!("error[{LEDGER}]: {error}"),
             Self::Changed(problems) => eprintln!("error[{LEDGER_CHANGED}]: {}", changed(*problems)),
+            Self::Drift { count, lock } => eprintln!("error[{DRIFT}]: {}", drift(*count, lock)),
             Self::Usage(message) => eprintln!("error: {message}"),
             Self::Reported(_) | Self::Interrupted => {}
             Self::Start(error) => eprintln!("error: {error}"),
@@ -67,7 +76,7 @@ impl Failure {
             Self::Reported(failure) => failure.code(),
             Self::Configuration(problems) if problems.iter().any(is_of_the_machine) => START,
             Self::Settings(_) | Self::Configuration(_) | Self::Strict(_) => CONFIGURATION,
-            Self::Changed(_) => CHANGED,
+            Self::Changed(_) | Self::Drift { .. } => CHANGED,
             Self::Usage(_) => USAGE,
             Self::Interrupted | Self::Start(_) | Self::Ledger(_) | Self::Other(_) => START,
         }
@@ -81,6 +90,7 @@ impl Failure {
             Self::Strict(flaws) => vec![item(STRICT, &strict(*flaws))],
             Self::Ledger(error) => vec![item(LEDGER, error)],
             Self::Changed(problems) => vec![item(LEDGER_CHANGED, &changed(*problems))],
+            Self::Drift { count, lock } => vec![item(DRIFT, &drift(*count, lock))],
             Self::Usage(message) => vec![item("usage", message)],
             Self::Reported(failure) => failure.to_json(),
             Self::Interrupted => vec![item("interrupted", &"a second signal came before the end")],
@@ -134,6 +144,14 @@ fn changed(problems: u64) -> String {
     format!("{problems} problem{s}: the ledger is not what the gateway has written")
 }
 
+fn drift(count: usize, lock: &Path) -> String {
+    let (s, lock) = (if count == 1 { "" } else { "s" }, lock.display());
+    format!(
+        "{count} difference{s} to `{lock}`: look at them, then `hauski adapters approve ID` takes one up, `hauski audit --lock` all"
+    )
+}
+
+const DRIFT: &str = "drift";
 const LEDGER: &str = "ledger-unreadable";
 const LEDGER_CHANGED: &str = "ledger-changed";
 const STRICT: &str = "strict";

@@ -33,6 +33,7 @@ pub mod suggest;
 mod timeouts;
 mod tls;
 mod upload;
+mod usage;
 
 pub use caller::Caller;
 pub use denied::Denied;
@@ -51,3 +52,4 @@ pub use shared::{Parts, Policy, Shared};
 pub use timeouts::Timeouts;
 pub use tls::InvalidRoot;
 pub use upload::{BoxError, OutboundBody, UploadError};
+pub use usage::{Usage, Usages};

@@ -44,6 +44,22 @@ impl Grant {
         self.adapters.as_ref().is_none_or(|refs| refs.iter().any(|r| r.covers(adapter, digest)))
     }
 
+    /// All that the entry grants, in a line that is the same for entries that grant the same. Of secrets it has the references.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut methods: Vec<_> = self.methods.iter().map(|method| method.as_str()).collect();
+        methods.sort_unstable();
+        let mut notes = vec![self.network.as_str().to_owned(), self.locality().as_str().to_owned()];
+        if let Some(secret) = &self.secret {
+            notes.push(format!("{} from {}", secret.header, secret.names().join(" and ")));
+        }
+        notes.extend(self.expires.map(|day| format!("until {day}")));
+        if self.adapters.is_none() {
+            notes.push("any adapter".to_owned());
+        }
+        format!("{self} {} ({})", methods.join(" "), notes.join(", "))
+    }
+
     /// Whether what is sent under the grant stays local: on this machine, or on a private network that the policy calls local.
     #[must_use]
     pub fn locality(&self) -> Locality {

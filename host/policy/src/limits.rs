@@ -13,6 +13,8 @@ pub struct Limits {
     pub server: ServerLimits,
     /// How much of the ledger is kept.
     pub ledger: LedgerLimits,
+    /// Whether only those adapters serve that `adapters.lock` has.
+    pub require_lock: bool,
     pub(crate) defaults: AdapterLimits,
     pub(crate) overrides: BTreeMap<AdapterId, AdapterLimits>,
 }

@@ -9,6 +9,19 @@ pub struct SecretTemplate {
     pub parts: Vec<SecretPart>,
 }
 
+impl SecretTemplate {
+    /// What it is made of, by name: `env:NAME`, `file:PATH`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let name = |part: &SecretPart| match part {
+            SecretPart::Text(_) => None,
+            SecretPart::Env(name) => Some(format!("env:{name}")),
+            SecretPart::File(path) => Some(format!("file:{path}")),
+        };
+        self.parts.iter().filter_map(name).collect()
+    }
+}
+
 /// A part of a secret header's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretPart {

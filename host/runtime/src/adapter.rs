@@ -8,7 +8,9 @@ use crate::instance::Template;
 use crate::reply::Reply;
 use crate::state::Call;
 use hauski_egress::today;
-use hauski_policy::{AdapterLimits, Digest, Egress, Locality, Target};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Egress, Locality, Lock, Locked, Target};
+use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 /// An adapter that can serve.
 pub struct Adapter {
@@ -56,6 +58,23 @@ impl Adapter {
         *self.template.caller.holder().digest
     }
 
+    /// Whether `lock` approves it under the name `id`.
+    pub(crate) fn is_approved_by(&self, lock: &Lock, id: &AdapterId) -> bool {
+        lock.judge(id, &self.digest(), &self.import_names()).is_ok()
+    }
+
+    /// The names of its imports.
+    fn import_names(&self) -> BTreeSet<String> {
+        self.imports.iter().map(|import| import.name().to_owned()).collect()
+    }
+
+    /// What a lock says of it, with what it may reach under `egress`.
+    #[must_use]
+    pub fn locked(&self, egress: &Egress) -> Locked {
+        let grants = egress.held_by(self.template.caller.holder()).map(|grant| grant.summary());
+        Locked { digest: self.digest(), imports: self.import_names(), grants: grants.collect() }
+    }
+
     /// The adapter's limits.
     #[must_use]
     pub fn limits(&self) -> &AdapterLimits {
@@ -66,6 +85,12 @@ impl Adapter {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.template.slots.in_use()
+    }
+
+    /// How many requests it has begun with since the start, and when the last of them.
+    #[must_use]
+    pub fn uses(&self) -> (u64, Option<SystemTime>) {
+        self.template.slots.given()
     }
 
     /// Requests that wait for an instance at this moment.

@@ -1,6 +1,8 @@
 //! The adapters of one moment: those that serve, and the files that don't, each with its reason.
 
 use crate::adapter::Adapter;
+use crate::imports::Import;
+use crate::stamped::Stamped;
 use hauski_policy::AdapterId;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -11,10 +13,30 @@ use std::sync::Arc;
 pub struct Refused {
     /// The file's name, with control characters escaped.
     pub file: String,
+    /// Whether it is `quarantined`, since nobody has approved it, or else `refused`.
+    pub state: &'static str,
     /// Why it is not loaded, and what to do.
     pub reason: String,
+    /// What its bytes say, where they are a component's.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
     /// The digest of the last good version, if that serves on.
     pub serving: Option<String>,
+}
+
+/// What is known of a component that was not loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Known {
+    /// The SHA-256 of its bytes, as `sha256:…`.
+    pub digest: String,
+    /// The file's size in bytes.
+    pub bytes: usize,
+    /// The version of the contract that it is built for.
+    pub contract: Option<String>,
+    /// What its builder has stamped into it.
+    pub stamped: Stamped,
+    /// What it imports, and what would become of each.
+    pub imports: Vec<Import>,
 }
 
 /// What serves at one moment, and what does not.

@@ -2,7 +2,8 @@
 
 use crate::bindings::exports::hauski::adapter::about;
 use crate::imports::{Import, Named};
-use hauski_policy::{Egress, Holder};
+use crate::stamped::Stamped;
+use hauski_policy::{Egress, Holder, SecretTemplate};
 use serde::Serialize;
 
 /// What an adapter is, whatever it may reach.
@@ -14,6 +15,10 @@ pub struct Profile {
     pub digest: String,
     /// The file's size in bytes.
     pub bytes: usize,
+    /// The version of the contract that it is built for.
+    pub contract: Option<String>,
+    /// What its builder has stamped into it.
+    pub stamped: Stamped,
     /// What it says of itself.
     pub description: Description,
 }
@@ -93,6 +98,8 @@ pub struct GrantLine {
     pub locality: &'static str,
     /// The header that the host attaches, if any; never its value.
     pub secret_header: Option<String>,
+    /// What the header is made of, by name: `env:NAME`, `file:PATH`.
+    pub secrets: Vec<String>,
     /// The last day on which it holds.
     pub expires: Option<String>,
     /// The line of `routing.yaml` where it stands.
@@ -107,6 +114,7 @@ impl From<&hauski_policy::Grant> for GrantLine {
             network: grant.network.as_str(),
             locality: grant.locality().as_str(),
             secret_header: grant.secret.as_ref().map(|secret| secret.header.to_string()),
+            secrets: grant.secret.as_ref().map(SecretTemplate::names).unwrap_or_default(),
             expires: grant.expires.map(|day| day.to_string()),
             line: grant.line,
         }

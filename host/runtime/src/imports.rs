@@ -2,10 +2,11 @@
 //!
 //! Not linking is the enforcement: a component whose import is not in this table can't be instantiated.
 
+use crate::audit::plain;
 use crate::bindings::hauski::adapter;
 use crate::state::{Io, State};
 use serde::Serialize;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, Result};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
@@ -112,6 +113,10 @@ pub(crate) struct Named {
 }
 
 impl Named {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), kind: find(name).map(|(kind, _)| kind) }
+    }
+
     /// What becomes of it; `has_grants` says whether the adapter holds any.
     pub(crate) fn judge(&self, has_grants: bool) -> Import {
         let state = match self.kind {
@@ -120,19 +125,16 @@ impl Named {
             Some(Kind::Way | Kind::Hollow) => ImportState::Empty,
             None => ImportState::Refused,
         };
-        Import { name: self.name.clone(), state }
+        Import { name: plain(&self.name), state }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn is_refused(&self) -> bool {
         self.kind.is_none()
     }
-}
-
-/// The component's imports.
-pub(crate) fn of(engine: &Engine, component: &Component) -> Vec<Named> {
-    let own = component.component_type();
-    let named = |name: &str| Named { name: name.to_owned(), kind: find(name).map(|(kind, _)| kind) };
-    own.imports(engine).map(|(name, _)| named(name)).collect()
 }
 
 /// A linker with what these imports name, and nothing else.

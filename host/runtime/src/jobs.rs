@@ -4,10 +4,11 @@
 //! it began is left undone; one that runs can't be stopped, and keeps its place until it ends.
 
 use crate::adapter::Adapter;
+use crate::adapters::Known;
 use crate::folder::{self, Stamp};
-use crate::load::{LoadError, Loader};
+use crate::load::{Failed, LoadError, Loader};
 use cap_std::fs::Dir;
-use hauski_policy::{AdapterId, Digest};
+use hauski_policy::{AdapterId, Digest, Lock};
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZero;
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) stamp: Stamp,
     /// The digest of the version that serves, if one does.
     pub(crate) serving: Option<Digest>,
+    /// What was approved, where only that may serve.
+    pub(crate) lock: Option<Arc<Lock>>,
     pub(crate) called_off: Arc<AtomicBool>,
 }
 
@@ -38,8 +41,8 @@ pub(crate) enum Outcome {
     Same,
     /// The file is not any more what it was, or there was no place to try it: to be looked at again.
     Again,
-    /// It is none.
-    Refused(LoadError),
+    /// It is none, or none that may serve.
+    Refused(LoadError, Option<Box<Known>>),
 }
 
 /// What is to be told of jobs.
@@ -84,7 +87,7 @@ fn work<M: From<Told>>(loader: &Loader, waiting: &Mutex<Receiver<Job>>, tell: &S
         let _ = tell.send(Told::Begun(job.number).into());
         // A bug of the compiler is that file's failure only.
         let outcome = catch_unwind(AssertUnwindSafe(|| run(loader, &job)))
-            .unwrap_or_else(|_| Outcome::Refused(LoadError::Compile("the compiler gave up on it".to_owned())));
+            .unwrap_or_else(|_| Outcome::Refused(LoadError::Compile("the compiler gave up on it".to_owned()), None));
         if tell.send(Told::Done(job.number, outcome).into()).is_err() {
             return;
         }
@@ -100,12 +103,29 @@ pub(crate) fn yield_to_requests() {
 fn run(loader: &Loader, job: &Job) -> Outcome {
     match load(loader, job) {
         Ok(outcome) => outcome,
-        Err(error) if error.is_passing() => Outcome::Again,
-        Err(error) => Outcome::Refused(error),
+        Err(failed) if failed.error.is_passing() => Outcome::Again,
+        Err(failed) => Outcome::Refused(failed.error, failed.known),
     }
 }
 
-fn load(loader: &Loader, job: &Job) -> Result<Outcome, LoadError> {
+fn load(loader: &Loader, job: &Job) -> Result<Outcome, Failed> {
+    let id = check(job)?;
+    let name = Path::new(&job.name);
+    let bytes = folder::read(&job.dir, name, &job.stamp).map_err(LoadError::Read)?;
+    let Some(bytes) = bytes else { return Ok(Outcome::Again) };
+    let file = loader.open(id, &bytes)?;
+    if let Some(lock) = &job.lock {
+        file.check(lock)?;
+    }
+    if job.serving == Some(file.digest) {
+        return Ok(Outcome::Same);
+    }
+    let id = file.id.clone();
+    Ok(Outcome::Loaded(id, Box::new(loader.load(file)?)))
+}
+
+/// What can be said of a file without reading it: its id, or why it is no adapter.
+fn check(job: &Job) -> Result<AdapterId, LoadError> {
     let name = Path::new(&job.name);
     if name.extension().is_some_and(|kind| kind == "cwasm") {
         return Err(LoadError::Precompiled);
@@ -124,11 +144,5 @@ fn load(loader: &Loader, job: &Job) -> Result<Outcome, LoadError> {
     if job.stamp.bytes() > folder::FILE_BYTES {
         return Err(LoadError::TooLarge(job.stamp.bytes()));
     }
-    let Some(bytes) = folder::read(&job.dir, name, &job.stamp)? else { return Ok(Outcome::Again) };
-    let digest = Loader::digest(&bytes);
-    if job.serving == Some(digest) {
-        return Ok(Outcome::Same);
-    }
-    let adapter = loader.load(id.clone(), &bytes, digest)?;
-    Ok(Outcome::Loaded(id, Box::new(adapter)))
+    Ok(id)
 }

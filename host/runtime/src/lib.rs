@@ -25,12 +25,13 @@ mod reply;
 mod sends;
 mod settings;
 mod slots;
+mod stamped;
 mod state;
 mod upstream;
 mod wasi_http;
 
 pub use adapter::Adapter;
-pub use adapters::{Adapters, Refused};
+pub use adapters::{Adapters, Known, Refused};
 pub use audit::{Audit, ConfigKey, Description, GrantLine, Profile};
 pub use error::{AdapterError, CallError, Full, RateLimit, UpstreamFailure};
 pub use folder::FolderError;
@@ -39,6 +40,7 @@ pub use library::{Changes, Library, OpenError};
 pub use load::LoadError;
 pub use progress::{Progress, TimedOut};
 pub use reply::Reply;
+pub use stamped::Stamped;
 pub use state::Call;
 
 /// The engine can't be made on this machine.

@@ -15,7 +15,7 @@ use crate::load::Loader;
 use crate::slots::{Pool, Queues};
 use crate::{EngineError, engine, jobs};
 use files::Files;
-use hauski_policy::Limits;
+use hauski_policy::{Limits, Lock};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -71,6 +71,8 @@ enum Message {
     Heard,
     /// Something is to be told of a file that is being loaded.
     Job(Told),
+    /// Other adapters are approved.
+    Lock(Arc<Lock>),
     Stop,
 }
 
@@ -82,15 +84,15 @@ impl From<Told> for Message {
 
 impl Library {
     /// Loads each `.wasm` file of `folder`. A file that can't be loaded is listed with its reason and hinders no other. Compiled code is
-    /// kept in the folder `cache`, if one is given.
+    /// kept in the folder `cache`, if one is given; only what `lock` approves is compiled and serves, if one is given.
     ///
     /// # Errors
     /// If the folder itself can't be read, or this machine can't run the sandbox.
-    pub fn open(folder: &Path, limits: &Limits, cache: Option<&Path>) -> Result<Self, OpenError> {
+    pub fn open(folder: &Path, limits: &Limits, cache: Option<&Path>, lock: Option<Lock>) -> Result<Self, OpenError> {
         let (tell, messages) = channel();
         let loader = Arc::new(loader(limits, cache)?);
         let jobs = Jobs::start(&loader, &tell).map_err(|error| EngineError(error.to_string()))?;
-        let mut followed = Followed { messages, files: Files::new(jobs) };
+        let mut followed = Followed { messages, files: Files::new(jobs, lock.map(Arc::new)) };
         followed.load_all(folder)?;
         let adapters = RwLock::new(Arc::new(followed.files.adapters(None)));
         Ok(Self { folder: folder.to_owned(), adapters, messages: tell, followed: Mutex::new(followed) })
@@ -119,6 +121,7 @@ impl Library {
                     due = Instant::now();
                 }
                 Ok(Message::Job(told)) => followed.files.told(told),
+                Ok(Message::Lock(lock)) => followed.files.relock(lock),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = Instant::now();
@@ -146,6 +149,11 @@ impl Library {
                 changed(adapters, changes);
             }
         }
+    }
+
+    /// Has only what `lock` approves serve from now on, if the library was opened with a lock. Takes effect where the folder is followed.
+    pub fn relock(&self, lock: Lock) {
+        let _ = self.messages.send(Message::Lock(Arc::new(lock)));
     }
 
     /// Ends [`Library::follow`].

@@ -3,17 +3,19 @@
 //! Each step that can fail names what is wrong and what to do. One file's failure hinders no other.
 
 use crate::adapter::{Adapter, Exports};
+use crate::adapters::Known;
 use crate::audit::{Description, Profile, plain};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::cache::Cache;
 use crate::error::CallError;
-use crate::imports::{self, Import};
+use crate::imports::{self, Import, Named};
 use crate::instance::Template;
 use crate::progress::Progress;
 use crate::slots::{Pool, Queues, Slots};
+use crate::stamped::{Outline, outline};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
-use hauski_policy::{AdapterId, AdapterLimits, Digest, Limits};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Limits, Lock, Unapproved};
 use sha2::Digest as _;
 use std::io;
 use std::sync::Arc;
@@ -74,6 +76,9 @@ pub enum LoadError {
     /// `about.describe` failed.
     #[error("its `about.describe` failed: {0}")]
     Describe(CallError),
+    /// Nobody has approved it.
+    #[error(transparent)]
+    Unapproved(Unapproved),
     /// It changed while it was read.
     #[error("it is being written, or replaced: it is loaded when it stays the same")]
     Changing,
@@ -86,6 +91,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// What it makes of a file: `quarantined` until somebody approves it, or else `refused`.
+    pub(crate) fn state(&self) -> &'static str {
+        if matches!(self, Self::Unapproved(_)) { "quarantined" } else { "refused" }
+    }
+
     /// Whether it says nothing of the file, and may be gone in a moment.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Describe(CallError::Busy(_)))
@@ -93,7 +103,50 @@ impl LoadError {
 }
 
 fn names(imports: &[Import]) -> String {
-    imports.iter().map(|import| format!("`{}`", plain(&import.name))).collect::<Vec<_>>().join(", ")
+    imports.iter().map(|import| format!("`{}`", import.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A file that is no adapter, or none that may serve.
+pub(crate) struct Failed {
+    pub(crate) error: LoadError,
+    /// What its bytes say, where they are a component's.
+    pub(crate) known: Option<Box<Known>>,
+}
+
+impl From<LoadError> for Failed {
+    fn from(error: LoadError) -> Self {
+        Self { error, known: None }
+    }
+}
+
+/// A component that may become an adapter.
+pub(crate) struct Candidate<'a> {
+    pub(crate) id: AdapterId,
+    pub(crate) digest: Digest,
+    bytes: &'a [u8],
+    outline: Outline,
+}
+
+impl Candidate<'_> {
+    /// Whether `lock` approves it.
+    pub(crate) fn check(&self, lock: &Lock) -> Result<(), Failed> {
+        lock.judge(&self.id, &self.digest, &self.outline.imports)
+            .map_err(|error| Failed { error: LoadError::Unapproved(error), known: Some(Box::new(self.known())) })
+    }
+
+    fn imports(&self) -> Vec<Named> {
+        self.outline.imports.iter().map(|name| Named::new(name)).collect()
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            digest: self.digest.to_string(),
+            bytes: self.bytes.len(),
+            contract: self.outline.contract.clone(),
+            stamped: self.outline.stamped.clone(),
+            imports: self.imports().iter().map(|import| import.judge(false)).collect(),
+        }
+    }
 }
 
 /// What loading needs besides the bytes.
@@ -108,34 +161,50 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    /// The digest by which an adapter's bytes are known.
-    pub(crate) fn digest(bytes: &[u8]) -> Digest {
-        Digest::from_bytes(sha2::Sha256::digest(bytes).into())
+    /// Looks at a component's bytes, and runs none of them.
+    pub(crate) fn open<'a>(&self, id: AdapterId, bytes: &'a [u8]) -> Result<Candidate<'a>, LoadError> {
+        check_layer(bytes)?;
+        let digest = Digest::from_bytes(sha2::Sha256::digest(bytes).into());
+        let outline = outline(bytes).map_err(|error| LoadError::Compile(plain(&error.to_string())))?;
+        Ok(Candidate { id, bytes, digest, outline })
     }
 
-    /// Makes an adapter from a component's bytes, whose digest is given. Takes as long as compiling takes.
-    pub(crate) fn load(&self, id: AdapterId, bytes: &[u8], digest: Digest) -> Result<Adapter, LoadError> {
-        check_layer(bytes)?;
-        let limits = *self.limits.adapter(&id);
-        let caller = Caller::new(id.clone(), digest, limits);
-        let component = self.component(bytes, digest).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
-        let imports = imports::of(&self.engine, &component);
-        if imports.iter().any(imports::Named::is_refused) {
+    /// Makes an adapter of it. Takes as long as compiling takes.
+    pub(crate) fn load(&self, file: Candidate<'_>) -> Result<Adapter, Failed> {
+        let loaded = self.compile(&file);
+        let known = file.known();
+        match loaded {
+            Ok((template, imports, exports, description)) => {
+                let Known { digest, bytes, contract, stamped, .. } = known;
+                let profile = Profile { id: file.id.to_string(), digest, bytes, contract, stamped, description };
+                Ok(Adapter { profile, imports, exports, template })
+            }
+            Err(error) => Err(Failed { error, known: Some(Box::new(known)) }),
+        }
+    }
+
+    fn compile(&self, file: &Candidate<'_>) -> Result<(Template, Vec<Named>, Exports, Description), LoadError> {
+        let imports = file.imports();
+        if imports.iter().any(Named::is_refused) {
             let refused = imports.iter().filter(|import| import.is_refused());
             return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
         }
+        let limits = *self.limits.adapter(&file.id);
+        let caller = Caller::new(file.id.clone(), file.digest, limits);
+        let component =
+            self.component(file.bytes, file.digest).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
         let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
+        // What is not among these imports is not linked, so it can't be instantiated.
         let linker = imports::linker(&self.engine, &imports).map_err(contract)?;
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let exports = exports(&component, &pre)?;
-        let slots = Slots::new(self.pool.clone(), self.queues.of(&id, &limits), &component);
+        let slots = Slots::new(self.pool.clone(), self.queues.of(&file.id, &limits), &component);
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let request_bytes = self.limits.server.request_bytes;
         let hostcall_bytes = request_bytes.max(response_bytes).saturating_add(1 << 20);
         let template = Template { pre, caller, limits, slots, hostcall_bytes };
         let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
-        let profile = Profile { id: id.to_string(), digest: digest.to_string(), bytes: bytes.len(), description };
-        Ok(Adapter { profile, imports, exports, template })
+        Ok((template, imports, exports, description))
     }
 
     /// Compiles the component, unless that was done before.

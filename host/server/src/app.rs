@@ -1,6 +1,7 @@
 //! What handlers share: the parts of a running gateway, and the view of its policy at this moment.
 
 use crate::access::Access;
+use crate::approved::Approved;
 use crate::body::Room;
 use crate::breaker::Breaker;
 use crate::metrics::Metrics;
@@ -44,6 +45,8 @@ pub struct Gateway {
     pub models: Models,
     /// The adapters folder.
     pub(crate) library: Library,
+    /// Where only what was approved serves, the file that says so.
+    pub(crate) approved: Option<Approved>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// What all doors share: policy, name resolution, TLS.
@@ -59,8 +62,8 @@ pub struct Gateway {
     /// When the policy's files were looked at last.
     pub(crate) looked: RwLock<Instant>,
     pub(crate) source: Source,
-    /// What the policy's files, the keys' and TLS' held when they were read at the start.
-    pub(crate) seen: [Seen; 3],
+    /// What the policy's files, the keys', TLS' and the lock held when they were read at the start.
+    pub(crate) seen: [Seen; 4],
     /// Who may ask.
     pub(crate) access: Access,
     /// What the gateway shows who it is with, where it speaks TLS.

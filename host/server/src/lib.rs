@@ -5,6 +5,7 @@
 
 mod access;
 mod app;
+mod approved;
 mod ask;
 mod body;
 mod breaker;
@@ -19,6 +20,7 @@ mod form;
 mod handlers;
 mod heads;
 mod json;
+pub mod listing;
 mod locality;
 mod metrics;
 mod normalise;

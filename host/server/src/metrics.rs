@@ -142,7 +142,7 @@ impl Metrics {
                 &registry,
                 IntGauge::new(
                     "policy_stale",
-                    "1 while the policy or the keys on disk can't hold and the last good ones hold on.",
+                    "1 while the policy, the keys or the lock on disk can't hold and the last good ones hold on.",
                 )?,
             )?,
             tls_stale: add(

@@ -1,18 +1,19 @@
 //! Follows the policy's files and the adapters folder while the gateway runs: a change that holds is swapped in whole, any other changes nothing.
 //!
-//! A thread of its own looks at the content of `routing.yaml` and of the secrets' files, of `keys.yaml`, and of certificate and key
-//! twice a second. That a file is replaced,
+//! A thread of its own looks at the content of `routing.yaml` and of the secrets' files, of `keys.yaml`, of `adapters.lock`, and of
+//! certificate and key twice a second. That a file is replaced,
 //! linked elsewhere, or lies on a file system without notifications makes no difference then. A change counts once two looks
 //! and the reading itself have seen the same, so that a file that is being written is not taken by halves. A look that does not
 //! come back, such as from a file system that hangs, shows as well.
 
 use crate::access::{Access, Read};
 use crate::app::Gateway;
+use crate::approved::Approved;
 use crate::setup::Problem;
 use crate::source::{Loaded, Seen};
 use crate::tls::Tls;
 use hauski_egress::os_lock;
-use hauski_policy::{Diagnostics, Routing};
+use hauski_policy::{Diagnostics, Lock, Routing};
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,13 +25,16 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Follows the files until the other end of `asked` is gone. Each message is answered by reading them at once.
 pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
-    let [policy, keys, tls] = gateway.seen.clone();
+    let [policy, keys, tls, lock] = gateway.seen.clone();
     let mut followed = vec![
         Followed::new(policy, || then(gateway.source.load(), |loaded| settle(gateway, loaded))),
         Followed::new(keys, || then(gateway.access.load_again(), |read| settle_keys(&gateway.access, read))),
     ];
     if let Some(own) = &gateway.tls {
         followed.push(Followed::new(tls, || then(own.load_again(), |read| settle_tls(own, read))));
+    }
+    if let Some(approved) = &gateway.approved {
+        followed.push(Followed::new(lock, || then(approved.load_again(), |read| settle_lock(gateway, approved, read))));
     }
     loop {
         match asked.recv_timeout(LOOK) {
@@ -154,6 +158,20 @@ fn settle_tls(tls: &Tls, read: Result<Arc<ServerConfig>, Problem>) {
             log_problem(&problem);
             tracing::error!(
                 "certificate and key on disk can't be used: the last good ones are; `hauski check` shows why"
+            );
+        }
+    }
+}
+
+/// Has what is approved serve, and nothing else.
+fn settle_lock(gateway: &Gateway, approved: &Approved, read: Result<Lock, Problem>) {
+    approved.note(read.as_ref().err());
+    match read {
+        Ok(lock) => gateway.library.relock(lock),
+        Err(problem) => {
+            log_problem(&problem);
+            tracing::error!(
+                "the lock on disk can't hold: the last good one holds on; `hauski audit` shows what is wrong"
             );
         }
     }

@@ -4,6 +4,8 @@
 
 use crate::access::{Access, NoRandom};
 use crate::app::{Breakers, Gateway};
+use crate::approved::Approved;
+pub use crate::approved::lock;
 use crate::body::Room;
 use crate::environment::{BIND, Environment, KEYS, KeysFrom, LIMITS, MODELS, Process, Settings};
 use crate::metrics::Metrics;
@@ -12,7 +14,7 @@ use crate::tls::{Tls, TlsError};
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{CertificateDer, Ledger, MissingSecret, Parts, Resolve, Shared, SystemResolver};
-use hauski_policy::{Diagnostics, Keys, Limits, Models, Parsed};
+use hauski_policy::{Diagnostics, Keys, Limits, Lock, Models, Parsed};
 use hauski_runtime::{EngineError, FolderError, Library, OpenError};
 use std::io;
 use std::net::SocketAddr;
@@ -134,7 +136,11 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     let limits = read(&settings.limits, LIMITS, Limits::parse, &mut problems);
     let models = read(&settings.models, MODELS, Models::parse, &mut problems);
     let Some(limits) = limits else { return Err(problems) };
-    let library = load(&settings.adapters, &limits.value, settings.cache.as_deref())
+    let (lock, lock_seen) =
+        if limits.value.require_lock { Approved::load(&settings.lock) } else { (Ok(Lock::default()), Seen::default()) };
+    let lock = lock.map_err(|problem| problems.push(problem)).ok();
+    let lock = lock.filter(|_| limits.value.require_lock);
+    let library = load(&settings.adapters, &limits.value, settings.cache.as_deref(), lock)
         .map_err(|problem| problems.push(problem))
         .ok();
     let (Some(policy), Some(models), Some(library), Some(keys), Some(tls)) = (policy, models, library, keys, tls)
@@ -169,10 +175,12 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     let breakers = Breakers::default();
     let view = View::new(routing, &models, library.adapters(), &breakers, egress.policy().generation);
     let room = Room::new(&limits.server);
+    let approved = limits.require_lock.then(|| Approved::new(&settings.lock));
     let gateway = Gateway {
         limits,
         models,
         library,
+        approved,
         metrics,
         egress,
         expose_config: settings.expose_config && !is_public,
@@ -182,7 +190,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         stale: RwLock::default(),
         looked: RwLock::new(Instant::now()),
         source,
-        seen: [policy_seen, keys_seen, tls_seen],
+        seen: [policy_seen, keys_seen, tls_seen, lock_seen],
         access,
         tls,
         watch,
@@ -223,12 +231,12 @@ pub(crate) fn read_file<T>(
     }
 }
 
-/// Loads the adapters folder; `cache` keeps compiled code.
+/// Loads the adapters folder; `cache` keeps compiled code, and only what `lock` approves is loaded, if there is one.
 ///
 /// # Errors
 /// If the folder can't be read or the sandbox can't be started; a single file's failure is noted in the result.
-pub fn load(folder: &Path, limits: &Limits, cache: Option<&Path>) -> Result<Library, Problem> {
-    Library::open(folder, limits, cache).map_err(|error| match error {
+pub fn load(folder: &Path, limits: &Limits, cache: Option<&Path>, lock: Option<Lock>) -> Result<Library, Problem> {
+    Library::open(folder, limits, cache, lock).map_err(|error| match error {
         OpenError::Folder(error) => error.into(),
         OpenError::Engine(error) => error.into(),
     })

@@ -4,24 +4,26 @@
 //! names: of a request that was allowed, the path is its grant's.
 
 use crate::metrics::Metrics;
-use hauski_egress::{Asked, Decision, EgressError, End, Exchange, Observer, Verdict};
+use hauski_egress::{Asked, Decision, EgressError, End, Exchange, Observer, Usages, Verdict};
 use hauski_policy::{Egress, Grant, Target};
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Counts decisions and exchanges.
 pub(crate) struct Watch {
     metrics: Arc<Metrics>,
     /// The destinations that the policy of this moment names.
     listed: RwLock<BTreeSet<String>>,
+    /// What each adapter has asked for since the start.
+    usages: Mutex<Usages>,
 }
 
 const UNLISTED: &str = "unlisted";
 
 impl Watch {
     pub(crate) fn new(metrics: Arc<Metrics>, egress: &Egress) -> Self {
-        let watch = Self { metrics, listed: RwLock::default() };
+        let watch = Self { metrics, listed: RwLock::default(), usages: Mutex::default() };
         watch.list(egress);
         watch
     }
@@ -31,6 +33,15 @@ impl Watch {
         let name = |grant: &Arc<Grant>| destination(&grant.scheme.as_str(), &grant.host, grant.port);
         let listed = egress.grants.iter().map(name).collect();
         *self.listed.write().unwrap_or_else(PoisonError::into_inner) = listed;
+    }
+
+    /// What each adapter has asked for since the start.
+    pub(crate) fn usages(&self) -> Usages {
+        self.counted().clone()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Usages> {
+        self.usages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The label of a destination that a client or an adapter chose.
@@ -47,6 +58,7 @@ fn destination(scheme: &dyn Display, host: &dyn Display, port: u16) -> String {
 
 impl Observer for Watch {
     fn decided(&self, decision: &Decision<'_>) {
+        self.counted().decided(decision);
         let label = match decision.asked {
             Asked::Target(target) => self.label(target),
             Asked::Text(_) => UNLISTED.to_owned(),
@@ -65,6 +77,7 @@ impl Observer for Watch {
     }
 
     fn finished(&self, exchange: &Exchange<'_>) {
+        self.counted().finished(exchange);
         let adapter = exchange.caller.id().as_str();
         // The grant's own text: under a wildcard, guests could make up any number of hosts.
         let grant = exchange.grant;

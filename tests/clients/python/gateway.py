@@ -60,6 +60,7 @@ class Gateway:
                 "HAUSKI_MODELS": "models.yml",
                 "HAUSKI_LIMITS": str(ROOT / "policies" / "limits.yaml"),
                 "HAUSKI_ADAPTERS": str(ADAPTERS),
+                "HAUSKI_CACHE": str(TARGET / "compiled"),
                 **(secrets or {}),
                 **{f"HAUSKI_{name.upper()}": value for name, value in settings.items()},
             },

@@ -27,7 +27,7 @@ fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
     let egress = Routing::parse("routing.yaml", routing.as_bytes()).unwrap().value.egress;
     let limits = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/limits.yaml")).unwrap();
     let limits = Limits::parse("limits.yaml", &limits).unwrap().value;
-    let adapters = Library::open(folder.path(), &limits, None).unwrap().adapters();
+    let adapters = Library::open(folder.path(), &limits, None, None).unwrap().adapters();
     let id: AdapterId = "openai-compatible".parse().unwrap();
     let parts = Parts {
         resolver: Arc::new(SystemResolver::default()),

@@ -5,6 +5,7 @@
 mod access;
 mod adapter;
 mod attacks;
+mod audit;
 mod chat;
 mod contract;
 mod egress;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::sleep;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The guest `counts`, with other bytes for each number: a custom section follows it.
 fn version(number: u32) -> Vec<u8> {
@@ -39,7 +39,7 @@ async fn host() -> (TestHost, PathBuf) {
 }
 
 /// Puts a file in the place of another, as a whole.
-fn replace(path: &Path, bytes: &[u8]) {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) {
     let new = path.with_extension("new");
     fs::write(&new, bytes).unwrap();
     fs::rename(new, path).unwrap();
@@ -57,7 +57,7 @@ async fn serving(client: Client) -> Result<String, String> {
 }
 
 /// Waits until `seen` is so.
-async fn until(what: &str, mut seen: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut seen: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !seen().await {
         assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");

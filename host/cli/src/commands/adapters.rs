@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::table;
 use hauski_policy::{Egress, Limits, Routing};
 use hauski_runtime::{Adapters, Audit};
-use hauski_server::environment::{self, ADAPTERS, LIMITS, ROUTING};
+use hauski_server::environment::{self, ADAPTERS, LIMITS, LOCK, ROUTING};
 use hauski_server::{Process, setup};
 use serde_json::json;
 
@@ -18,8 +18,10 @@ pub(crate) fn ls(json: bool) -> Result<(), Failure> {
     let limits = setup::read(&path(LIMITS), LIMITS, Limits::parse, &mut problems);
     let (Some(routing), Some(limits)) = (routing, limits) else { return Err(Failure::Configuration(problems)) };
     let folder = path(ADAPTERS);
+    let lock = limits.value.require_lock.then(|| setup::lock(&path(LOCK))).transpose();
+    let lock = lock.map_err(|problem| Failure::Configuration(vec![problem]))?;
     let cache = environment::cache(&Process);
-    let library = setup::load(&folder, &limits.value, cache.as_deref());
+    let library = setup::load(&folder, &limits.value, cache.as_deref(), lock);
     let adapters = library.map_err(|problem| Failure::Configuration(vec![problem]))?.adapters();
     let egress = routing.value.egress;
     if json {
@@ -34,7 +36,7 @@ fn rows(adapters: &Adapters, egress: &Egress) -> Vec<Vec<String>> {
     let loaded = adapters.iter().map(|(_, adapter)| row(&adapter.audit(egress)));
     let dash = || "-".to_owned();
     let refused = adapters.refused().iter().map(|refused| {
-        vec![refused.file.clone(), dash(), dash(), "refused".to_owned(), dash(), refused.reason.clone()]
+        vec![refused.file.clone(), dash(), dash(), refused.state.to_owned(), dash(), refused.reason.clone()]
     });
     loaded.chain(refused).collect()
 }

@@ -1,6 +1,7 @@
 //! A file for each command.
 
 mod adapters;
+mod audit;
 mod check;
 pub(crate) mod keys;
 mod ledger;
@@ -9,10 +10,11 @@ mod policy;
 mod route;
 mod serve;
 
-use crate::args::{Adapters, Args, Command, Keys, Ledger, Models, Policy, Route};
+use crate::args::{Adapters, Args, Audit, Command, Keys, Ledger, Models, Policy, Route};
 use crate::failure::Failure;
 use crate::log;
 use crate::since::Since;
+use audit::Form;
 use hauski_egress::suggest::Wanted;
 use hauski_server::environment::{self, SettingError};
 use hauski_server::{Process, Settings};
@@ -27,6 +29,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Command::Keys(Keys::Ls { json }) => keys::ls(*json),
         Command::Models(Models::Ls { json }) => models::ls(*json),
         Command::Adapters(Adapters::Ls { json }) => adapters::ls(*json),
+        Command::Adapters(Adapters::Approve { id, digest }) => audit::approve(id, *digest),
+        Command::Audit(Audit { lock: true, .. }) => audit::write(),
+        Command::Audit(Audit { check: true, json, .. }) => audit::check(*json),
+        Command::Audit(Audit { id, json, markdown, .. }) => {
+            let form = match (json, markdown) {
+                (true, _) => Form::Json,
+                (false, true) => Form::Markdown,
+                (false, false) => Form::Table,
+            };
+            audit::show(form, id.as_ref())
+        }
         Command::Ledger(Ledger::Verify { path, head, json }) => ledger::verify(path.as_deref(), *head, *json),
         Command::Route(Route::Explain { name, key, local_only, json }) => route::explain(name, key, *local_only, *json),
         Command::Policy(Policy::Suggest { ledger, adapter, since, pin, json }) => {

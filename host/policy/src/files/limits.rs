@@ -39,7 +39,7 @@ raw! {
             /// How much of the ledger is kept.
             ledger: RawLedger = "{ file_mib: 64, files: 16 }",
             /// What one request may use of an adapter and of the network behind it.
-            adapters: RawAdapters = "{ defaults: { ... } }",
+            adapters: RawAdapters = "{ require_lock: false, defaults: { ... } }",
             /// What the load tests are held to; nothing is cut off by it. Stands last, so that a file that was cut off is noticed.
             latency: RawLatency = "{ llm_p95_ms: 400 }",
         }
@@ -99,6 +99,8 @@ raw! {
     #[schemars(rename = "Adapters")]
     pub(super) struct RawAdapters {
         required {
+            /// Whether only those adapters serve that `adapters.lock` has, with these bytes and imports.
+            require_lock: bool = "false",
             /// For all adapters.
             defaults: RawDefaults = "{ ... }",
         }
@@ -222,7 +224,7 @@ impl Limits {
     /// The limits in the shape of the file; each override with all of its limits.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        let overrides = self.overrides.iter().map(|(id, limits)| (id.to_string(), adapter_to_json(limits)));
+        let overrides = self.overrides.iter().map(|(id, limits)| (id.to_string(), limits.to_json()));
         json!({
             "server": {
                 "request_mib": self.server.request_bytes as u64 / MIB,
@@ -233,7 +235,8 @@ impl Limits {
             },
             "ledger": { "file_mib": self.ledger.file_bytes / MIB, "files": self.ledger.files },
             "adapters": {
-                "defaults": adapter_to_json(&self.defaults),
+                "require_lock": self.require_lock,
+                "defaults": self.defaults.to_json(),
                 "overrides": overrides.collect::<serde_json::Map<_, _>>(),
             },
             "latency": { "llm_p95_ms": millis(self.latency.llm_p95) },
@@ -248,29 +251,34 @@ impl Serialize for Limits {
     }
 }
 
-fn adapter_to_json(limits: &AdapterLimits) -> serde_json::Value {
-    json!({
-        "memory_mib": limits.memory_bytes as u64 / MIB,
-        "cpu_ms": millis(limits.cpu),
-        "instances": limits.instances,
-        "connect_ms": millis(limits.connect),
-        "first_token_ms": millis(limits.first_token),
-        "idle_ms": millis(limits.idle),
-        "total_ms": millis(limits.total),
-        "response_mib": limits.response_bytes / MIB,
-        "queue": limits.queue,
-        "queue_ms": millis(limits.queue_wait),
-        "retries": limits.retries,
-        "breaker_failures": limits.breaker_failures,
-        "breaker_ms": millis(limits.breaker_open),
-        "probe_seconds": limits.probe.map_or(0, |probe| probe.as_secs()),
-    })
+impl AdapterLimits {
+    /// The limits as the file has them.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({
+            "memory_mib": self.memory_bytes as u64 / MIB,
+            "cpu_ms": millis(self.cpu),
+            "instances": self.instances,
+            "connect_ms": millis(self.connect),
+            "first_token_ms": millis(self.first_token),
+            "idle_ms": millis(self.idle),
+            "total_ms": millis(self.total),
+            "response_mib": self.response_bytes / MIB,
+            "queue": self.queue,
+            "queue_ms": millis(self.queue_wait),
+            "retries": self.retries,
+            "breaker_failures": self.breaker_failures,
+            "breaker_ms": millis(self.breaker_open),
+            "probe_seconds": self.probe.map_or(0, |probe| probe.as_secs()),
+        })
+    }
 }
 
 impl RawLimits {
     fn validate(self, reader: &mut Reader) -> Option<Limits> {
         let (server, ledger, adapters) = (self.server.get()?, self.ledger.get()?, self.adapters.get()?);
         server.check_buffered(reader);
+        let require_lock = adapters.require_lock.get()?;
         let defaults = adapters.defaults.get()?.validate()?;
         let overrides = adapters.overrides.get().map(|all| all.0).unwrap_or_default();
         let overrides: BTreeMap<_, _> = overrides.into_iter().map(|(id, raw)| (id, raw.over(&defaults))).collect();
@@ -284,6 +292,7 @@ impl RawLimits {
                 shutdown: Duration::from_secs(server.shutdown_seconds.get()?.0),
             },
             ledger: LedgerLimits { file_bytes: ledger.file_mib.get()?.0 * MIB, files: count(ledger.files)? },
+            require_lock,
             defaults,
             overrides,
         })

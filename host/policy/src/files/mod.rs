@@ -3,6 +3,7 @@
 mod grant;
 mod keys;
 mod limits;
+mod lock;
 mod models;
 mod routes;
 mod routing;

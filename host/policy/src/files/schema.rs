@@ -1,17 +1,18 @@
 //! The JSON Schemas of the policy files, for editors: made from the raw forms, so that they say what is read.
 
-use super::{keys, limits, models, routing};
+use super::{keys, limits, lock, models, routing};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
 /// The files' names in `policies/` and their texts.
 #[must_use]
-pub fn schemas() -> [(&'static str, String); 4] {
+pub fn schemas() -> [(&'static str, String); 5] {
     [
         ("routing.schema.json", text::<routing::RawRouting>()),
         ("limits.schema.json", text::<limits::RawLimits>()),
         ("models.schema.json", text::<models::RawModels>()),
         ("keys.schema.json", text::<keys::RawKeys>()),
+        ("lock.schema.json", text::<lock::RawLock>()),
     ]
 }
 

@@ -5,13 +5,13 @@
 
 use super::Changes;
 use crate::adapter::Adapter;
-use crate::adapters::{Adapters, Refused};
+use crate::adapters::{Adapters, Known, Refused};
 use crate::audit::plain;
 use crate::folder::{Listing, Stamp};
 use crate::jobs::{Job, Jobs, Outcome, Told};
 use crate::load::LoadError;
 use cap_std::fs::Dir;
-use hauski_policy::{AdapterId, Digest};
+use hauski_policy::{AdapterId, Digest, Lock};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ const TOLD_EVERY: Duration = Duration::from_secs(3);
 pub(super) struct Files {
     files: BTreeMap<OsString, File>,
     dir: Option<Arc<Dir>>,
+    /// What was approved, where only that may serve.
+    lock: Option<Arc<Lock>>,
     jobs: Jobs,
     numbers: u64,
     changes: Changes,
@@ -44,7 +46,20 @@ struct File {
     taken: Option<Stamp>,
     job: Option<Running>,
     serving: Option<(AdapterId, Arc<Adapter>)>,
-    refused: Option<String>,
+    refused: Option<Refusal>,
+}
+
+/// Why a file is not loaded.
+struct Refusal {
+    state: &'static str,
+    reason: String,
+    known: Option<Known>,
+}
+
+impl Refusal {
+    fn new(error: &LoadError, known: Option<Box<Known>>) -> Self {
+        Self { state: error.state(), reason: error.to_string(), known: known.map(|known| *known) }
+    }
 }
 
 /// A job that is waited for.
@@ -62,9 +77,17 @@ impl Drop for Running {
 }
 
 impl Files {
-    pub(super) fn new(jobs: Jobs) -> Self {
+    pub(super) fn new(jobs: Jobs, lock: Option<Arc<Lock>>) -> Self {
         let (files, changes) = (BTreeMap::new(), Changes::default());
-        Self { files, dir: None, jobs, numbers: 0, changes, is_changed: false }
+        Self { files, dir: None, lock, jobs, numbers: 0, changes, is_changed: false }
+    }
+
+    /// Has only those serve from now on that `lock` approves: all files are judged anew.
+    pub(super) fn relock(&mut self, lock: Arc<Lock>) {
+        if self.lock.is_some() {
+            self.lock = Some(lock);
+            self.files.values_mut().for_each(|file| file.taken = None);
+        }
     }
 
     /// Takes note of what a look has seen.
@@ -115,6 +138,7 @@ impl Files {
                 name: name.clone(),
                 stamp,
                 serving: file.digest(),
+                lock: self.lock.clone(),
                 called_off: running.called_off.clone(),
             });
             (file.taken, file.job) = (Some(stamp), Some(running));
@@ -137,7 +161,7 @@ impl Files {
                 let now = Instant::now();
                 file.job.iter_mut().for_each(|job| job.begun = Some((now, now)));
             }
-            Told::Done(_, outcome) => file.done(name, outcome, &mut self.changes),
+            Told::Done(_, outcome) => file.done(name, outcome, self.lock.as_deref(), &mut self.changes),
         }
     }
 
@@ -180,11 +204,13 @@ impl File {
     /// Why it is not loaded, if it is not.
     fn refused(&self, name: &OsStr) -> Option<Refused> {
         let serving = self.serving.as_ref().map(|(_, adapter)| adapter.profile().digest.clone());
-        Some(Refused { file: plain(&name.to_string_lossy()), reason: self.refused.clone()?, serving })
+        let Refusal { state, reason, known } = self.refused.as_ref()?;
+        let (file, reason, known) = (plain(&name.to_string_lossy()), reason.clone(), known.clone());
+        Some(Refused { file, state, reason, known, serving })
     }
 
     /// Takes what became of its job.
-    fn done(&mut self, name: &OsStr, outcome: Outcome, changes: &mut Changes) {
+    fn done(&mut self, name: &OsStr, outcome: Outcome, lock: Option<&Lock>, changes: &mut Changes) {
         self.job = None;
         match outcome {
             Outcome::Loaded(id, adapter) => {
@@ -206,22 +232,25 @@ impl File {
             Outcome::Again => {
                 (self.taken, self.since) = (None, Some(Instant::now()));
                 if self.serving.is_none() && self.refused.is_none() {
-                    self.refused = Some(LoadError::Changing.to_string());
+                    self.refused = Some(Refusal::new(&LoadError::Changing, None));
                 }
             }
-            Outcome::Refused(error) => self.refuse(name, &error, changes),
+            Outcome::Refused(error, known) => {
+                self.serving.take_if(|(id, adapter)| !lock.is_none_or(|lock| adapter.is_approved_by(lock, id)));
+                self.refuse(name, &error, known, changes);
+            }
         }
     }
 
-    fn refuse(&mut self, name: &OsStr, error: &LoadError, changes: &mut Changes) {
+    fn refuse(&mut self, name: &OsStr, error: &LoadError, known: Option<Box<Known>>, changes: &mut Changes) {
         let file = plain(&name.to_string_lossy());
         match &self.serving {
             Some((id, _)) => {
-                tracing::error!(file, adapter = %id, "not loaded: {error}; the last good version serves on")
+                tracing::error!(file, adapter = %id, "{}: {error}; the last good version serves on", error.state())
             }
-            None => tracing::error!(file, "not loaded: {error}"),
+            None => tracing::error!(file, "{}: {error}", error.state()),
         }
-        self.refused = Some(error.to_string());
+        self.refused = Some(Refusal::new(error, known));
         changes.refused += 1;
     }
 
@@ -231,7 +260,7 @@ impl File {
         let took = now.saturating_duration_since(*begun);
         if took > LOADED_WITHIN {
             self.job = None;
-            self.refuse(name, &LoadError::Slow(LOADED_WITHIN), changes);
+            self.refuse(name, &LoadError::Slow(LOADED_WITHIN), None, changes);
         } else if now >= *told + TOLD_EVERY {
             *told = now;
             let mib = self.taken.map_or(0, |stamp| stamp.bytes() >> 20);

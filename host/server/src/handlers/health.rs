@@ -28,7 +28,8 @@ pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<C
     }
     let adapters = gateway.adapters();
     let (loaded, refused) = (adapters.iter().count(), adapters.refused().len());
-    let adapters = json!({ "loaded": loaded, "refused": refused, "stale": adapters.stale().is_some() });
+    let adapters =
+        json!({ "loaded": loaded, "refused": refused, "stale": adapters.stale().is_some(), "lock": lock(gateway) });
     let policy = policy(gateway);
     let os_lock = os_lock::in_force().map(os_lock::Enforced::holds);
     let said = json!({
@@ -50,6 +51,11 @@ fn keys(gateway: &Gateway) -> Option<Value> {
     let (keyring, stale) = (gateway.access.keyring(), gateway.access.stale().map(told));
     (keyring.is_some() || stale.is_some())
         .then(|| json!({ "count": keyring.map(|keyring| keyring.clients().count()), "stale": stale }))
+}
+
+/// Whether the lock is the one that its file has, where only what was approved serves.
+fn lock(gateway: &Gateway) -> Option<Value> {
+    gateway.approved.as_ref().map(|approved| json!({ "stale": approved.stale().map(told) }))
 }
 
 /// Whether the certificate is the one that its file has, where there is TLS.

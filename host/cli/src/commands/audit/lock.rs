@@ -1,0 +1,94 @@
+//! `hauski audit --lock`, `hauski audit --check` and `hauski adapters approve`: what was approved, against what is there.
+
+use super::{Loaded, Locking, note};
+use crate::commands::print_json;
+use crate::failure::Failure;
+use anyhow::Context;
+use hauski_policy::{AdapterId, Digest, Drift, Lock};
+use hauski_runtime::Refused;
+use hauski_server::setup;
+use serde_json::json;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes the lock: all adapters that can be loaded, as they are now.
+pub(crate) fn write() -> Result<(), Failure> {
+    let loaded = Loaded::read(Locking::Lifted)?;
+    let (before, now) = (approved(&loaded.lock)?, loaded.now());
+    tell_refused(loaded.adapters.refused());
+    store(&loaded.lock, &now)?;
+    tell(&loaded.lock, &before.drift(&now), now.adapters.len())
+}
+
+/// Tells all that is not as the lock has it, and fails where there is anything.
+pub(crate) fn check(as_json: bool) -> Result<(), Failure> {
+    let loaded = Loaded::read(Locking::Lifted)?;
+    let (drift, refused) = (approved(&loaded.lock)?.drift(&loaded.now()), loaded.adapters.refused());
+    let failure = (drift.len() + refused.len() > 0)
+        .then(|| Failure::Drift { count: drift.len() + refused.len(), lock: loaded.lock.clone() });
+    if as_json {
+        print_json(&json!({ "ok": failure.is_none(), "drift": drift, "refused": refused }))?;
+        return failure.map_or(Ok(()), |failure| Err(Failure::Reported(Box::new(failure))));
+    }
+    let mut out = io::stdout().lock();
+    drift.iter().try_for_each(|one| writeln!(out, "{one}"))?;
+    refused.iter().try_for_each(|one| writeln!(out, "{}: {}: {}", one.file, one.state, one.reason))?;
+    match failure {
+        Some(failure) => Err(failure),
+        None => {
+            Ok(writeln!(out, "ok: {} adapters, as {} has them", loaded.now().adapters.len(), loaded.lock.display())?)
+        }
+    }
+}
+
+/// Takes one adapter into the lock as it is now; with `digest`, only if it has these bytes.
+pub(crate) fn approve(id: &AdapterId, digest: Option<Digest>) -> Result<(), Failure> {
+    let loaded = Loaded::read(Locking::Lifted)?;
+    let Some(adapter) = loaded.adapters.get(id) else {
+        return Err(Failure::Usage(loaded.adapters.why_missing(id)));
+    };
+    if let Some(digest) = digest.filter(|digest| *digest != adapter.digest()) {
+        let message = format!("`{id}.wasm` has {} and not {digest}: nothing is approved", adapter.digest());
+        return Err(Failure::Usage(message));
+    }
+    let before = approved(&loaded.lock)?;
+    let mut now = before.clone();
+    now.adapters.insert(id.clone(), adapter.locked(&loaded.routing.egress));
+    store(&loaded.lock, &now)?;
+    tell(&loaded.lock, &before.drift(&now), now.adapters.len())
+}
+
+/// The lock that is there; none is one that approves nothing.
+fn approved(path: &Path) -> Result<Lock, Failure> {
+    setup::lock(path).map_err(|problem| Failure::Configuration(vec![problem]))
+}
+
+/// Says what is different now.
+fn tell(path: &Path, drift: &[Drift], adapters: usize) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    drift.iter().try_for_each(|one| writeln!(out, "{one}"))?;
+    let what = if drift.is_empty() { "as before" } else { "written" };
+    Ok(writeln!(out, "{what}: {adapters} adapters in {}", path.display())?)
+}
+
+fn tell_refused(refused: &[Refused]) {
+    for one in refused {
+        note(&format!("`{}` is not in it: {}", one.file, one.reason));
+    }
+}
+
+/// Writes the file, which is there as a whole or as it was. A gateway that runs reads it in a moment.
+fn store(path: &Path, lock: &Lock) -> Result<(), Failure> {
+    let part = path.with_extension(format!("lock.{}", std::process::id()));
+    let written = (|| {
+        let mut file = File::create(&part)?;
+        file.write_all(lock.to_yaml().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    Ok(written.with_context(|| format!("`{}` can't be written", path.display()))?)
+}
