@@ -2,6 +2,7 @@
 
 use crate::audit::{Audit, Profile};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
+use crate::consumption::Consumption;
 use crate::error::CallError;
 use crate::imports::Named;
 use crate::instance::Template;
@@ -10,7 +11,6 @@ use crate::state::Call;
 use hauski_egress::today;
 use hauski_policy::{AdapterId, AdapterLimits, Digest, Egress, Locality, Lock, Locked, Target};
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
 /// An adapter that can serve.
 pub struct Adapter {
@@ -87,10 +87,10 @@ impl Adapter {
         self.template.slots.in_use()
     }
 
-    /// How many requests it has begun with since the start, and when the last of them.
+    /// What its instances have taken and take.
     #[must_use]
-    pub fn uses(&self) -> (u64, Option<SystemTime>) {
-        self.template.slots.given()
+    pub fn consumption(&self) -> &Consumption {
+        self.template.slots.consumption()
     }
 
     /// Requests that wait for an instance at this moment.

@@ -1,8 +1,10 @@
 //! A fresh instance for each call: made within limits, run within limits, gone afterwards.
 
 use crate::AdapterError;
+use crate::consumption::Consumption;
 use crate::engine::TICK;
 use crate::error::CallError;
+use crate::memory::MemoryLimit;
 use crate::meter::{Meter, Metered};
 use crate::slots::{Slot, Slots};
 use crate::state::{Call, State};
@@ -32,6 +34,7 @@ pub(crate) struct Fresh {
     store: Store<State>,
     instance: Instance,
     limits: AdapterLimits,
+    consumption: Arc<Consumption>,
     /// Given back when the instance is gone.
     _slot: Slot,
 }
@@ -40,8 +43,10 @@ impl Template {
     /// Makes an instance that lives for one call. Waiting for a slot is part of the call's total time.
     pub(crate) async fn instantiate(&self, call: Call) -> Result<Fresh, CallError> {
         let deadline = call.started + self.limits.total;
-        let slot = self.slots.acquire(&call.tenant, deadline).await?;
-        let state = State::new(call, self.caller.clone(), deadline, self.limits.memory_bytes);
+        let consumption = self.slots.consumption();
+        let slot = self.slots.acquire(&call.tenant, deadline).await.inspect_err(|error| consumption.note(error))?;
+        let memory = MemoryLimit::new(consumption.clone(), self.limits.memory_bytes);
+        let state = State::new(call, self.caller.clone(), deadline, memory);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(self.hostcall_bytes);
@@ -50,11 +55,17 @@ impl Template {
         let cpu = self.limits.cpu;
         store.epoch_deadline_callback(move |store| tick(&store.data().meter, cpu));
         let meter = store.data().meter.clone();
-        match within(deadline, meter, self.pre.instantiate_async(&mut store)).await {
-            Some(Ok(instance)) => Ok(Fresh { store, instance, limits: self.limits, _slot: slot }),
-            Some(Err(error)) => Err(explain(&error, &store, &self.limits)),
-            None => Err(CallError::TotalTimeout(self.limits.total)),
-        }
+        let instance = within(deadline, meter, self.pre.instantiate_async(&mut store)).await;
+        let error = match instance {
+            Some(Ok(instance)) => {
+                let consumption = consumption.clone();
+                return Ok(Fresh { store, instance, limits: self.limits, consumption, _slot: slot });
+            }
+            Some(Err(error)) => explain(&error, &store, &self.limits),
+            None => CallError::TotalTimeout(self.limits.total),
+        };
+        consumption.note(&error);
+        Err(error)
     }
 }
 
@@ -74,7 +85,7 @@ impl Fresh {
     ) -> Result<T, CallError> {
         let deadline = self.store.data().deadline;
         let meter = self.store.data().meter.clone();
-        match within(deadline, meter, call(&mut self.store)).await {
+        let answer = match within(deadline, meter, call(&mut self.store)).await {
             // The door's clock and this one end at the same moment.
             Some(Ok(Err(AdapterError::Timeout(_)))) if Instant::now() >= deadline => {
                 Err(CallError::TotalTimeout(self.limits.total))
@@ -82,7 +93,14 @@ impl Fresh {
             Some(Ok(answer)) => answer.map_err(CallError::Adapter),
             Some(Err(error)) => Err(explain(&error, &self.store, &self.limits)),
             None => Err(CallError::TotalTimeout(self.limits.total)),
-        }
+        };
+        answer.inspect_err(|error| self.consumption.note(error))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        self.consumption.computed(self.store.data().meter.used());
     }
 }
 

@@ -1,18 +1,21 @@
 //! The limit on a guest's linear memory, which remembers whether it was hit.
 
+use crate::consumption::Consumption;
 use crate::engine::TABLE_ELEMENTS;
+use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
 /// Grants memory up to a number of bytes, over all memories of the request's instance.
 pub(crate) struct MemoryLimit {
+    consumption: Arc<Consumption>,
     limit: usize,
     used: usize,
     hit: bool,
 }
 
 impl MemoryLimit {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, used: 0, hit: false }
+    pub(crate) fn new(consumption: Arc<Consumption>, limit: usize) -> Self {
+        Self { consumption, limit, used: 0, hit: false }
     }
 
     /// The limit in bytes, if the guest has wanted more.
@@ -28,6 +31,7 @@ impl ResourceLimiter for MemoryLimit {
             self.hit = true;
             return Ok(false);
         }
+        self.consumption.grow(after - self.used);
         self.used = after;
         // Whoever was refused and gets something now has coped.
         self.hit = false;
@@ -39,18 +43,27 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        self.consumption.shrink(self.used);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn all_memories_count_together() {
-        let mut limit = MemoryLimit::new(100);
+        let consumption = Arc::<Consumption>::default();
+        let mut limit = MemoryLimit::new(consumption.clone(), 100);
         assert!(limit.memory_growing(0, 60, None).unwrap());
         assert!(limit.memory_growing(60, 80, None).unwrap());
         assert!(!limit.memory_growing(0, 21, None).unwrap());
         assert_eq!(limit.hit(), Some(100));
         assert!(limit.memory_growing(0, 20, None).unwrap());
-        assert_eq!(limit.hit(), None);
+        assert_eq!((limit.hit(), consumption.memory_bytes()), (None, 100));
+        drop(limit);
+        assert_eq!(consumption.memory_bytes(), 0);
     }
 }

@@ -3,13 +3,12 @@
 //! The queue is bounded, and fair between those who ask: whoever has many requests in it gets one instance in turn with the
 //! others, not before them, and if it is full, makes room for who has fewer. An exhausted pool is an error of the engine; with a semaphore in front it is a wait instead.
 
+use crate::consumption::Consumption;
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
 use crate::error::{CallError, Full};
 use hauski_policy::{AdapterId, AdapterLimits};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Component;
@@ -70,14 +69,13 @@ impl Slots {
         let own = self.queue.enter(tenant, until).await?;
         let pool = self.pool.0.clone().acquire_many_owned(self.weight);
         let pool = timeout_at(until, pool).await.ok().and_then(Result::ok).ok_or(CallError::Busy(Full::Pool))?;
-        self.queue.note();
+        self.queue.consumption.begin();
         Ok(Slot { _own: own, _pool: pool })
     }
 
-    /// How many instances were given so far, and when the last one was.
-    pub(crate) fn given(&self) -> (u64, Option<SystemTime>) {
-        let (given, last) = (self.queue.given.load(Relaxed), self.queue.last.load(Relaxed));
-        (given, (given > 0).then(|| UNIX_EPOCH + Duration::from_millis(last)))
+    /// What instances take.
+    pub(crate) fn consumption(&self) -> &Arc<Consumption> {
+        &self.queue.consumption
     }
 
     /// Instances that exist at this moment.
@@ -95,9 +93,7 @@ impl Slots {
 pub(crate) struct Queue {
     lines: Mutex<Lines>,
     limits: AdapterLimits,
-    /// Instances that were given, and when the last one was, in milliseconds of Unix time.
-    given: AtomicU64,
-    last: AtomicU64,
+    consumption: Arc<Consumption>,
 }
 
 #[derive(Default)]
@@ -116,14 +112,7 @@ struct Place(Arc<Queue>);
 impl Queue {
     fn new(limits: &AdapterLimits) -> Self {
         let lines = Lines { free: limits.instances, ..Lines::default() };
-        Self { lines: Mutex::new(lines), limits: *limits, given: AtomicU64::new(0), last: AtomicU64::new(0) }
-    }
-
-    /// Counts an instance.
-    fn note(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.last.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed);
-        self.given.fetch_add(1, Relaxed);
+        Self { lines: Mutex::new(lines), limits: *limits, consumption: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {

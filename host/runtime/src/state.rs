@@ -55,7 +55,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(call: Call, caller: Caller, deadline: Instant, memory_bytes: usize) -> Self {
+    pub(crate) fn new(call: Call, caller: Caller, deadline: Instant, memory: MemoryLimit) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();
@@ -66,7 +66,7 @@ impl State {
             sends,
             deadline,
             meter: Meter::new(),
-            memory: MemoryLimit::new(memory_bytes),
+            memory,
             table,
             log_lines: 0,
             wasi: None,

@@ -53,6 +53,10 @@ pub struct Live {
     pub in_flight: usize,
     /// Requests that wait for an instance of it.
     pub waiting: usize,
+    /// The memory of its instances at this moment, in bytes.
+    pub memory_bytes: usize,
+    /// The time that its instances have computed, those that live not included, in milliseconds.
+    pub cpu_ms: u64,
 }
 
 impl<'a> Listing<'a> {
@@ -85,9 +89,15 @@ impl<'a> Listing<'a> {
     #[must_use]
     pub fn live(mut self, adapters: &Adapters) -> Self {
         for (listed, (_, adapter)) in self.adapters.iter_mut().zip(adapters.iter()) {
-            let (requests, last) = adapter.uses();
-            let (in_flight, waiting) = (adapter.in_flight(), adapter.waiting());
-            listed.live = Some(Live { requests, last: last.and_then(timestamp), in_flight, waiting });
+            let consumption = adapter.consumption();
+            listed.live = Some(Live {
+                requests: consumption.requests(),
+                last: consumption.last().and_then(timestamp),
+                in_flight: adapter.in_flight(),
+                waiting: adapter.waiting(),
+                memory_bytes: consumption.memory_bytes(),
+                cpu_ms: u64::try_from(consumption.cpu().as_millis()).unwrap_or(u64::MAX),
+            });
         }
         self
     }

@@ -6,8 +6,8 @@ use hauski_runtime::Adapters;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    CounterVec, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -39,7 +39,13 @@ pub struct Metrics {
     pub(crate) policy_stale: IntGauge,
     pub(crate) tls_stale: IntGauge,
     pub(crate) telemetry_dropped: IntCounterVec,
+    pub(crate) limit_hits: IntCounterVec,
     instances: IntGaugeVec,
+    memory: IntGaugeVec,
+    limits: IntGaugeVec,
+    cpu_seconds: CounterVec,
+    /// Held while what adapters count is taken over.
+    taking: Mutex<()>,
     queued: IntGaugeVec,
     breakers: IntGaugeVec,
     adapters: IntGaugeVec,
@@ -155,6 +161,29 @@ impl Metrics {
                 &["kind"],
             )?,
             instances: gauge("adapter_instances", "Instances that serve a request at this moment.", &["adapter"])?,
+            memory: gauge(
+                "adapter_memory_bytes",
+                "Linear memory of the instances that live at this moment.",
+                &["adapter"],
+            )?,
+            limits: gauge(
+                "adapter_limit",
+                "The limits of limits.yaml, each in the unit that its key ends with.",
+                &["adapter", "limit"],
+            )?,
+            limit_hits: counter(
+                "adapter_limit_hits_total",
+                "Requests, and requests to providers, that a limit of limits.yaml has ended.",
+                &["adapter", "limit"],
+            )?,
+            cpu_seconds: add(
+                &registry,
+                CounterVec::new(
+                    Opts::new("adapter_cpu_seconds_total", "Time that instances have computed, when they are gone."),
+                    &["adapter"],
+                )?,
+            )?,
+            taking: Mutex::default(),
             queued: gauge("adapter_queue_depth", "Requests that wait for an instance at this moment.", &["adapter"])?,
             breakers: gauge(
                 "breaker_state",
@@ -177,15 +206,7 @@ impl Metrics {
 
     /// The text of `/metrics`; what the adapters know themselves is asked now.
     pub(crate) fn render(&self, adapters: &Adapters, breakers: &Breakers) -> Result<Vec<u8>, prometheus::Error> {
-        // Those that were removed are not shown any more.
-        self.instances.reset();
-        self.queued.reset();
-        for (id, adapter) in adapters.iter() {
-            let in_flight = i64::try_from(adapter.in_flight()).unwrap_or(i64::MAX);
-            self.instances.with_label_values(&[id.as_str()]).set(in_flight);
-            let waiting = i64::try_from(adapter.waiting()).unwrap_or(i64::MAX);
-            self.queued.with_label_values(&[id.as_str()]).set(waiting);
-        }
+        self.take(adapters);
         for (model, breaker) in breakers.all() {
             self.breakers.with_label_values(&[&model]).set(breaker.code());
         }
@@ -195,6 +216,29 @@ impl Metrics {
         let mut text = Vec::with_capacity(16 << 10);
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+
+    /// Takes over what the adapters count.
+    fn take(&self, adapters: &Adapters) {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        // Those that were removed are not shown any more.
+        [&self.instances, &self.queued, &self.memory, &self.limits].into_iter().for_each(IntGaugeVec::reset);
+        for (id, adapter) in adapters.iter() {
+            let (id, consumption) = (id.as_str(), adapter.consumption());
+            self.instances.with_label_values(&[id]).set(count(adapter.in_flight()));
+            self.queued.with_label_values(&[id]).set(count(adapter.waiting()));
+            self.memory.with_label_values(&[id]).set(count(consumption.memory_bytes()));
+            for (limit, value) in adapter.limits().to_json().as_object().into_iter().flatten() {
+                self.limits.with_label_values(&[id, limit]).set(value.as_i64().unwrap_or(i64::MAX));
+            }
+            let cpu = self.cpu_seconds.with_label_values(&[id]);
+            cpu.inc_by((consumption.cpu().as_secs_f64() - cpu.get()).max(0.0));
+            for (limit, hits) in consumption.hits() {
+                let own = self.limit_hits.with_label_values(&[id, limit]);
+                own.inc_by(hits.saturating_sub(own.get()));
+            }
+        }
     }
 
     /// Counts a finished request of a client.

@@ -4,7 +4,7 @@
 //! names: of a request that was allowed, the path is its grant's.
 
 use crate::metrics::Metrics;
-use hauski_egress::{Asked, Decision, EgressError, End, Exchange, Observer, Usages, Verdict};
+use hauski_egress::{Asked, Decision, DnsError, EgressError, End, Exchange, Observer, Usages, Verdict};
 use hauski_policy::{Egress, Grant, Target};
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -40,6 +40,13 @@ impl Watch {
         self.counted().clone()
     }
 
+    /// Counts the limit that an error is of.
+    fn hit(&self, adapter: &str, error: &EgressError) {
+        if let Some(limit) = limit(error) {
+            self.metrics.limit_hits.with_label_values(&[adapter, limit]).inc();
+        }
+    }
+
     fn counted(&self) -> MutexGuard<'_, Usages> {
         self.usages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,6 +78,7 @@ impl Observer for Watch {
             }
             Verdict::Unresolved(error) => {
                 self.metrics.egress_requests.with_label_values(&[adapter, &label, error.code()]).inc();
+                self.hit(adapter, error);
                 failed(adapter, decision.request_id, &decision.asked, error);
             }
         }
@@ -87,9 +95,21 @@ impl Observer for Watch {
         metrics.egress_bytes.with_label_values(&[&label, "out"]).inc_by(exchange.bytes_out);
         metrics.egress_bytes.with_label_values(&[&label, "in"]).inc_by(exchange.bytes_in);
         if let End::Failed(error) = exchange.end {
+            self.hit(adapter, error);
             failed(adapter, exchange.request_id, &exchange.place(), error);
         }
         metrics.egress_seconds.with_label_values(&[adapter]).observe(exchange.duration.as_secs_f64());
+    }
+}
+
+/// The limit that an error is of, by its key in `limits.yaml`.
+fn limit(error: &EgressError) -> Option<&'static str> {
+    match error {
+        EgressError::Dns(DnsError::Timeout) | EgressError::ConnectTimeout => Some("connect_ms"),
+        EgressError::FirstByteTimeout => Some("first_token_ms"),
+        EgressError::IdleTimeout => Some("idle_ms"),
+        EgressError::ResponseTooLarge { .. } => Some("response_mib"),
+        _ => None,
     }
 }
 

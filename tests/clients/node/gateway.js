@@ -34,6 +34,7 @@ export async function startGateway({ grants = [], models = [], secrets = {} } = 
       HAUSKI_MODELS: 'models.yml',
       HAUSKI_LIMITS: path.join(root, 'policies', 'limits.yaml'),
       HAUSKI_ADAPTERS: path.join(target, 'adapters'),
+      HAUSKI_CACHE: path.join(target, 'compiled'),
       ...secrets,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

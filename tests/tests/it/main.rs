@@ -14,6 +14,7 @@ mod front;
 mod guests;
 mod leaving;
 mod ledger;
+mod limits;
 mod loading;
 mod locality;
 mod reloading;

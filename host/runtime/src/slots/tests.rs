@@ -1,6 +1,7 @@
 //! Places are given in turn, to no more than there are, and none is lost.
 
 use super::*;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 

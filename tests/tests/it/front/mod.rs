@@ -14,7 +14,7 @@ mod shape;
 mod stage;
 mod table;
 mod through;
-mod time;
+pub(crate) mod time;
 mod together;
 mod uploads;
 mod usage;

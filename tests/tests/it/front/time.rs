@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hauski_tests::{Client, Upstream};
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -14,13 +15,29 @@ use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A port that takes no connection, as long as its sockets live: its queue is full, so that packets are dropped.
+pub(crate) fn deaf() -> (SocketAddr, Vec<socket2::Socket>) {
+    let socket = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let listener = socket();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let fill = |_| {
+        let socket = socket();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&address.into());
+        socket
+    };
+    (address, std::iter::once(listener).chain((0..4).map(fill)).collect())
+}
+
 async fn open(client: Client, body: String) -> hyper::body::Incoming {
     let request = Request::builder().method(Method::POST).uri(CHAT).body(Bytes::from(body)).unwrap();
     client.open(request).await.unwrap().into_body()
 }
 
 /// A provider that says `words` and is silent then.
-fn silent(words: &str) -> Upstream {
+pub(crate) fn silent(words: &str) -> Upstream {
     let words = words.to_owned();
     Upstream::start(move |conversation| {
         conversation.request()?;
@@ -52,20 +69,9 @@ async fn r20_each_of_four_timeouts_has_its_own_error() {
     }
 }
 
-/// A port that takes no connection: its queue is full, so that packets are dropped.
 #[tokio::test]
 async fn r20_no_connection_in_time() {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(0).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    let fill = |_| {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let _ = socket.connect(&address.into());
-        socket
-    };
-    let _full: Vec<_> = (0..4).map(fill).collect();
+    let (address, _full) = deaf();
     let url = format!("http://{address}/v1");
     let builder = hauski_tests::TestHost::builder()
         .adapter("openai-compatible")

@@ -1,0 +1,92 @@
+//! What the instances of one adapter take, those of all its versions together: counted while it happens, to be shown.
+
+use crate::error::{CallError, Full};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The limits of an adapter that end a request, by their keys in `limits.yaml`. Those on providers' answers are the egress door's.
+const LIMITS: [&str; 5] = ["memory_mib", "cpu_ms", "total_ms", "queue", "queue_ms"];
+
+/// What the instances of one adapter have taken and take at this moment.
+#[derive(Debug, Default)]
+pub struct Consumption {
+    requests: AtomicU64,
+    /// When the last instance was given, in milliseconds of Unix time.
+    last: AtomicU64,
+    memory: AtomicUsize,
+    /// Nanoseconds.
+    cpu: AtomicU64,
+    hits: [AtomicU64; LIMITS.len()],
+}
+
+impl Consumption {
+    /// How many instances were given for a request so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// When the last one was.
+    #[must_use]
+    pub fn last(&self) -> Option<SystemTime> {
+        (self.requests() > 0).then(|| UNIX_EPOCH + Duration::from_millis(self.last.load(Relaxed)))
+    }
+
+    /// The linear memory of the instances that live at this moment, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.load(Relaxed)
+    }
+
+    /// The time that instances which are gone have computed.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu.load(Relaxed))
+    }
+
+    /// How many requests each limit has ended, by its key in `limits.yaml`.
+    pub fn hits(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        LIMITS.into_iter().zip(self.hits.iter().map(|hits| hits.load(Relaxed)))
+    }
+
+    /// An instance is given.
+    pub(crate) fn begin(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// An instance has grown by so many bytes.
+    pub(crate) fn grow(&self, bytes: usize) {
+        self.memory.fetch_add(bytes, Relaxed);
+    }
+
+    /// An instance is gone, which had so many bytes.
+    pub(crate) fn shrink(&self, bytes: usize) {
+        self.memory.fetch_sub(bytes, Relaxed);
+    }
+
+    /// An instance is gone, which has computed for so long.
+    pub(crate) fn computed(&self, time: Duration) {
+        self.cpu.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// A request has ended with this; counts the limit, if it is one.
+    pub(crate) fn note(&self, error: &CallError) {
+        let limit = match error {
+            CallError::OutOfMemory(_) => "memory_mib",
+            CallError::ComputedTooLong(_) => "cpu_ms",
+            CallError::TotalTimeout(_) => "total_ms",
+            CallError::Busy(Full::Queue { .. }) => "queue",
+            CallError::Busy(Full::Adapter { .. }) => "queue_ms",
+            CallError::Busy(Full::Pool)
+            | CallError::Adapter(_)
+            | CallError::NotServed(_)
+            | CallError::HandedOverTooMuch(_)
+            | CallError::Trapped(_) => return,
+        };
+        if let Some(at) = LIMITS.iter().position(|own| *own == limit) {
+            self.hits[at].fetch_add(1, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The limits of each adapter: each holds, is counted, and ends only the request that broke it.
+
+use crate::front::ground::EVENTS;
+use crate::front::time::{deaf, silent};
+use hauski_tests::{Answer, Builder, TestHost, Upstream};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The guest `name` as the model `bad`, beside an echo and one more adapter of the same kind with limits that are wider.
+fn guest(name: &str) -> Builder {
+    TestHost::builder().guest_as(name, "bad").adapter("echo").model("{ id: echo, adapter: echo }")
+}
+
+/// A provider behind the model `bad`.
+fn provider(url: &str) -> Builder {
+    TestHost::builder()
+        .adapter_as("openai-compatible", "bad")
+        .grant(&format!("{{ url: \"{url}\", adapters: [bad], methods: [POST] }}"))
+        .model(&format!("{{ id: bad, adapter: bad, config: {{ base_url: \"{url}\" }} }}"))
+        .adapter("echo")
+        .model("{ id: echo, adapter: echo }")
+}
+
+/// A request that breaks the limit, and one to the neighbour meanwhile and afterwards; the limit is counted once.
+async fn check(limit: &str, code: &str, stream: bool, host: &TestHost) {
+    let echo = async || assert_eq!(host.client().chat("echo", "still here").await.content(), "still here", "{limit}");
+    let ask = async || -> Answer {
+        if stream { host.client().stream("bad", "x").await } else { host.client().chat("bad", "x").await }
+    };
+    let (answer, ()) = tokio::join!(ask(), echo());
+    assert!(answer.text.contains(&format!("\"code\":\"{code}\"")), "{limit}: {} {}", answer.status, answer.text);
+    echo().await;
+    host.client()
+        .until_metric(&format!("adapter_limit_hits_total{{adapter=\"bad\",limit=\"{limit}\"}} 1"), PATIENCE)
+        .await;
+    let hits = host.client().metrics("adapter_limit_hits_total").await;
+    assert_eq!(hits.iter().filter(|line| !line.ends_with(" 0")).count(), 1, "{limit}: {hits:?}");
+    // Nothing of it is left.
+    for gauge in ["adapter_instances", "adapter_queue_depth", "adapter_memory_bytes"] {
+        host.client().until_metric(&format!("{gauge}{{adapter=\"bad\"}} 0"), PATIENCE).await;
+    }
+}
+
+#[tokio::test]
+async fn memory() {
+    check("memory_mib", "adapter_memory_limit", false, &guest("allocates").limit("memory_mib", 4).start().await).await;
+}
+
+#[tokio::test]
+async fn time_on_a_processor() {
+    let host = guest("spins").override_limits("bad: { cpu_ms: 200 }").start().await;
+    check("cpu_ms", "adapter_cpu_limit", false, &host).await;
+    let cpu = host.client().metrics("adapter_cpu_seconds_total{adapter=\"bad\"}").await;
+    let seconds: f64 = cpu[0].rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((0.2..1.0).contains(&seconds), "{cpu:?}");
+}
+
+#[tokio::test]
+async fn time_in_all() {
+    let host = guest("sleeps").override_limits("bad: { total_ms: 300 }").start().await;
+    check("total_ms", "total_timeout", true, &host).await;
+}
+
+#[tokio::test]
+async fn time_of_a_provider() {
+    let (address, _full) = deaf();
+    let host = provider(&format!("http://{address}/v1/")).limit("connect_ms", 300).limit("retries", 0).start().await;
+    check("connect_ms", "connect_timeout", false, &host).await;
+    let upstream = silent("");
+    let host = provider(&upstream.url("/v1/")).limit("first_token_ms", 300).start().await;
+    check("first_token_ms", "first_token_timeout", false, &host).await;
+    let upstream = silent(EVENTS);
+    let host = provider(&upstream.url("/v1/")).limit("idle_ms", 300).start().await;
+    check("idle_ms", "idle_timeout", true, &host).await;
+}
+
+#[tokio::test]
+async fn bytes_of_a_provider() {
+    let upstream = Upstream::json(format!("{{\"x\":\"{}\"}}", "x".repeat(1 << 20)));
+    let host = provider(&upstream.url("/v1/")).limit("response_mib", 1).limit("retries", 0).start().await;
+    check("response_mib", "upstream_unreachable", false, &host).await;
+}
+
+/// The second one has no instance, and with a queue it waits for one in vain.
+#[tokio::test]
+async fn instances_and_their_queue() {
+    for (limit, queue) in [("queue", 0), ("queue_ms", 1)] {
+        let host = guest("streams_forever")
+            .override_limits(&format!("bad: {{ instances: 1, queue: {queue}, queue_ms: 200 }}"))
+            .start()
+            .await;
+        let first = host.client().begin_chat("bad", "x", true).await;
+        host.client().until_metric("adapter_instances{adapter=\"bad\"} 1", PATIENCE).await;
+        let memory = host.client().metrics("adapter_memory_bytes{adapter=\"bad\"}").await;
+        assert!(!memory[0].ends_with(" 0"), "{memory:?}");
+        let answer = host.client().chat("bad", "x").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (429, "adapter_busy"), "{limit}");
+        assert_eq!(answer.headers["retry-after"], "1");
+        drop(first);
+        check_after(limit, &host).await;
+    }
+}
+
+/// The one that was refused is counted, and the other is gone with its client.
+async fn check_after(limit: &str, host: &TestHost) {
+    for line in ["adapter_instances{adapter=\"bad\"} 0", "adapter_memory_bytes{adapter=\"bad\"} 0"] {
+        host.client().until_metric(line, PATIENCE).await;
+    }
+    let hits = host.client().metrics("adapter_limit_hits_total{adapter=\"bad\"").await;
+    let broken: Vec<_> = hits.iter().filter(|line| !line.ends_with(" 0")).collect();
+    assert_eq!(broken, [&format!("adapter_limit_hits_total{{adapter=\"bad\",limit=\"{limit}\"}} 1")]);
+}
+
+/// What may be used stands beside what is.
+#[tokio::test]
+async fn the_limits_are_shown() {
+    let host = guest("counts").override_limits("bad: { memory_mib: 7, queue: 3 }").start().await;
+    let shown = host.client().metrics("adapter_limit{").await;
+    for line in [
+        "adapter_limit{adapter=\"bad\",limit=\"memory_mib\"} 7",
+        "adapter_limit{adapter=\"bad\",limit=\"queue\"} 3",
+        "adapter_limit{adapter=\"echo\",limit=\"memory_mib\"} 16",
+        "adapter_limit{adapter=\"echo\",limit=\"response_mib\"} 4",
+    ] {
+        assert!(shown.iter().any(|one| one == line), "{line}: {shown:?}");
+    }
+}
