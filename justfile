@@ -93,6 +93,11 @@ e2e: build
     scripts/venv.sh e2e tests/e2e/requirements.txt
     PYTHONPATH=tests/clients/python .venv/e2e/bin/pytest -v -p no:cacheprovider tests/e2e
 
+# What an adapter that spins, allocates, floods or hangs costs its neighbours' latency: measured in one run, not asserted
+[group('check')]
+bench-neighbours:
+    cargo run --release --package hauski-tests --example neighbours
+
 # The fuzzers of the policy's parsers and of the redactor, each for so many seconds; needs a nightly toolchain
 [group('check')]
 fuzz seconds="600":

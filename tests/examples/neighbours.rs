@@ -67,7 +67,7 @@ async fn measure() -> Vec<(&'static str, Vec<Duration>)> {
     for round in 0..=ROUNDS {
         for (name, all) in &mut latencies {
             let stop = Arc::new(AtomicBool::new(false));
-            let other = (*name != "nobody").then(|| tokio::spawn(misbehave(Client(address), name, stop.clone())));
+            let other = (*name != "nobody").then(|| elsewhere(misbehave(Client(address), name, stop.clone())));
             tokio::time::sleep(PHASE / 7).await;
             let mut clients = JoinSet::new();
             (0..CLIENTS).for_each(|_| drop(clients.spawn(ask(address))));
@@ -77,12 +77,25 @@ async fn measure() -> Vec<(&'static str, Vec<Duration>)> {
                 all.extend(seen.into_iter().flatten());
             }
             stop.store(true, Relaxed);
-            if let Some(other) = other {
-                other.abort();
-            }
+            drop(other);
         }
     }
     latencies
+}
+
+/// Runs a client on a thread of its own, so that it does not slow the one that measures, until what is returned is dropped.
+fn elsewhere(client: impl Future<Output = ()> + Send + 'static) -> tokio::sync::oneshot::Sender<()> {
+    let (end, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::select! {
+                () = client => {}
+                _ = ended => {}
+            }
+        });
+    });
+    end
 }
 
 /// Asks an adapter that misbehaves again and again, and reads whatever comes.

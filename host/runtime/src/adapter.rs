@@ -11,6 +11,7 @@ use crate::state::Call;
 use hauski_egress::today;
 use hauski_policy::{AdapterId, AdapterLimits, Digest, Egress, Locality, Lock, Locked, Target};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// An adapter that can serve.
 pub struct Adapter {
@@ -111,22 +112,33 @@ impl Adapter {
     ///
     /// # Errors
     /// If the adapter gives none; see [`CallError`].
-    pub async fn complete(&self, call: Call, request: &String) -> Result<String, CallError> {
+    pub async fn complete(&self, call: Call, request: Arc<String>) -> Result<String, CallError> {
         let indices = self.exports.chat.as_ref().ok_or(CallError::NotServed("chat"))?;
         let mut fresh = self.template.instantiate(call).await?;
         let chat = fresh.load(|store, instance| indices.load(store, instance))?;
-        fresh.run(async |store| chat.call_complete(store, request).await).await
+        let answer = fresh.run(|mut fresh| async move {
+            let answer = chat.call_complete(&mut fresh.store, &request).await;
+            (fresh, answer)
+        });
+        let (fresh, answer) = answer.await?;
+        fresh.end();
+        Ok(answer)
     }
 
     /// Answers a chat request piece by piece.
     ///
     /// # Errors
     /// If the provider or the adapter refuses it; what breaks later is an error of [`Reply::next`].
-    pub async fn start(&self, call: Call, request: &String) -> Result<Reply, CallError> {
+    pub async fn start(&self, call: Call, request: Arc<String>) -> Result<Reply, CallError> {
         let indices = self.exports.chat.as_ref().ok_or(CallError::NotServed("chat"))?;
         let mut fresh = self.template.instantiate(call).await?;
-        let chat = fresh.load(|store, instance| indices.load(store, instance))?;
-        let reply = fresh.run(async |store| chat.call_start(store, request).await).await?;
+        let chat = Arc::new(fresh.load(|store, instance| indices.load(store, instance))?);
+        let guest = chat.clone();
+        let started = fresh.run(|mut fresh| async move {
+            let reply = guest.call_start(&mut fresh.store, &request).await;
+            (fresh, reply)
+        });
+        let (fresh, reply) = started.await?;
         Ok(Reply::new(fresh, chat, reply))
     }
 
@@ -134,11 +146,17 @@ impl Adapter {
     ///
     /// # Errors
     /// If the adapter gives no answer; see [`CallError`].
-    pub async fn embed(&self, call: Call, request: &String) -> Result<String, CallError> {
+    pub async fn embed(&self, call: Call, request: Arc<String>) -> Result<String, CallError> {
         let indices = self.exports.embeddings.as_ref().ok_or(CallError::NotServed("embeddings"))?;
         let mut fresh = self.template.instantiate(call).await?;
         let embeddings = fresh.load(|store, instance| indices.load(store, instance))?;
-        fresh.run(async |store| embeddings.call_embed(store, request).await).await
+        let answer = fresh.run(|mut fresh| async move {
+            let answer = embeddings.call_embed(&mut fresh.store, &request).await;
+            (fresh, answer)
+        });
+        let (fresh, answer) = answer.await?;
+        fresh.end();
+        Ok(answer)
     }
 
     /// What the provider serves now, as JSON objects of OpenAI's `GET /v1/models`; `call` has the settings of the model on whose
@@ -149,6 +167,12 @@ impl Adapter {
     pub async fn models(&self, call: Call) -> Result<Vec<String>, CallError> {
         let mut fresh = self.template.instantiate(call).await?;
         let about = fresh.load(|store, instance| self.exports.about.load(store, instance))?;
-        fresh.run(async |store| about.call_models(store).await).await
+        let answer = fresh.run(|mut fresh| async move {
+            let answer = about.call_models(&mut fresh.store).await;
+            (fresh, answer)
+        });
+        let (fresh, answer) = answer.await?;
+        fresh.end();
+        Ok(answer)
     }
 }

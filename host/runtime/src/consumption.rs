@@ -1,7 +1,7 @@
 //! What the instances of one adapter take, those of all its versions together: counted while it happens, to be shown.
 
 use crate::error::{CallError, Full};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The limits of an adapter that end a request, by their keys in `limits.yaml`. Those on providers' answers are the egress door's.
@@ -17,7 +17,13 @@ pub struct Consumption {
     /// Nanoseconds.
     cpu: AtomicU64,
     hits: [AtomicU64; LIMITS.len()],
+    /// How many of the next calls begin aside.
+    slow: AtomicU32,
 }
+
+/// Who has computed for longer than this in one call is slow, and how many calls have to be quick before that is forgotten.
+pub(crate) const SLOW: Duration = Duration::from_millis(1);
+const REMEMBERED: u32 = 16;
 
 impl Consumption {
     /// How many instances were given for a request so far.
@@ -69,6 +75,21 @@ impl Consumption {
     /// An instance is gone, which has computed for so long.
     pub(crate) fn computed(&self, time: Duration) {
         self.cpu.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether it was slow in one of its last calls.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slow.load(Relaxed) > 0
+    }
+
+    /// A call that was slow, or might have been, has computed for so long.
+    pub(crate) fn note_speed(&self, computed: Duration) {
+        if computed >= SLOW {
+            self.slow.store(REMEMBERED, Relaxed);
+        } else {
+            let fewer = |calls: u32| calls.checked_sub(1);
+            let _ = self.slow.fetch_update(Relaxed, Relaxed, fewer);
+        }
     }
 
     /// A request has ended with this; counts the limit, if it is one.

@@ -13,8 +13,8 @@ pub(crate) const TABLES_PER_SLOT: u32 = 8;
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 /// Core instances of one component; those made from Python have about 20.
 const CORE_INSTANCES: u32 = 64;
-/// Between two epochs. A guest that computes gives way to its neighbours this often.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// Between two epochs. A guest that computes gives way to its neighbours this often, the first time by moving aside.
+pub(crate) const TICK: Duration = Duration::from_millis(2);
 
 /// Makes the engine and starts its clock, without which no limit on computing would hold. The clock ends with the last handle
 /// to the engine.

@@ -1,17 +1,19 @@
 //! A fresh instance for each call: made within limits, run within limits, gone afterwards.
 
 use crate::AdapterError;
+use crate::aside::Run;
 use crate::consumption::Consumption;
 use crate::engine::TICK;
 use crate::error::CallError;
 use crate::memory::MemoryLimit;
-use crate::meter::{Meter, Metered};
+use crate::meter::Meter;
 use crate::slots::{Slot, Slots};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
 use hauski_policy::AdapterLimits;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
@@ -25,23 +27,29 @@ pub(crate) struct Template {
     pub(crate) caller: Caller,
     pub(crate) limits: AdapterLimits,
     pub(crate) slots: Slots,
+    /// Where it goes on if it computes for long.
+    pub(crate) aside: Handle,
     /// Bytes that a guest may hand over in one call: what the largest request or answer needs.
     pub(crate) hostcall_bytes: usize,
 }
 
 /// A fresh instance with the store that holds its memory.
 pub(crate) struct Fresh {
-    store: Store<State>,
+    pub(crate) store: Store<State>,
     instance: Instance,
     limits: AdapterLimits,
+    aside: Handle,
     consumption: Arc<Consumption>,
     /// Given back when the instance is gone.
     _slot: Slot,
 }
 
+/// What a call of an instance gives: the instance again, and what the guest has answered.
+pub(crate) type Called<T> = (Box<Fresh>, wasmtime::Result<Result<T, AdapterError>>);
+
 impl Template {
     /// Makes an instance that lives for one call. Waiting for a slot is part of the call's total time.
-    pub(crate) async fn instantiate(&self, call: Call) -> Result<Fresh, CallError> {
+    pub(crate) async fn instantiate(&self, call: Call) -> Result<Box<Fresh>, CallError> {
         let deadline = call.started + self.limits.total;
         let consumption = self.slots.consumption();
         let slot = self.slots.acquire(&call.tenant, deadline).await.inspect_err(|error| consumption.note(error))?;
@@ -55,13 +63,18 @@ impl Template {
         let cpu = self.limits.cpu;
         store.epoch_deadline_callback(move |store| tick(&store.data().meter, cpu));
         let meter = store.data().meter.clone();
-        let instance = within(deadline, meter, self.pre.instantiate_async(&mut store)).await;
-        let error = match instance {
-            Some(Ok(instance)) => {
-                let consumption = consumption.clone();
-                return Ok(Fresh { store, instance, limits: self.limits, consumption, _slot: slot });
+        let run = Run { aside: self.aside.clone(), consumption: consumption.clone(), meter, deadline };
+        let pre = self.pre.clone();
+        let made = run.run(async move {
+            let instance = pre.instantiate_async(&mut store).await;
+            (store, instance)
+        });
+        let error = match made.await {
+            Some((store, Ok(instance))) => {
+                let (aside, consumption) = (self.aside.clone(), consumption.clone());
+                return Ok(Box::new(Fresh { store, instance, limits: self.limits, aside, consumption, _slot: slot }));
             }
-            Some(Err(error)) => explain(&error, &store, &self.limits),
+            Some((store, Err(error))) => explain(&error, &store, &self.limits),
             None => CallError::TotalTimeout(self.limits.total),
         };
         consumption.note(&error);
@@ -78,23 +91,44 @@ impl Fresh {
         lookup(&mut self.store, &self.instance).map_err(|error| explain(&error, &self.store, &self.limits))
     }
 
-    /// Runs a call of the instance within the request's limits.
-    pub(crate) async fn run<T>(
-        &mut self,
-        call: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<Result<T, AdapterError>>,
-    ) -> Result<T, CallError> {
-        let deadline = self.store.data().deadline;
-        let meter = self.store.data().meter.clone();
-        let answer = match within(deadline, meter, call(&mut self.store)).await {
+    /// Runs a call of the instance within the request's limits, and gives the instance back with the answer.
+    pub(crate) async fn run<T, W>(
+        self: Box<Self>,
+        call: impl FnOnce(Box<Self>) -> W,
+    ) -> Result<(Box<Self>, T), CallError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Called<T>> + Send + 'static,
+    {
+        let State { deadline, meter, .. } = self.store.data();
+        let (deadline, limits, consumption) = (*deadline, self.limits, self.consumption.clone());
+        let run = Run { aside: self.aside.clone(), consumption: consumption.clone(), meter: meter.clone(), deadline };
+        let answer = match run.run(call(self)).await {
             // The door's clock and this one end at the same moment.
-            Some(Ok(Err(AdapterError::Timeout(_)))) if Instant::now() >= deadline => {
-                Err(CallError::TotalTimeout(self.limits.total))
+            Some((_, Ok(Err(AdapterError::Timeout(_))))) if Instant::now() >= deadline => {
+                Err(CallError::TotalTimeout(limits.total))
             }
-            Some(Ok(answer)) => answer.map_err(CallError::Adapter),
-            Some(Err(error)) => Err(explain(&error, &self.store, &self.limits)),
-            None => Err(CallError::TotalTimeout(self.limits.total)),
+            Some((fresh, Ok(Ok(answer)))) => Ok((fresh, answer)),
+            Some((fresh, Ok(Err(error)))) => {
+                fresh.end();
+                Err(CallError::Adapter(error))
+            }
+            Some((fresh, Err(error))) => {
+                let error = explain(&error, &fresh.store, &limits);
+                fresh.end();
+                Err(error)
+            }
+            None => Err(CallError::TotalTimeout(limits.total)),
         };
-        answer.inspect_err(|error| self.consumption.note(error))
+        answer.inspect_err(|error| consumption.note(error))
+    }
+
+    /// Ends the instance. What a slow one has used takes its time to be given back as well, so that is done aside.
+    pub(crate) fn end(self: Box<Self>) {
+        if self.consumption.is_slow() {
+            let aside = self.aside.clone();
+            drop(aside.spawn(async move { drop(self) }));
+        }
     }
 }
 
@@ -114,14 +148,9 @@ fn tick(meter: &Meter, cpu: Duration) -> wasmtime::Result<UpdateDeadline> {
         // The clock moved while it waited; it has only just begun to compute again.
         return Ok(UpdateDeadline::Continue(1));
     }
+    meter.set_long();
     // tokio's own, which is woken only after sockets and timers have been looked at; any other starves them.
     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
-}
-
-/// Runs `work` with the meter on, at the longest until `deadline`.
-async fn within<T>(deadline: Instant, meter: Arc<Meter>, work: impl Future<Output = T>) -> Option<T> {
-    let work = std::pin::pin!(work);
-    tokio::time::timeout_at(deadline, Metered { future: work, meter }).await.ok()
 }
 
 /// Says in the limits' words why an instance ended.

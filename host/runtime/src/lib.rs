@@ -6,6 +6,7 @@
 
 mod adapter;
 mod adapters;
+mod aside;
 mod audit;
 mod bindings;
 mod cache;

@@ -8,6 +8,7 @@ mod files;
 mod wake;
 
 use crate::adapters::Adapters;
+use crate::aside::Aside;
 use crate::cache::Cache;
 use crate::folder::{self, FolderError};
 use crate::jobs::{Jobs, Told};
@@ -186,6 +187,7 @@ fn loader(limits: &Limits, cache: Option<&Path>) -> Result<Loader, EngineError> 
         .start_handler(|_| jobs::yield_to_requests())
         .build()
         .map_err(|error| EngineError(error.to_string()))?;
+    let aside = Aside::start().map_err(|error| EngineError(error.to_string()))?;
     let opened = cache.map(|folder| (folder, Cache::open(folder, &engine)));
     let cache = opened.and_then(|(folder, opened)| {
         let warn = |error| {
@@ -193,7 +195,7 @@ fn loader(limits: &Limits, cache: Option<&Path>) -> Result<Loader, EngineError> 
         };
         opened.map_err(warn).ok()
     });
-    Ok(Loader { engine, pool: Pool::new(), queues: Queues::default(), limits: limits.clone(), cache, compilers })
+    Ok(Loader { engine, pool: Pool::new(), queues: Queues::default(), limits: limits.clone(), cache, compilers, aside })
 }
 
 fn log_stale(problem: Option<&str>) {

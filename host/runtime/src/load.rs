@@ -4,6 +4,7 @@
 
 use crate::adapter::{Adapter, Exports};
 use crate::adapters::Known;
+use crate::aside::Aside;
 use crate::audit::{Description, Profile, plain};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::cache::Cache;
@@ -20,6 +21,7 @@ use sha2::Digest as _;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
@@ -158,6 +160,8 @@ pub(crate) struct Loader {
     pub(crate) cache: Option<Cache>,
     /// The threads that compile.
     pub(crate) compilers: rayon::ThreadPool,
+    /// The threads for guests that compute for long.
+    pub(crate) aside: Aside,
 }
 
 impl Loader {
@@ -202,9 +206,13 @@ impl Loader {
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let request_bytes = self.limits.server.request_bytes;
         let hostcall_bytes = request_bytes.max(response_bytes).saturating_add(1 << 20);
-        let template = Template { pre, caller, limits, slots, hostcall_bytes };
+        let template = Template { pre, caller, limits, slots, aside: self.aside()?, hostcall_bytes };
         let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
         Ok((template, imports, exports, description))
+    }
+
+    fn aside(&self) -> io::Result<Handle> {
+        self.aside.handle().ok_or_else(|| io::Error::other("the threads for guests are gone"))
     }
 
     /// Compiles the component, unless that was done before.
@@ -227,7 +235,8 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
     let full = &template.limits;
     let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
     let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.aside());
-    let template = Template { pre, caller, limits, slots, hostcall_bytes: 1 << 20 };
+    let aside = template.aside.clone();
+    let template = Template { pre, caller, limits, slots, aside, hostcall_bytes: 1 << 20 };
     let call = Call {
         request_id: "describe".into(),
         tenant: Arc::default(),
@@ -239,7 +248,11 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
     };
     let mut fresh = template.instantiate(call).await?;
     let about = fresh.load(|store, instance| exports.about.load(store, instance))?;
-    let said = fresh.run(async |store| about.call_describe(store).await.map(Ok)).await?;
+    let said = fresh.run(|mut fresh| async move {
+        let said = about.call_describe(&mut fresh.store).await.map(Ok);
+        (fresh, said)
+    });
+    let (_, said) = said.await?;
     let chat = exports.chat.as_ref().map(|_| "chat");
     let embeddings = exports.embeddings.as_ref().map(|_| "embeddings");
     Ok(Description::new(said, chat.into_iter().chain(embeddings).collect()))

@@ -8,7 +8,7 @@ use crate::engine::TICK;
 use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub(crate) struct Meter {
     base: AtomicU64,
     /// Of the running poll, until `base`.
     before: AtomicU64,
+    /// Whether a poll has computed for longer than a tick.
+    long: AtomicBool,
 }
 
 const NONE: u64 = u64::MAX;
@@ -36,6 +38,7 @@ impl Meter {
             begin: number(NONE),
             base: number(NONE),
             before: number(0),
+            long: AtomicBool::new(false),
         })
     }
 
@@ -51,6 +54,16 @@ impl Meter {
             (_, NONE) => self.wall(),
             (_, base) => Duration::from_nanos(self.before.load(Relaxed) + processor_time().saturating_sub(base)),
         }
+    }
+
+    /// Whether the guest has computed for longer than a tick without waiting.
+    pub(crate) fn is_long(&self) -> bool {
+        self.long.load(Relaxed)
+    }
+
+    /// It has.
+    pub(crate) fn set_long(&self) {
+        self.long.store(true, Relaxed);
     }
 
     /// To be called when the engine's clock has moved: from here on the processor's time counts.

@@ -7,13 +7,13 @@ use crate::error::ApiError;
 use crate::remote_urls;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A chat request whose outer form is right.
 #[derive(Debug)]
 pub(crate) struct ChatRequest {
-    text: String,
+    text: Arc<String>,
     /// Where the model's JSON string stands in `text`.
     model_at: Range<usize>,
     /// The model's public name.
@@ -80,7 +80,7 @@ impl ChatRequest {
         let usage = usage(outer.stream_options)?;
         let choices = outer.n.and_then(|n| n.get().parse().ok()).unwrap_or(1);
         let key = [outer.prompt_cache_key, outer.safety_identifier, outer.user].into_iter().find_map(key);
-        Ok(Self { text, model_at, model, stream, usage, choices, key, remote_urls })
+        Ok(Self { text: text.into(), model_at, model, stream, usage, choices, key, remote_urls })
     }
 
     /// The request's text.
@@ -89,8 +89,7 @@ impl ChatRequest {
     }
 
     /// The request's text with the provider's name for the model.
-    #[expect(clippy::owned_cow, reason = "the bindings of adapters take a `&String`")]
-    pub(crate) fn for_provider(&self, name: &str) -> Cow<'_, String> {
+    pub(crate) fn for_provider(&self, name: &str) -> Arc<String> {
         with_model(&self.text, &self.model, self.model_at.clone(), name)
     }
 }
@@ -113,17 +112,16 @@ pub(crate) fn model(text: &str, raw: Option<&RawValue>) -> Result<(String, Range
 }
 
 /// `text` with `name` where `model` stands.
-#[expect(clippy::owned_cow, reason = "the bindings of adapters take a `&String`")]
-pub(crate) fn with_model<'a>(text: &'a String, model: &str, at: Range<usize>, name: &str) -> Cow<'a, String> {
+pub(crate) fn with_model(text: &Arc<String>, model: &str, at: Range<usize>, name: &str) -> Arc<String> {
     if model == name {
-        return Cow::Borrowed(text);
+        return text.clone();
     }
     let name = serde_json::Value::from(name).to_string();
     let mut new = String::with_capacity(text.len() + name.len());
     new.push_str(&text[..at.start]);
     new.push_str(&name);
     new.push_str(&text[at.end..]);
-    Cow::Owned(new)
+    new.into()
 }
 
 fn flag(name: &'static str, value: Option<&RawValue>) -> Result<bool, ApiError> {

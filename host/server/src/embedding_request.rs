@@ -5,13 +5,13 @@ use crate::error::ApiError;
 use crate::remote_urls;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// An embeddings request whose outer form is right.
 #[derive(Debug)]
 pub(crate) struct EmbeddingRequest {
-    text: String,
+    text: Arc<String>,
     model_at: Range<usize>,
     /// The model's public name.
     pub(crate) model: String,
@@ -53,12 +53,11 @@ impl EmbeddingRequest {
         let key = key(outer.user);
         let mut remote_urls = outer.input.map(|input| remote_urls::of_input(input.get())).unwrap_or_default();
         remote_urls.extend(outer.messages.map(|messages| remote_urls::of(messages.get())).unwrap_or_default());
-        Ok(Self { text, model_at, model, key, remote_urls })
+        Ok(Self { text: text.into(), model_at, model, key, remote_urls })
     }
 
     /// The request's text with the provider's name for the model.
-    #[expect(clippy::owned_cow, reason = "the bindings of adapters take a `&String`")]
-    pub(crate) fn for_provider(&self, name: &str) -> Cow<'_, String> {
+    pub(crate) fn for_provider(&self, name: &str) -> Arc<String> {
         with_model(&self.text, &self.model, self.model_at.clone(), name)
     }
 }

@@ -88,6 +88,7 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         progress: exchange.progress.clone(),
         cut: exchange.app.cut.clone(),
         last: Instant::now(),
+        turns: 0,
     };
     let first = first.map(|chunks| streaming.events(chunks)).transpose();
     observe_added(asking, got.served, &streaming.tally);

@@ -21,7 +21,7 @@ impl Question for Whole<'_> {
     type Answer = String;
 
     async fn put(&self, served: &Served, call: Call) -> Result<String, CallError> {
-        served.adapter.complete(call, &self.0.for_provider(&served.upstream)).await
+        served.adapter.complete(call, self.0.for_provider(&served.upstream)).await
     }
 }
 
@@ -32,7 +32,7 @@ impl Question for Streamed<'_> {
     type Answer = (Reply, Option<Vec<String>>);
 
     async fn put(&self, served: &Served, call: Call) -> Result<Self::Answer, CallError> {
-        let mut reply = served.adapter.start(call, &self.0.for_provider(&served.upstream)).await?;
+        let mut reply = served.adapter.start(call, self.0.for_provider(&served.upstream)).await?;
         let first = reply.next().await?;
         Ok((reply, first))
     }
@@ -45,6 +45,6 @@ impl Question for Embedded<'_> {
     type Answer = String;
 
     async fn put(&self, served: &Served, call: Call) -> Result<String, CallError> {
-        served.adapter.embed(call, &self.0.for_provider(&served.upstream)).await
+        served.adapter.embed(call, self.0.for_provider(&served.upstream)).await
     }
 }

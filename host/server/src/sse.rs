@@ -26,7 +26,12 @@ pub(crate) struct Streaming {
     pub(crate) cut: watch::Receiver<bool>,
     /// When the events of the last chunks were there.
     pub(crate) last: Instant,
+    /// How often there was something to send since others had their turn.
+    pub(crate) turns: u32,
 }
+
+/// A stream whose provider and reader are quick never waits by itself. After so many pieces others have their turn.
+const TURNS: u32 = 8;
 
 impl Streaming {
     /// The events of some chunks.
@@ -46,6 +51,11 @@ impl Streaming {
 
     /// Waits for the next chunks; `None` is the end, whose events follow.
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        self.turns += 1;
+        if self.turns > TURNS {
+            self.turns = 0;
+            tokio::task::yield_now().await;
+        }
         let chunks = tokio::select! {
             biased;
             chunks = self.reply.next() => {

@@ -31,8 +31,7 @@ async fn fails_alone(host: &TestHost, model: &str, status: u16, code: &str) {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{stream} {}", answer.text);
         echo_answers(host).await;
     }
-    let metrics = host.client().get("/metrics").await.text;
-    assert!(metrics.contains(&format!("adapter_instances{{adapter=\"{model}\"}} 0")), "{metrics}");
+    host.client().until_metric(&format!("adapter_instances{{adapter=\"{model}\"}} 0"), Duration::from_secs(5)).await;
 }
 
 #[tokio::test]

@@ -189,3 +189,18 @@ async fn a_client_that_stops_reading_is_given_up() {
     assert!(!String::from_utf8_lossy(&rest).contains("[DONE]"));
     let _ = stalled.shutdown().await;
 }
+
+/// One that computes has moved aside by then, and ends all the same: long before its limit.
+#[tokio::test]
+async fn a_client_that_leaves_ends_a_guest_that_computes() {
+    let host = TestHost::builder().guest("spins").limit("cpu_ms", 60_000).limit("total_ms", 60_000).start().await;
+    for _ in 0..3 {
+        let client = host.client().begin_chat("spins", "x", false).await;
+        host.client().until_metric("adapter_instances{adapter=\"spins\"} 1", SOON).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(client);
+        all_is_given_back(host.client(), "spins").await;
+    }
+    let hits = host.client().metrics("adapter_limit_hits_total{adapter=\"spins\"").await;
+    assert!(hits.iter().all(|line| line.ends_with(" 0")), "{hits:?}");
+}
