@@ -46,6 +46,13 @@ impl Log {
     }
 }
 
+/// Has a command that only looks say what it warns of, and which adapters take long to compile.
+pub(crate) fn notes() {
+    let filter = EnvFilter::new("warn,hauski_runtime=info");
+    let notes = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time();
+    notes.with_target(false).with_ansi(colour(&io::stderr())).init();
+}
+
 /// Logs a panic.
 fn panicked(info: &PanicHookInfo<'_>) {
     let location = info.location().map(tracing::field::display);

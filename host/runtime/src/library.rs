@@ -109,6 +109,7 @@ impl Library {
     pub fn follow(&self, changed: &mut dyn FnMut(Arc<Adapters>, Changes)) {
         jobs::yield_to_requests();
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.files.tell();
         let mut wake = Wake::new(&self.messages);
         let mut stale = None;
         let mut due = Instant::now();

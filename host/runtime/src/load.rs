@@ -18,6 +18,7 @@ use crate::state::{Call, State};
 use hauski_egress::Caller;
 use hauski_policy::{AdapterId, AdapterLimits, Digest, Limits, Lock, Unapproved};
 use sha2::Digest as _;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,6 +194,7 @@ impl Loader {
             let refused = imports.iter().filter(|import| import.is_refused());
             return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
         }
+        check_exports(&file.outline.exports)?;
         let limits = *self.limits.adapter(&file.id);
         let caller = Caller::new(file.id.clone(), file.digest, limits);
         let component =
@@ -201,7 +203,7 @@ impl Loader {
         // What is not among these imports is not linked, so it can't be instantiated.
         let linker = imports::linker(&self.engine, &imports).map_err(contract)?;
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
-        let exports = exports(&component, &pre)?;
+        let exports = exports(&file.outline.exports, &pre)?;
         let slots = Slots::new(self.pool.clone(), self.queues.of(&file.id, &limits), &component);
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let request_bytes = self.limits.server.request_bytes;
@@ -267,18 +269,25 @@ fn check_layer(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-fn exports(component: &Component, pre: &InstancePre<State>) -> Result<Exports, LoadError> {
-    const ABOUT: &str = "hauski:adapter/about@0.1.0";
-    const CHAT: &str = "hauski:adapter/chat@0.1.0";
-    const EMBEDDINGS: &str = "hauski:adapter/embeddings@0.1.0";
-    let has = |name| component.get_export_index(None, name).is_some();
-    let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
-    if !has(ABOUT) {
+const ABOUT: &str = "hauski:adapter/about@0.1.0";
+const CHAT: &str = "hauski:adapter/chat@0.1.0";
+const EMBEDDINGS: &str = "hauski:adapter/embeddings@0.1.0";
+
+/// Whether these exports are an adapter's.
+fn check_exports(exports: &BTreeSet<String>) -> Result<(), LoadError> {
+    if !exports.contains(ABOUT) {
         return Err(LoadError::Exports("`hauski:adapter/about@0.1.0`"));
     }
-    if !has(CHAT) && !has(EMBEDDINGS) {
+    if !exports.contains(CHAT) && !exports.contains(EMBEDDINGS) {
         return Err(LoadError::Exports("`hauski:adapter/chat@0.1.0` or `hauski:adapter/embeddings@0.1.0`"));
     }
+    Ok(())
+}
+
+/// Where the exports are.
+fn exports(names: &BTreeSet<String>, pre: &InstancePre<State>) -> Result<Exports, LoadError> {
+    let has = |name| names.contains(name);
+    let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
     let chat = has(CHAT).then(|| chat::GuestIndices::new(pre)).transpose().map_err(contract)?;
     let embeddings = has(EMBEDDINGS).then(|| embeddings::GuestIndices::new(pre)).transpose().map_err(contract)?;
     Ok(Exports { about: about::GuestIndices::new(pre).map_err(contract)?, chat, embeddings })

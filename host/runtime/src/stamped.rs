@@ -44,6 +44,8 @@ pub(crate) struct Outline {
     pub(crate) stamped: Stamped,
     /// The names of its imports, with their versions.
     pub(crate) imports: BTreeSet<String>,
+    /// The names of its exports.
+    pub(crate) exports: BTreeSet<String>,
     /// The version of our contract that it is built for.
     pub(crate) contract: Option<String>,
 }
@@ -66,7 +68,9 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline, BinaryReaderError> {
             }
             Payload::ComponentExportSection(exports) if depth == 0 => {
                 for export in exports {
-                    outline.note_contract(export?.name.name);
+                    let name = export?.name.name;
+                    outline.note_contract(name);
+                    outline.exports.insert(name.to_owned());
                 }
             }
             Payload::CustomSection(section) => outline.stamped.read(&section, depth == 0),
@@ -150,7 +154,7 @@ mod tests {
             ("other", b"x"),
             ("producers", producers),
         ]);
-        let Outline { stamped, imports, contract } = outline(&bytes).unwrap();
+        let Outline { stamped, imports, contract, .. } = outline(&bytes).unwrap();
         let producers = BTreeSet::from(["language Rust 2024".to_owned()]);
         let expected = Stamped {
             version: Some("1.2.3".into()),

@@ -22,6 +22,9 @@ use std::io::Write;
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if !matches!(args.command, Command::Serve(_)) {
+        log::notes();
+    }
     match &args.command {
         Command::Serve(options) => serve::run(*options),
         Command::Check { json, strict } => check::run(*json, *strict),

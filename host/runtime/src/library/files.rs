@@ -31,8 +31,16 @@ pub(super) struct Files {
     lock: Option<Arc<Lock>>,
     jobs: Jobs,
     numbers: u64,
-    changes: Changes,
+    news: News,
     is_changed: bool,
+}
+
+/// What has changed.
+#[derive(Default)]
+struct News {
+    changes: Changes,
+    /// Whether it goes to the log. What is there at the start is listed by whoever starts.
+    is_told: bool,
 }
 
 /// One of them.
@@ -78,8 +86,13 @@ impl Drop for Running {
 
 impl Files {
     pub(super) fn new(jobs: Jobs, lock: Option<Arc<Lock>>) -> Self {
-        let (files, changes) = (BTreeMap::new(), Changes::default());
-        Self { files, dir: None, lock, jobs, numbers: 0, changes, is_changed: false }
+        let (files, news) = (BTreeMap::new(), News::default());
+        Self { files, dir: None, lock, jobs, numbers: 0, news, is_changed: false }
+    }
+
+    /// Tells the log what changes from now on.
+    pub(super) fn tell(&mut self) {
+        self.news.is_told = true;
     }
 
     /// Has only those serve from now on that `lock` approves: all files are judged anew.
@@ -115,7 +128,7 @@ impl Files {
 
     /// Says which files take long to load, and gives those up that take too long.
     pub(super) fn watch(&mut self, now: Instant) {
-        self.files.iter_mut().for_each(|(name, file)| file.watch(name, now, &mut self.changes));
+        self.files.iter_mut().for_each(|(name, file)| file.watch(name, now, &mut self.news));
     }
 
     /// Deals with the files that have stayed the same for as long as `settle`.
@@ -147,7 +160,7 @@ impl Files {
             if let Some((id, _)) = self.files.remove(&name).and_then(|mut file| file.serving.take()) {
                 tracing::info!(adapter = %id, "an adapter was removed: requests under way may end");
             }
-            self.changes.removed += 1;
+            self.news.changes.removed += 1;
         }
     }
 
@@ -161,13 +174,13 @@ impl Files {
                 let now = Instant::now();
                 file.job.iter_mut().for_each(|job| job.begun = Some((now, now)));
             }
-            Told::Done(_, outcome) => file.done(name, outcome, self.lock.as_deref(), &mut self.changes),
+            Told::Done(_, outcome) => file.done(name, outcome, self.lock.as_deref(), &mut self.news),
         }
     }
 
     /// What has changed since this was asked last, if anything has.
     pub(super) fn changes(&mut self) -> Option<Changes> {
-        let changes = std::mem::take(&mut self.changes);
+        let changes = std::mem::take(&mut self.news.changes);
         let is_changed = std::mem::take(&mut self.is_changed);
         (is_changed || changes != Changes::default()).then_some(changes)
     }
@@ -210,23 +223,24 @@ impl File {
     }
 
     /// Takes what became of its job.
-    fn done(&mut self, name: &OsStr, outcome: Outcome, lock: Option<&Lock>, changes: &mut Changes) {
+    fn done(&mut self, name: &OsStr, outcome: Outcome, lock: Option<&Lock>, news: &mut News) {
         self.job = None;
         match outcome {
             Outcome::Loaded(id, adapter) => {
                 let digest = adapter.profile().short_digest();
                 match self.digest() {
+                    _ if !news.is_told => {}
                     Some(_) => {
                         tracing::info!(adapter = %id, digest, "an adapter was replaced: requests under way end on its last version")
                     }
                     None => tracing::info!(adapter = %id, digest, "an adapter was loaded"),
                 }
                 (self.serving, self.refused) = (Some((id, Arc::from(adapter))), None);
-                changes.loaded += 1;
+                news.changes.loaded += 1;
             }
             Outcome::Same => {
                 if self.refused.take().is_some() {
-                    changes.loaded += 1;
+                    news.changes.loaded += 1;
                 }
             }
             Outcome::Again => {
@@ -237,30 +251,31 @@ impl File {
             }
             Outcome::Refused(error, known) => {
                 self.serving.take_if(|(id, adapter)| !lock.is_none_or(|lock| adapter.is_approved_by(lock, id)));
-                self.refuse(name, &error, known, changes);
+                self.refuse(name, &error, known, news);
             }
         }
     }
 
-    fn refuse(&mut self, name: &OsStr, error: &LoadError, known: Option<Box<Known>>, changes: &mut Changes) {
+    fn refuse(&mut self, name: &OsStr, error: &LoadError, known: Option<Box<Known>>, news: &mut News) {
         let file = plain(&name.to_string_lossy());
         match &self.serving {
+            _ if !news.is_told => {}
             Some((id, _)) => {
                 tracing::error!(file, adapter = %id, "{}: {error}; the last good version serves on", error.state())
             }
             None => tracing::error!(file, "{}: {error}", error.state()),
         }
         self.refused = Some(Refusal::new(error, known));
-        changes.refused += 1;
+        news.changes.refused += 1;
     }
 
     /// Says that it takes long to load, and gives it up when it takes too long.
-    fn watch(&mut self, name: &OsStr, now: Instant, changes: &mut Changes) {
+    fn watch(&mut self, name: &OsStr, now: Instant, news: &mut News) {
         let Some((begun, told)) = self.job.as_mut().and_then(|job| job.begun.as_mut()) else { return };
         let took = now.saturating_duration_since(*begun);
         if took > LOADED_WITHIN {
             self.job = None;
-            self.refuse(name, &LoadError::Slow(LOADED_WITHIN), None, changes);
+            self.refuse(name, &LoadError::Slow(LOADED_WITHIN), None, news);
         } else if now >= *told + TOLD_EVERY {
             *told = now;
             let mib = self.taken.map_or(0, |stamp| stamp.bytes() >> 20);
