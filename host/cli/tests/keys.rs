@@ -37,7 +37,7 @@ fn output(command: &mut Command) -> String {
 #[test]
 fn keys_new_makes_a_key_and_its_entry() {
     let folder = folder();
-    let args = ["keys", "new", "true", "--models", "echo,org/chat:1", "--local-only", "--rate", "60"];
+    let args = ["keys", "new", "true", "--models", "echo,org/chat:1", "--local-only", "--operator", "--rate", "60"];
     let text = output(hauski(&folder).args(args));
     let (key, entry) = text.split_once("\n\n").unwrap();
     let key = key.lines().last().unwrap();
@@ -51,7 +51,8 @@ fn keys_new_makes_a_key_and_its_entry() {
     let keys = Keys::parse("keys.yaml", file.as_bytes()).unwrap().value;
     let own = keys.get("true").unwrap();
     let models = ["echo", "org/chat:1"].map(Box::from).into();
-    assert_eq!((&own.models, own.local_only, own.requests_per_minute), (&Allowed::These(models), true, Some(60)));
+    assert_eq!((&own.models, own.requests_per_minute), (&Allowed::These(models), Some(60)));
+    assert_eq!((own.local_only, own.operator), (true, true));
     // However much of its end is lost, the file is refused rather than read as something else.
     for end in 1..file.len() - 1 {
         assert!(Keys::parse("keys.yaml", &file.as_bytes()[..end]).is_err() || !file[..end].contains("name"), "{end}");
@@ -70,6 +71,7 @@ fn keys_new_as_json() {
     assert!(one["key"] != other["key"] && one["entry"]["hash"] != other["entry"]["hash"]);
     let file = serde_json::json!({ "keys": [one["entry"]] }).to_string();
     assert_eq!(Keys::parse("keys.yaml", file.as_bytes()).unwrap().value.get("laptop").unwrap().models, Allowed::All);
+    assert!(one["entry"].get("operator").is_none() && one["entry"].get("local_only").is_none(), "{one}");
 }
 
 #[test]
@@ -95,13 +97,13 @@ fn what_keys_new_does_not_take() {
 fn keys_ls_lists_rights_and_never_hashes() {
     let folder = folder();
     let file = format!(
-        "keys:\n  - {{ name: laptop, models: [echo, chat], requests_per_minute: 60, local_only: true, {REST} }}\n  \
+        "keys:\n  - {{ name: laptop, models: [echo, chat], requests_per_minute: 60, local_only: true, operator: true, {REST} }}\n  \
          - {{ name: phone, models: [\"*\"], expires: 2027-01-31, {} }}\n",
         REST.replace("ab", "cd")
     );
     let path = write(&folder, "k.yaml", &file);
     let rows = is_match(
-        r"(?m)^NAME +MODELS +A MINUTE +LOCAL ONLY +LAST DAY\nlaptop +chat,echo +60 +true +-\nphone +\* +- +false +2027-01-31$",
+        r"(?m)^NAME +MODELS +A MINUTE +LOCAL ONLY +OPERATOR +LAST DAY\nlaptop +chat,echo +60 +true +true +-\nphone +\* +- +false +false +2027-01-31$",
     );
     let silent = || contains("abab").not().and(contains("cdcd").not());
     hauski(&folder)

@@ -36,6 +36,8 @@ pub struct Key {
     pub requests_per_minute: Option<u32>,
     /// Whether each request is held to what is local.
     pub local_only: bool,
+    /// Whether its holder may see the console.
+    pub operator: bool,
     /// The last day on which it holds, in UTC.
     pub expires: Option<Date>,
 }

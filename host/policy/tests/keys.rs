@@ -30,14 +30,14 @@ fn check(keys: &str, expected: &[&str]) {
 fn keys() {
     let text = format!(
         "keys:\n  - name: laptop\n    hash: {}\n    models: [echo, chat, echo/2]\n    requests_per_minute: 60\n    \
-         local_only: true\n    expires: 2027-01-31\n  - {{ name: 0.a-b_c, hash: {ARGON2ID}, models: [\"*\"] }}\n",
+         local_only: true\n    operator: true\n    expires: 2027-01-31\n  - {{ name: 0.a-b_c, hash: {ARGON2ID}, models: [\"*\"] }}\n",
         HASH.trim_matches('"')
     );
     let keys = parse(&text);
     let laptop = keys.get("laptop").unwrap();
     assert_eq!(laptop.hash, KeyHash::Sha256([0xab; 32]));
     assert!(laptop.models.covers("chat") && !laptop.models.covers("*") && !laptop.models.covers("cha"));
-    assert_eq!((laptop.requests_per_minute, laptop.local_only), (Some(60), true));
+    assert_eq!((laptop.requests_per_minute, laptop.local_only, laptop.operator), (Some(60), true, true));
     let holds = |day: &str| laptop.holds_on(day.parse().unwrap());
     assert!(holds("2027-01-31") && !holds("2027-02-01"));
 
@@ -45,6 +45,7 @@ fn keys() {
     let KeyHash::Argon2id(hash) = &other.hash else { unreachable!("{other:?}") };
     assert_eq!((hash.as_str(), hash.memory_kib()), (ARGON2ID.trim_matches('"'), 65536));
     assert_eq!((&other.models, other.requests_per_minute, other.local_only), (&Allowed::All, None, false));
+    assert!(!other.operator, "nobody is one by absence");
     assert!(other.models.covers("anything") && other.holds_on("9999-12-31".parse().unwrap()));
     assert_eq!((keys.iter().count(), keys.get("phone").is_none()), (2, true));
 
@@ -103,6 +104,7 @@ fn what_is_refused() {
         ("requests_per_minute: 1000001", "out-of-range"),
         ("requests_per_minute: ~", "missing-value"),
         ("local_only: yes", "wrong-type"),
+        ("operator: 1", "wrong-type"),
         ("expires: 2027-02-29", "date-invalid"),
     ] {
         check(&format!("{{ name: a, hash: HASH, models: [x], {rest} }}"), &[expected]);

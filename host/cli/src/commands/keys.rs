@@ -21,6 +21,9 @@ pub(crate) struct NewKey {
     /// Hold each request to what is local
     #[arg(long)]
     local_only: bool,
+    /// Let its holder see the console
+    #[arg(long)]
+    operator: bool,
     /// The most requests in a minute; no limit, without this
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
@@ -64,7 +67,7 @@ pub(crate) fn ls(as_json: bool) -> Result<(), Failure> {
             format!("there are no keys, neither in the file of `{KEYS}` nor in `{KEYS_TEXT}`: nobody is asked for one");
         return Ok(writeln!(io::stdout(), "{none}")?);
     };
-    let head = ["NAME", "MODELS", "A MINUTE", "LOCAL ONLY", "LAST DAY"];
+    let head = ["NAME", "MODELS", "A MINUTE", "LOCAL ONLY", "OPERATOR", "LAST DAY"];
     Ok(table::print(&head, keys.iter().map(row).collect())?)
 }
 
@@ -79,6 +82,7 @@ fn row(key: &Key) -> Vec<String> {
         models,
         or_dash(key.requests_per_minute.map(|number| number.to_string())),
         key.local_only.to_string(),
+        key.operator.to_string(),
         or_dash(key.expires.map(|day| day.to_string())),
     ]
 }
@@ -95,6 +99,9 @@ impl NewKey {
         }
         if self.local_only {
             put("local_only", true.into());
+        }
+        if self.operator {
+            put("operator", true.into());
         }
         put("hash", hash.into());
         entry

@@ -47,6 +47,8 @@ raw! {
             requests_per_minute: Whole<1, 1_000_000>,
             /// Whether each request is held to what is local. `false`, where the key is not there.
             local_only: bool,
+            /// Whether its holder may see the console. `false`, where the key is not there.
+            operator: bool,
             /// The last day on which it holds, in UTC: `2027-01-31`.
             expires: Checked<Day>,
         }
@@ -97,6 +99,7 @@ fn key_to_json(key: &Key) -> serde_json::Value {
         put("requests_per_minute", number.into());
     }
     put("local_only", key.local_only.into());
+    put("operator", key.operator.into());
     if let Some(day) = key.expires {
         put("expires", day.to_string().into());
     }
@@ -136,13 +139,14 @@ impl RawKey {
             models: self.models.get()?.0,
             requests_per_minute: requests,
             local_only: self.local_only.get().unwrap_or_default(),
+            operator: self.operator.get().unwrap_or_default(),
             expires: self.expires.get().map(|day| day.0.0),
         })
     }
 }
 
 /// What may be shown of a key: the values of these. All else may be a hash, or the key itself where it does not belong.
-const SHOWN: [&str; 5] = ["name", "models", "requests_per_minute", "local_only", "expires"];
+const SHOWN: [&str; 6] = ["name", "models", "requests_per_minute", "local_only", "operator", "expires"];
 
 fn hide_hashes(node: &Node, reader: &mut Reader) {
     match &node.value {
