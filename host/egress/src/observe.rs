@@ -33,6 +33,17 @@ pub struct Decision<'a> {
     pub verdict: Verdict<'a>,
 }
 
+impl Decision<'_> {
+    /// The entry of `egress.allow` that would allow what was denied, on one line of YAML; `None` where nothing was, or no entry could.
+    #[must_use]
+    pub fn entry(&self) -> Option<String> {
+        match (self.verdict, self.asked) {
+            (Verdict::Denied(denied), Asked::Target(target)) => advice::entry(self.caller, target, denied),
+            _ => None,
+        }
+    }
+}
+
 /// What an adapter asked for. Prints method and URL as the ledger has them: without the query, and of what is long the beginning.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {

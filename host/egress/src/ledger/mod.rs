@@ -10,6 +10,7 @@ mod check;
 mod error;
 mod files;
 mod lines;
+mod recent;
 mod record;
 mod recover;
 mod repeats;
@@ -23,6 +24,7 @@ mod tests;
 pub use chain::{Hash, Head, InvalidHead};
 pub use check::{Problem, ProblemKind};
 pub use error::{LedgerError, LedgerUnavailable};
+pub use recent::{Recent, Since};
 pub use recover::{Recovery, Torn};
 pub use verify::{Report, read};
 
@@ -127,6 +129,12 @@ impl Ledger {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.0.as_ref().map(|inner| &*inner.path)
+    }
+
+    /// The newest lines; `None` for a ledger that is off.
+    #[must_use]
+    pub fn recent(&self) -> Option<&Recent> {
+        self.0.as_ref().map(|inner| &inner.state.recent)
     }
 
     /// How it stands; `None` for a ledger that is off.

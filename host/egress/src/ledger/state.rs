@@ -1,6 +1,7 @@
 //! What the writer's thread and those who ask for places know of each other.
 
 use super::error::LedgerUnavailable;
+use super::recent::Recent;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// How it stands with a ledger.
@@ -29,6 +30,8 @@ pub(crate) struct State {
     condition: AtomicU8,
     records: AtomicU64,
     refused: AtomicU64,
+    /// What was written last.
+    pub(crate) recent: Recent,
 }
 
 impl State {

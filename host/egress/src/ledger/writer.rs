@@ -230,6 +230,7 @@ impl Writer {
         self.partial = false;
         self.length += self.buffer.len() as u64;
         self.state.count(self.head.seq - self.written.seq);
+        self.state.recent.push(self.head.seq, &self.buffer);
         self.written = self.head;
         self.buffer.clear();
         Ok(())
