@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::approved::Approved;
 use crate::body::Room;
 use crate::breaker::Breaker;
+use crate::console::Console;
 use crate::metrics::Metrics;
 use crate::setup::Problem;
 use crate::source::{Loaded, Seen, Source};
@@ -74,6 +75,8 @@ pub struct Gateway {
     /// The memory for request bodies.
     pub(crate) room: Room,
     pub(crate) breakers: Breakers,
+    /// What the console keeps of the last minutes, and who looks at it.
+    pub(crate) console: Console,
 }
 
 /// The breakers of all models: they outlive the policies.

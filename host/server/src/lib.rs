@@ -10,6 +10,7 @@ mod ask;
 mod body;
 mod breaker;
 mod chat_request;
+mod console;
 mod dialect;
 mod embedding_request;
 pub mod environment;

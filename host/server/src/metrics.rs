@@ -1,6 +1,7 @@
 //! The metrics that `/metrics` shows, in Prometheus' text form. Labels are bounded: routes, adapters, granted destinations, codes.
 
 use crate::app::Breakers;
+use crate::console::Pace;
 use hauski_egress::Ledger;
 use hauski_runtime::Adapters;
 use prometheus::core::{Collector, Desc};
@@ -50,6 +51,8 @@ pub struct Metrics {
     breakers: IntGaugeVec,
     adapters: IntGaugeVec,
     pub(crate) connections: IntGauge,
+    /// The same requests for the console.
+    pub(crate) pace: Pace,
 }
 
 impl Metrics {
@@ -192,6 +195,7 @@ impl Metrics {
             )?,
             adapters: gauge("adapters", "Files of the adapters folder.", &["state"])?,
             connections: add(&registry, IntGauge::new("http_connections", "Open connections of clients.")?)?,
+            pace: Pace::default(),
             registry,
         })
     }
@@ -245,6 +249,7 @@ impl Metrics {
     pub(crate) fn finished(&self, method: &str, path: &str, status: &str, took: Duration) {
         self.requests.with_label_values(&[method, path, status]).inc();
         self.request_seconds.with_label_values(&[method, path]).observe(took.as_secs_f64());
+        self.pace.note(path, status, took);
     }
 }
 

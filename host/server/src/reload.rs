@@ -53,11 +53,12 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
 /// Follows the adapters folder until the library is stopped.
 pub(crate) fn follow_adapters(gateway: &Gateway) {
     gateway.library.follow(&mut |adapters, changes| {
-        gateway.serve_by(adapters);
+        // First: who sees the change sees its number.
         let results = [("loaded", changes.loaded), ("refused", changes.refused), ("removed", changes.removed)];
         for (result, files) in results {
             gateway.metrics.adapter_reloads.with_label_values(&[result]).inc_by(files);
         }
+        gateway.serve_by(adapters);
         for (model, reason) in gateway.models_unavailable() {
             tracing::warn!("the model `{model}` can't be asked: {reason}");
         }

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::dialect::{Understand, chat, completions, messages, responses};
 use crate::error::ApiError;
 use crate::handlers::{adapters, answers, config, health, metrics, models, openapi};
-use crate::{access, form, observe};
+use crate::{access, console, form, observe};
 use axum::Router;
 use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -53,7 +53,7 @@ pub(crate) fn on_request() -> Vec<Entry> {
 /// The routes of one worker. What shows the configuration is not there unless it is asked for and the bind is loopback.
 pub(crate) fn router(app: App) -> Router {
     let shown = if app.gateway.expose_config { on_request() } else { Vec::new() };
-    let routes = always().into_iter().chain(shown);
+    let routes = always().into_iter().chain(shown).chain(console::routes());
     let router = routes.fold(Router::new(), |router, entry| router.route(entry.path, entry.answers));
     router
         .fallback(async |uri: Uri| not_found(&uri))
@@ -65,7 +65,7 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 /// Shows something.
-fn shows<T: 'static>(path: &'static str, handler: impl Handler<T, App>) -> Entry {
+pub(crate) fn shows<T: 'static>(path: &'static str, handler: impl Handler<T, App>) -> Entry {
     Entry { method: Method::GET, path, answers: get(handler) }
 }
 

@@ -4,6 +4,7 @@
 //! its last. The first worker accepts and hands connections round, so that they are spread evenly.
 
 use crate::app::{App, Gateway};
+use crate::console;
 use crate::heads::Heads;
 use crate::patience::Patient;
 use crate::probe;
@@ -127,6 +128,7 @@ impl Running {
         let _ = self.stop.send(true);
         drop(self.reload);
         self.gateway.library.stop();
+        self.gateway.console.close();
         for thread in self.workers {
             if thread.join().is_err() {
                 tracing::error!("a worker ended by a panic");
@@ -178,10 +180,11 @@ impl Worker {
         let mut tasks = JoinSet::new();
         if let Some((listener, queues)) = accept {
             tasks.spawn(accept_until(listener, queues, self.gateway.clone(), self.stopped.clone()));
-            let mut stopped = self.stopped.clone();
+            let (mut stopped, gateway) = (self.stopped.clone(), self.gateway.clone());
             tasks.spawn(async move {
                 tokio::select! {
                     () = probe::look(app) => {}
+                    () = console::keep_time(gateway) => {}
                     _ = stopped.changed() => {}
                 }
             });

@@ -7,6 +7,7 @@ use crate::app::{Breakers, Gateway};
 use crate::approved::Approved;
 pub use crate::approved::lock;
 use crate::body::Room;
+use crate::console::Console;
 use crate::environment::{BIND, Environment, KEYS, KeysFrom, LIMITS, MODELS, Process, Settings};
 use crate::metrics::Metrics;
 use crate::source::{self, Seen, Source};
@@ -197,6 +198,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         otlp: settings.otlp.clone(),
         room,
         breakers,
+        console: Console::default(),
     };
     Ok((gateway, warnings))
 }

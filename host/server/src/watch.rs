@@ -3,6 +3,7 @@
 //! Labels are bounded: a destination is named only if a grant names it; all others are `unlisted`. The log names what the ledger
 //! names: of a request that was allowed, the path is its grant's.
 
+use crate::console::Denials;
 use crate::metrics::Metrics;
 use hauski_egress::{Asked, Decision, DnsError, EgressError, End, Exchange, Observer, Usages, Verdict};
 use hauski_policy::{Egress, Grant, Target};
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 /// Counts decisions and exchanges.
 pub(crate) struct Watch {
     metrics: Arc<Metrics>,
+    /// What the console shows of denials.
+    pub(crate) denials: Denials,
     /// The destinations that the policy of this moment names.
     listed: RwLock<BTreeSet<String>>,
     /// What each adapter has asked for since the start.
@@ -23,7 +26,8 @@ const UNLISTED: &str = "unlisted";
 
 impl Watch {
     pub(crate) fn new(metrics: Arc<Metrics>, egress: &Egress) -> Self {
-        let watch = Self { metrics, listed: RwLock::default(), usages: Mutex::default() };
+        let usages = Mutex::default();
+        let watch = Self { metrics, denials: Denials::default(), listed: RwLock::default(), usages };
         watch.list(egress);
         watch
     }
@@ -75,6 +79,7 @@ impl Observer for Watch {
             Verdict::Allowed(_) => {}
             Verdict::Denied(denied) => {
                 self.metrics.egress_denied.with_label_values(&[adapter, &label, denied.code()]).inc();
+                self.denials.note(decision);
             }
             Verdict::Unresolved(error) => {
                 self.metrics.egress_requests.with_label_values(&[adapter, &label, error.code()]).inc();

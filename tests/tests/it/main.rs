@@ -7,6 +7,7 @@ mod adapter;
 mod attacks;
 mod audit;
 mod chat;
+mod console;
 mod contract;
 mod egress;
 mod endpoints;

@@ -2,7 +2,7 @@
 
 use super::Access;
 use super::keyring::{Client, Keyring, Unknown};
-use super::presented::{NoKey, presented, take};
+use super::presented::{NoKey, password, presented, take};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::heads::Ambiguous;
@@ -10,7 +10,7 @@ use crate::origin::{self, Hosts};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::sync::{Arc, OnceLock};
 
 /// Whose request it is, to be written down when that is found out; among a request's extensions.
@@ -38,14 +38,29 @@ pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Ne
     };
     match admitted {
         Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+        Err(error) => refuse(error, request.uri().path()),
     }
 }
+
+/// The answer to who is not let in. Browsers ask their user where the console asks for a key.
+fn refuse(error: ApiError, path: &str) -> Response {
+    let mut response = error.into_response();
+    let is_operators = needs(path, true) == Needs::Operator;
+    if is_operators && response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
+    }
+    response
+}
+
+/// How a browser may show an operator's key: as the password, with any name.
+const BASIC: &str = "Basic realm=\"HausKI console: an operator's key is the password\", charset=\"UTF-8\"";
 
 /// What a path asks of who asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
     Key,
+    /// An operator's key; browsers may show it as a password.
+    Operator,
     /// Nothing, but it tells more to those who show one.
     TellsMore,
     Nothing,
@@ -55,6 +70,8 @@ enum Needs {
 fn needs(path: &str, is_public: bool) -> Needs {
     match path {
         "/health" => Needs::Nothing,
+        "/console" => Needs::Operator,
+        _ if path.starts_with("/console/") => Needs::Operator,
         "/ready" if is_public => Needs::TellsMore,
         "/ready" | "/metrics" | "/openapi.json" | "/adapters" if !is_public => Needs::Nothing,
         _ if path.starts_with("/config/") && !is_public => Needs::Nothing,
@@ -65,13 +82,14 @@ fn needs(path: &str, is_public: bool) -> Needs {
 async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> Result<(), ApiError> {
     let needs = needs(request.uri().path(), access.is_public);
     // A page that a name was rebound for has no key. What is open on loopback has only the name to go by.
-    let any = access.is_public || needs == Needs::Key;
+    let any = access.is_public || matches!(needs, Needs::Key | Needs::Operator);
     origin::judge(request, if any { Hosts::Any } else { Hosts::Near })?;
     let named = request.extensions().get::<Named>().cloned();
     let client = match needs {
         Needs::Nothing => None,
-        Needs::TellsMore => find(access, keyring, request.headers(), named).await.ok(),
-        Needs::Key => Some(find(access, keyring, request.headers(), named).await?),
+        Needs::TellsMore => find(access, keyring, presented(request.headers()), named).await.ok(),
+        Needs::Key => Some(find(access, keyring, presented(request.headers()), named).await?),
+        Needs::Operator => Some(operator(access, keyring, request.headers(), named).await?),
     };
     take(request.headers_mut());
     let Some(client) = client else { return Ok(()) };
@@ -82,14 +100,27 @@ async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> 
     Ok(())
 }
 
-/// Whose key a request's head shows. Whose it is, is noted in `named`, also where it holds no more.
-async fn find(
+/// The operator whose key a request's head shows, as a key or as a password.
+async fn operator(
     access: &Access,
     keyring: &Keyring,
     headers: &HeaderMap,
     named: Option<Named>,
 ) -> Result<Arc<Client>, ApiError> {
-    let key = presented(headers).map_err(|none| match none {
+    let password = password(headers);
+    let key = password.as_ref().map_or_else(|| presented(headers), |password| Ok(password));
+    let client = find(access, keyring, key, named).await?;
+    if client.is_operator() { Ok(client) } else { Err(ApiError::no_operator(&client.name)) }
+}
+
+/// Whose key was shown. Whose it is, is noted in `named`, also where it holds no more.
+async fn find(
+    access: &Access,
+    keyring: &Keyring,
+    key: Result<&[u8], NoKey>,
+    named: Option<Named>,
+) -> Result<Arc<Client>, ApiError> {
+    let key = key.map_err(|none| match none {
         NoKey::Missing => ApiError::no_key(
             "this gateway asks for a key: send it as `authorization: Bearer <key>` or `x-api-key: <key>`",
         ),
@@ -131,6 +162,9 @@ mod tests {
             ("/config/routing", Needs::Nothing, Needs::Key),
             ("/v1/models", Needs::Key, Needs::Key),
             ("/v1/chat/completions", Needs::Key, Needs::Key),
+            ("/console", Needs::Operator, Needs::Operator),
+            ("/console/events", Needs::Operator, Needs::Operator),
+            ("/consolex", Needs::Key, Needs::Key),
             ("/health/", Needs::Key, Needs::Key),
             ("/Health", Needs::Key, Needs::Key),
             ("//health", Needs::Key, Needs::Key),

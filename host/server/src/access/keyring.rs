@@ -76,6 +76,12 @@ impl Keyring {
         notes
     }
 
+    /// Whether `client`, who was let in as an operator, still is one.
+    pub(super) fn has_operator(&self, client: &Client) -> bool {
+        let same = |other: &&Arc<Client>| other.name == client.name && other.key.hash == client.key.hash;
+        self.clients.iter().find(same).is_some_and(|now| now.key.operator && now.key.holds_on(today()))
+    }
+
     /// Whose key `presented` is.
     pub(super) async fn find(&self, presented: &[u8], slow: &Slow) -> Result<Arc<Client>, Unknown> {
         let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(presented).into());
@@ -118,6 +124,11 @@ impl Client {
     /// Whether each request is held to what is local.
     pub(crate) fn local_only(&self) -> bool {
         self.key.local_only
+    }
+
+    /// Whether the console may be seen.
+    pub(crate) fn is_operator(&self) -> bool {
+        self.key.operator
     }
 
     /// Counts a request.

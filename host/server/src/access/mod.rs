@@ -80,6 +80,15 @@ impl Access {
         self.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether who was let in to the console, as `operator` or because nobody was asked for a key, would be let in now.
+    pub(crate) fn lets_look(&self, operator: Option<&Client>) -> bool {
+        match (self.keyring(), operator) {
+            (None, _) => true,
+            (Some(keyring), Some(operator)) => keyring.has_operator(operator),
+            (Some(_), None) => false,
+        }
+    }
+
     /// Why the keys that hold are not those that the file has, if that is so.
     pub(crate) fn stale(&self) -> Option<Stale> {
         self.stale.read().unwrap_or_else(PoisonError::into_inner).clone()
