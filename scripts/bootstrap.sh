@@ -4,8 +4,8 @@
 #   scripts/bootstrap.sh up      build, and serve on 127.0.0.1:8080
 #   scripts/bootstrap.sh test    all checks
 #
-# Needs `cargo`, a C compiler and, for `test`, Python 3.11, Node.js 20.11 and jq. Says what it does, needs no root, changes
-# nothing that is there already; a second run finds nothing to do.
+# Needs `cargo`, a C compiler and, for `test`, Python 3.11, Node.js 20.11, jq and Chromium. Says what it does, needs no root,
+# changes nothing that is there already; a second run finds nothing to do.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -79,7 +79,8 @@ programs() {
     local recipe program wanted=() missing=()
     for recipe in "$@"; do
         case $recipe in
-        test) wanted+=(python3 node npm jq) ;;
+        test) wanted+=(python3 node npm jq "${CHROMIUM:-chromium}") ;;
+        console | screenshots) wanted+=(node npm "${CHROMIUM:-chromium}") ;;
         smoke) wanted+=(python3) ;;
         scripts) wanted+=(python3 jq) ;;
         gate) wanted+=(jq) ;;

@@ -15,14 +15,14 @@ const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target');
 // Long enough for a slow machine to compile the adapters, short enough to fail in.
 const START_MS = 60_000;
 
-/** Starts a gateway with these grants, models and secrets. */
-export async function startGateway({ grants = [], models = [], secrets = {} } = {}) {
+/** Starts a gateway with these grants, models, routes and secrets. */
+export async function startGateway({ grants = [], models = [], routes = [], secrets = {} } = {}) {
   const folder = await mkdtemp(path.join(tmpdir(), 'hauski-clients-'));
   // JSON is YAML: nothing has to be escaped.
   const write = (name, value) => writeFile(path.join(folder, name), JSON.stringify(value));
   await write('routing.yaml', {
     egress: { default: 'deny', allow: grants },
-    routing: { prefer_local: true, cloud_fallback: { enabled: false } },
+    routing: { prefer_local: true, routes, cloud_fallback: { enabled: false } },
   });
   await write('models.yml', { models: [{ id: 'echo', adapter: 'echo' }, ...models] });
 
@@ -47,6 +47,7 @@ export async function startGateway({ grants = [], models = [], secrets = {} } = 
     throw new Error(`the gateway did not start:\n${log}`, { cause });
   });
   return {
+    url,
     api: `${url}/v1`,
     log: () => log,
     metrics: async () => (await fetch(`${url}/metrics`)).text(),

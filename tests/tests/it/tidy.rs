@@ -145,3 +145,18 @@ fn the_architecture_names_tests_that_exist() {
     }
     assert!(named >= 10, "{named}");
 }
+
+/// What the console is made of is as short as the rest, and says what it is as well.
+#[test]
+fn scripts_and_styles_are_short_and_say_what_they_are() {
+    let folders = ["host/server/src/console/assets", "tests/console"].map(|folder| root().join(folder));
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|kind| kind == "js" || kind == "css")).collect();
+    assert!(files.len() >= 10, "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("// ") || text.starts_with("/* "), "{}", file.display());
+        assert!(text.lines().count() <= 400, "{}", file.display());
+    }
+}
