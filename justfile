@@ -108,6 +108,11 @@ e2e: build
 bench-neighbours:
     cargo run --release --package hauski-tests --example neighbours
 
+# How long a start with ten adapters takes, with and without compiled code that was kept
+[group('check')]
+bench-start: build
+    python3 tests/bench/start.py
+
 # The fuzzers of the policy's parsers and of the redactor, each for so many seconds; needs a nightly toolchain
 [group('check')]
 fuzz seconds="600":

@@ -69,6 +69,13 @@ impl Jobs {
         Ok(Self(jobs))
     }
 
+    /// Takes jobs that nobody does, and hands them to a test.
+    #[cfg(test)]
+    pub(crate) fn idle() -> (Self, Receiver<Job>) {
+        let (jobs, waiting) = channel();
+        (Self(jobs), waiting)
+    }
+
     /// Hands in a job.
     pub(crate) fn submit(&self, job: Job) {
         // The threads outlive this sender.

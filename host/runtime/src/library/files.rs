@@ -283,3 +283,6 @@ impl File {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
