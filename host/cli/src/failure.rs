@@ -147,7 +147,7 @@ fn changed(problems: u64) -> String {
 fn drift(count: usize, lock: &Path) -> String {
     let (s, lock) = (if count == 1 { "" } else { "s" }, lock.display());
     format!(
-        "{count} difference{s} to `{lock}`: look at them, then `hauski adapters approve ID` takes one up, `hauski audit --lock` all"
+        "{count} difference{s} to `{lock}`: `hauski adapters approve ID` takes up one that was looked at, `hauski audit --lock` all"
     )
 }
 

@@ -98,7 +98,7 @@ fn a_lock_is_written_checked_and_changed() {
     assert!(seen.contains("echo: not in the lock\n  + digest sha256:"), "{seen}");
     let written = output(&folder, &["audit", "--lock"]);
     assert!(written.ends_with("written: 3 adapters in adapters.lock\n"), "{written}");
-    assert_eq!(output(&folder, &["audit", "--check"]), "ok: 3 adapters, as adapters.lock has them\n");
+    assert_eq!(output(&folder, &["audit", "--check"]), "ok: 3 adapters, as in adapters.lock\n");
     assert_eq!(output(&folder, &["audit", "--lock"]), "as before: 3 adapters in adapters.lock\n");
 
     // Other bytes, other grants, a file that is gone, one that is new, and one that is none.

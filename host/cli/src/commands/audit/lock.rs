@@ -36,9 +36,7 @@ pub(crate) fn check(as_json: bool) -> Result<(), Failure> {
     refused.iter().try_for_each(|one| writeln!(out, "{}: {}: {}", one.file, one.state, one.reason))?;
     match failure {
         Some(failure) => Err(failure),
-        None => {
-            Ok(writeln!(out, "ok: {} adapters, as {} has them", loaded.now().adapters.len(), loaded.lock.display())?)
-        }
+        None => Ok(writeln!(out, "ok: {}, as in {}", counted(loaded.now().adapters.len()), loaded.lock.display())?),
     }
 }
 
@@ -69,7 +67,11 @@ fn tell(path: &Path, drift: &[Drift], adapters: usize) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     drift.iter().try_for_each(|one| writeln!(out, "{one}"))?;
     let what = if drift.is_empty() { "as before" } else { "written" };
-    Ok(writeln!(out, "{what}: {adapters} adapters in {}", path.display())?)
+    Ok(writeln!(out, "{what}: {} in {}", counted(adapters), path.display())?)
+}
+
+fn counted(adapters: usize) -> String {
+    format!("{adapters} adapter{}", if adapters == 1 { "" } else { "s" })
 }
 
 fn tell_refused(refused: &[Refused]) {
