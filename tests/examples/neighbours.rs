@@ -28,13 +28,20 @@ const OTHERS: [(&str, &str); 5] = [
 ];
 const ROUNDS: usize = 12;
 const PHASE: Duration = Duration::from_millis(700);
-/// The neighbour's clients, and the pause of each between two requests: it is not to be busy by itself.
-const CLIENTS: usize = 4;
-const PAUSE: Duration = Duration::from_millis(2);
+/// The neighbour's clients, and the pause of each between two requests: with few requests, and with as many as it can answer.
+const LIGHT: (usize, Duration) = (4, Duration::from_millis(2));
+const BUSY: (usize, Duration) = (16, Duration::ZERO);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let latencies = runtime.block_on(measure());
+    for (load, (clients, pause)) in [("few", LIGHT), ("many", BUSY)] {
+        println!("The neighbour has {load} requests, by {clients} clients:");
+        print(runtime.block_on(measure(clients, pause)));
+    }
+}
+
+/// Prints a table: the latencies beside each of the others, and how many times the neighbour's own the 99th percentile is.
+fn print(latencies: Vec<(&'static str, Vec<Duration>)>) {
     let percentile = |sorted: &[Duration], percent: usize| sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)];
     println!("{:<16} {:>9} {:>9} {:>9} {:>9} {:>7}", "beside", "requests", "p50 ms", "p95 ms", "p99 ms", "p99 x");
     let mut own = Duration::ZERO;
@@ -55,7 +62,7 @@ fn main() {
 }
 
 /// The neighbour's latencies, alone and beside each of the others.
-async fn measure() -> Vec<(&'static str, Vec<Duration>)> {
+async fn measure(clients_at_once: usize, pause: Duration) -> Vec<(&'static str, Vec<Duration>)> {
     let mut builder = TestHost::builder().adapter("echo").model("{ id: echo, adapter: echo }").limit("cpu_ms", 5_000);
     for (guest, _) in OTHERS {
         builder = builder.guest(guest);
@@ -70,7 +77,7 @@ async fn measure() -> Vec<(&'static str, Vec<Duration>)> {
             let other = (*name != "nobody").then(|| elsewhere(misbehave(Client(address), name, stop.clone())));
             tokio::time::sleep(PHASE / 7).await;
             let mut clients = JoinSet::new();
-            (0..CLIENTS).for_each(|_| drop(clients.spawn(ask(address))));
+            (0..clients_at_once).for_each(|_| drop(clients.spawn(ask(address, pause))));
             let seen = clients.join_all().await;
             // The first round warms up.
             if round > 0 {
@@ -87,6 +94,8 @@ async fn measure() -> Vec<(&'static str, Vec<Duration>)> {
 fn elsewhere(client: impl Future<Output = ()> + Send + 'static) -> tokio::sync::oneshot::Sender<()> {
     let (end, ended) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
+        // A client is a machine elsewhere: what this one takes of the processor would be taken from nobody.
+        let _ = rustix::process::setpriority_process(None, 19);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             tokio::select! {
@@ -116,7 +125,7 @@ async fn misbehave(client: Client, guest: &str, stop: Arc<AtomicBool>) {
 }
 
 /// Asks the neighbour over one connection for the time of a phase.
-async fn ask(address: std::net::SocketAddr) -> Vec<Duration> {
+async fn ask(address: std::net::SocketAddr, pause: Duration) -> Vec<Duration> {
     let body = r#"{"model":"echo","messages":[{"role":"user","content":"hello"}]}"#;
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n{body}",
@@ -131,7 +140,9 @@ async fn ask(address: std::net::SocketAddr) -> Vec<Duration> {
         let read = stream.read(&mut answer).await.unwrap();
         assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
         all.push(asked.elapsed());
-        tokio::time::sleep(PAUSE).await;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
     }
     all
 }

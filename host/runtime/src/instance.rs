@@ -2,7 +2,7 @@
 
 use crate::AdapterError;
 use crate::aside::Run;
-use crate::consumption::Consumption;
+use crate::consumption::{Consumption, SLOW};
 use crate::engine::TICK;
 use crate::error::CallError;
 use crate::memory::MemoryLimit;
@@ -18,6 +18,8 @@ use tokio::time::Instant;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
+/// How long a guest that has moved aside computes before others there have their turn.
+const ASIDE: Duration = Duration::from_millis(10);
 /// Component handles that a guest may have at once.
 const HANDLES: usize = 4_096;
 
@@ -123,6 +125,11 @@ impl Fresh {
         answer.inspect_err(|error| consumption.note(error))
     }
 
+    /// Notes that its adapter computes for long, if in short pieces.
+    pub(crate) fn note_slow(&self) {
+        self.consumption.note_speed(SLOW);
+    }
+
     /// Ends the instance. What a slow one has used takes its time to be given back as well, so that is done aside.
     pub(crate) fn end(self: Box<Self>) {
         if self.consumption.is_slow() {
@@ -144,7 +151,9 @@ fn tick(meter: &Meter, cpu: Duration) -> wasmtime::Result<UpdateDeadline> {
     if meter.used() > cpu {
         return Err(TooLong.into());
     }
-    if meter.running() < TICK {
+    // Once it has moved aside, nobody quick waits for it, and it is let on for longer.
+    let turn = if meter.is_long() { ASIDE } else { TICK };
+    if meter.running() < turn {
         // The clock moved while it waited; it has only just begun to compute again.
         return Ok(UpdateDeadline::Continue(1));
     }

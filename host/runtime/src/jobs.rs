@@ -104,7 +104,7 @@ fn work<M: From<Told>>(loader: &Loader, waiting: &Mutex<Receiver<Job>>, tell: &S
 /// Gives this thread the priority of work that nobody waits for with a request.
 pub(crate) fn yield_to_requests() {
     // On Linux, a thread's own. Where it can't be had, it is as quick as the others.
-    let _ = rustix::process::setpriority_process(None, 10);
+    let _ = rustix::process::setpriority_process(None, 19);
 }
 
 fn run(loader: &Loader, job: &Job) -> Outcome {

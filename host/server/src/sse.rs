@@ -31,7 +31,7 @@ pub(crate) struct Streaming {
 }
 
 /// A stream whose provider and reader are quick never waits by itself. After so many pieces others have their turn.
-const TURNS: u32 = 8;
+const TURNS: u32 = 2;
 
 impl Streaming {
     /// The events of some chunks.
