@@ -69,6 +69,10 @@ fn destination(scheme: &dyn Display, host: &dyn Display, port: u16) -> String {
 
 impl Observer for Watch {
     fn decided(&self, decision: &Decision<'_>) {
+        // What is allowed is counted when it is over.
+        if let Verdict::Allowed(_) = decision.verdict {
+            return;
+        }
         self.counted().decided(decision);
         let label = match decision.asked {
             Asked::Target(target) => self.label(target),

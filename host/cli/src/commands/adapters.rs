@@ -1,29 +1,17 @@
 //! `hauski adapters ls`: what each file of the adapters folder is, and may reach.
 
+use super::audit::{Loaded, Locking};
 use super::print_json;
 use crate::failure::Failure;
 use crate::table;
-use hauski_policy::{Egress, Limits, Routing};
+use hauski_policy::Egress;
 use hauski_runtime::{Adapters, Audit};
-use hauski_server::environment::{self, ADAPTERS, LIMITS, LOCK, ROUTING};
-use hauski_server::{Process, setup};
 use serde_json::json;
 
-/// Lists the adapters. Loads them as `serve` would, in instances that can reach nothing. Needs the grants, the limits and the
-/// folder; what the models and the other variables say is not looked at.
+/// Lists the adapters, as `serve` would load them.
 pub(crate) fn ls(json: bool) -> Result<(), Failure> {
-    let path = |name| environment::path(&Process, name);
-    let mut problems = Vec::new();
-    let routing = setup::read(&path(ROUTING), ROUTING, Routing::parse, &mut problems);
-    let limits = setup::read(&path(LIMITS), LIMITS, Limits::parse, &mut problems);
-    let (Some(routing), Some(limits)) = (routing, limits) else { return Err(Failure::Configuration(problems)) };
-    let folder = path(ADAPTERS);
-    let lock = limits.value.require_lock.then(|| setup::lock(&path(LOCK))).transpose();
-    let lock = lock.map_err(|problem| Failure::Configuration(vec![problem]))?;
-    let cache = environment::cache(&Process);
-    let library = setup::load(&folder, &limits.value, cache.as_deref(), lock);
-    let adapters = library.map_err(|problem| Failure::Configuration(vec![problem]))?.adapters();
-    let egress = routing.value.egress;
+    let Loaded { routing, adapters, .. } = Loaded::read(Locking::AsServed)?;
+    let egress = routing.egress;
     if json {
         let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit(&egress)).collect();
         return print_json(&json!({ "adapters": loaded, "refused": adapters.refused() }));

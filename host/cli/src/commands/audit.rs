@@ -67,7 +67,7 @@ fn print(listing: &Listing<'_>) -> io::Result<()> {
 
 /// Whether the lock holds for what is loaded.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Locking {
+pub(super) enum Locking {
     /// If limits.yaml says so.
     AsServed,
     /// Not at all: what nobody has approved is looked at, in instances that can reach nothing.
@@ -75,14 +75,16 @@ enum Locking {
 }
 
 /// What an audit is made of.
-struct Loaded {
-    routing: Routing,
-    adapters: Arc<Adapters>,
+pub(super) struct Loaded {
+    pub(super) routing: Routing,
+    pub(super) adapters: Arc<Adapters>,
     lock: PathBuf,
 }
 
 impl Loaded {
-    fn read(locking: Locking) -> Result<Self, Failure> {
+    /// Reads the grants and the limits, and loads the folder as `serve` would, in instances that can reach nothing. What the models and
+    /// the other variables say is not looked at.
+    pub(super) fn read(locking: Locking) -> Result<Self, Failure> {
         let path = |name| environment::path(&Process, name);
         let mut problems = Vec::new();
         let routing = setup::read(&path(ROUTING), ROUTING, Routing::parse, &mut problems);
