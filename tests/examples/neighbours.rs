@@ -1,8 +1,11 @@
 //! Measures what an adapter that misbehaves costs its neighbours: `just bench-neighbours`.
 //!
-//! One gateway, one run: rounds in which a neighbour is asked alone and beside each of those that spin, allocate, flood or hang, in turn,
-//! so that whatever else the machine does meets all of them. Out comes a table: percentiles of the neighbour's own latency, and
-//! their ratios. Nothing is asserted; machines differ.
+//! The release binary with the limits that it comes with, in one run: rounds in which a neighbour is asked alone and beside each of
+//! those that spin, allocate, flood or hang, in turn, so that whatever else the machine does meets all of them. The same beside two
+//! programs that have nothing to do with the gateway and run when nobody else wants to: one computes, one takes memory and gives it
+//! back. What those cost is the machine's own doing (a core that is never idle, a virtual one that its host takes away), and nothing
+//! that computes can cost less. Out comes a table: percentiles of the neighbour's latency, and ratios of the 99th. Nothing is
+//! asserted; machines differ.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,81 +13,187 @@
     reason = "a measurement that can't be made has no result, which is what this prints"
 )]
 
-use hauski_tests::{Client, TestHost};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use hauski_tests::{Client, adapter, guest};
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Those that misbehave, each with what it does.
-const OTHERS: [(&str, &str); 5] = [
-    ("spins", "computes without end"),
-    ("allocates", "takes all the memory it can get"),
-    ("floods_log", "writes lines of log"),
-    ("streams_forever", "streams as fast as it can"),
-    ("sleeps", "hangs"),
+/// Those that misbehave, each with the program that does as much outside.
+const OTHERS: [(&str, Option<&str>); 5] = [
+    ("spins", Some(COMPUTING)),
+    ("allocates", Some(ALLOCATING)),
+    ("floods-log", Some(COMPUTING)),
+    ("streams-forever", None),
+    ("sleeps", None),
 ];
-const ROUNDS: usize = 12;
-const PHASE: Duration = Duration::from_millis(700);
+const ALONE: &str = "nobody";
+const COMPUTING: &str = "(computing)";
+const ALLOCATING: &str = "(allocating)";
+const ROUNDS: usize = 24;
+const PHASE: Duration = Duration::from_millis(500);
 /// The neighbour's clients, and the pause of each between two requests: with few requests, and with as many as it can answer.
 const LIGHT: (usize, Duration) = (4, Duration::from_millis(2));
 const BUSY: (usize, Duration) = (16, Duration::ZERO);
 
+/// The neighbour's latencies beside one of the others, by rounds.
+type Rounds = Vec<Vec<Duration>>;
+
 fn main() {
+    if let Some(program) = std::env::args().nth(1) {
+        outside(&program);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    let gateway = Gateway::start(root, folder.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for (load, (clients, pause)) in [("few", LIGHT), ("many", BUSY)] {
         println!("The neighbour has {load} requests, by {clients} clients:");
-        print(runtime.block_on(measure(clients, pause)));
+        print(&runtime.block_on(measure(gateway.address, clients, pause)));
     }
 }
 
-/// Prints a table: the latencies beside each of the others, and how many times the neighbour's own the 99th percentile is.
-fn print(latencies: Vec<(&'static str, Vec<Duration>)>) {
-    let percentile = |sorted: &[Duration], percent: usize| sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)];
-    println!("{:<16} {:>9} {:>9} {:>9} {:>9} {:>7}", "beside", "requests", "p50 ms", "p95 ms", "p99 ms", "p99 x");
-    let mut own = Duration::ZERO;
-    for (name, mut all) in latencies {
-        all.sort_unstable();
-        let p99 = percentile(&all, 99);
-        own = if own.is_zero() { p99 } else { own };
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+/// Writes the adapters, and a policy that grants nothing.
+fn fill(folder: &Path) {
+    let adapters = folder.join("adapters");
+    fs::create_dir(&adapters).unwrap();
+    fs::write(adapters.join("echo.wasm"), adapter("echo")).unwrap();
+    let mut models = "models:\n  - { id: echo, adapter: echo }\n".to_owned();
+    for (id, _) in OTHERS {
+        fs::write(adapters.join(id).with_extension("wasm"), guest(&id.replace('-', "_"))).unwrap();
+        models.push_str(&format!("  - {{ id: {id}, adapter: {id} }}\n"));
+    }
+    fs::write(folder.join("models.yml"), models).unwrap();
+    let routing = "egress: { default: deny, allow: [] }\n\
+                   routing: { prefer_local: true, cloud_fallback: { enabled: false } }\n";
+    fs::write(folder.join("routing.yaml"), routing).unwrap();
+}
+
+/// A process that ends with it.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn run_when_idle() {
+    use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let own = thread_priority::thread_native_id();
+    thread_priority::set_thread_priority_and_policy(own, ThreadPriority::Min, idle).unwrap();
+}
+
+/// Does what a guest that misbehaves does, outside of any gateway and when nobody else wants to run.
+fn outside(program: &str) -> ! {
+    #[cfg(target_os = "linux")]
+    run_when_idle();
+    loop {
+        if program == ALLOCATING {
+            black_box((0..64).map(|_| vec![black_box(1_u8); 1 << 20]).collect::<Vec<_>>());
+        }
+        black_box(());
+    }
+}
+
+/// The gateway in a process of its own.
+struct Gateway {
+    _process: Process,
+    address: SocketAddr,
+}
+
+impl Gateway {
+    fn start(root: &Path, folder: &Path) -> Self {
+        let limits = root.join("policies/limits.yaml");
+        let mut command = Command::new(root.join("target/release/hauski"));
+        command.arg("serve").current_dir(folder).env_clear().env("HAUSKI_LIMITS", limits);
+        command.env("HAUSKI_BIND", "127.0.0.1:0").env("HAUSKI_ROUTING", "routing.yaml");
+        command.env("HAUSKI_MODELS", "models.yml").env("HAUSKI_ADAPTERS", "adapters");
+        command.stdout(Stdio::piped()).stderr(File::create(folder.join("log")).unwrap());
+        let mut process = Process::start(&mut command);
+        let mut line = String::new();
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address =
+            line.split("://").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap().parse().unwrap();
+        Self { _process: process, address }
+    }
+}
+
+/// Prints a table: the latencies beside each of the others, how many times the neighbour's own the 99th percentile is, and how many
+/// times the one beside a program that does as much outside. Both are medians of what the rounds say: what comes over the machine
+/// in single rounds is no adapter's doing.
+fn print(latencies: &[(&'static str, Rounds)]) {
+    println!(
+        "{:<16} {:>9} {:>9} {:>9} {:>9} {:>8} {:>10}",
+        "beside", "requests", "p50 ms", "p95 ms", "p99 ms", "x alone", "x outside"
+    );
+    let of = |name| latencies.iter().find(|(other, _)| *other == name).map(|(_, rounds)| rounds);
+    for (name, rounds) in latencies {
+        let all = rounds.concat();
+        let at = |percent| percentile(all.clone(), percent);
+        let ratio = |to| of(to).map(|other| format!("{:.2}", median_ratio(rounds, other))).unwrap_or_default();
+        let outside = OTHERS.iter().find(|(other, _)| other == name).and_then(|(_, outside)| *outside);
         println!(
-            "{name:<16} {:>9} {:>9.3} {:>9.3} {:>9.3} {:>7.2}",
+            "{name:<16} {:>9} {:>9.3} {:>9.3} {:>9.3} {:>8} {:>10}",
             all.len(),
-            ms(percentile(&all, 50)),
-            ms(percentile(&all, 95)),
-            ms(p99),
-            p99.as_secs_f64() / own.as_secs_f64()
+            at(50),
+            at(95),
+            at(99),
+            ratio(ALONE),
+            outside.map(ratio).unwrap_or_default()
         );
     }
 }
 
+/// The median over the rounds of the ratio of their 99th percentiles.
+fn median_ratio(rounds: &Rounds, others: &Rounds) -> f64 {
+    let p99 = |round: &Vec<Duration>| percentile(round.clone(), 99);
+    let mut ratios: Vec<f64> = rounds.iter().zip(others).map(|(round, other)| p99(round) / p99(other)).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+/// A percentile in milliseconds.
+fn percentile(mut all: Vec<Duration>, percent: usize) -> f64 {
+    all.sort_unstable();
+    all[(all.len() * percent / 100).min(all.len() - 1)].as_secs_f64() * 1e3
+}
+
 /// The neighbour's latencies, alone and beside each of the others.
-async fn measure(clients_at_once: usize, pause: Duration) -> Vec<(&'static str, Vec<Duration>)> {
-    let mut builder = TestHost::builder().adapter("echo").model("{ id: echo, adapter: echo }").limit("cpu_ms", 5_000);
-    for (guest, _) in OTHERS {
-        builder = builder.guest(guest);
-    }
-    let host = builder.start().await;
-    let address = host.address();
-    let mut latencies = vec![("nobody", Vec::new())];
-    latencies.extend(OTHERS.map(|(guest, _)| (guest, Vec::new())));
+async fn measure(address: SocketAddr, clients_at_once: usize, pause: Duration) -> Vec<(&'static str, Rounds)> {
+    let names = [ALONE].into_iter().chain(OTHERS.map(|(name, _)| name)).chain([COMPUTING, ALLOCATING]);
+    let mut latencies: Vec<(&str, Rounds)> = names.map(|name| (name, Vec::new())).collect();
     for round in 0..=ROUNDS {
-        for (name, all) in &mut latencies {
-            let stop = Arc::new(AtomicBool::new(false));
-            let other = (*name != "nobody").then(|| elsewhere(misbehave(Client(address), name, stop.clone())));
+        for (name, rounds) in &mut latencies {
+            let outside = name
+                .starts_with('(')
+                .then(|| Process::start(Command::new(std::env::current_exe().unwrap()).arg(*name)));
+            let other = (*name != ALONE && outside.is_none()).then(|| elsewhere(misbehave(Client(address), name)));
             tokio::time::sleep(PHASE / 7).await;
             let mut clients = JoinSet::new();
             (0..clients_at_once).for_each(|_| drop(clients.spawn(ask(address, pause))));
             let seen = clients.join_all().await;
             // The first round warms up.
             if round > 0 {
-                all.extend(seen.into_iter().flatten());
+                rounds.push(seen.concat());
             }
-            stop.store(true, Relaxed);
-            drop(other);
+            drop((other, outside));
         }
     }
     latencies
@@ -108,15 +217,15 @@ fn elsewhere(client: impl Future<Output = ()> + Send + 'static) -> tokio::sync::
 }
 
 /// Asks an adapter that misbehaves again and again, and reads whatever comes.
-async fn misbehave(client: Client, guest: &str, stop: Arc<AtomicBool>) {
-    let model = guest.replace('_', "-");
-    while !stop.load(Relaxed) {
-        let mut stream = client.begin_chat(&model, "x", guest == "streams_forever").await;
+async fn misbehave(client: Client, model: &str) {
+    let streams = model == "streams-forever";
+    loop {
+        let mut stream = client.begin_chat(model, "x", streams).await;
         let mut bytes = vec![0; 64 << 10];
         let mut answer = String::new();
         while let Ok(read @ 1..) = stream.read(&mut bytes).await {
             answer.push_str(&String::from_utf8_lossy(&bytes[..read]));
-            if guest != "streams_forever" && answer.contains("\r\n\r\n") {
+            if !streams && answer.contains("\r\n\r\n") {
                 break;
             }
             answer.clear();
@@ -125,7 +234,7 @@ async fn misbehave(client: Client, guest: &str, stop: Arc<AtomicBool>) {
 }
 
 /// Asks the neighbour over one connection for the time of a phase.
-async fn ask(address: std::net::SocketAddr, pause: Duration) -> Vec<Duration> {
+async fn ask(address: SocketAddr, pause: Duration) -> Vec<Duration> {
     let body = r#"{"model":"echo","messages":[{"role":"user","content":"hello"}]}"#;
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n{body}",
@@ -148,7 +257,7 @@ async fn ask(address: std::net::SocketAddr, pause: Duration) -> Vec<Duration> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the client's side of the measurement")]
-async fn connect(address: std::net::SocketAddr) -> TcpStream {
+async fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     stream

@@ -1,12 +1,12 @@
 //! Where guests compute that compute for long: threads with a lower priority, so that they take no time from those who are answered
 //! in a moment.
 //!
-//! A call begins on its worker's thread. Once its guest has computed for longer than a tick, what is left of the call moves to these
-//! threads, with all that it has open; an adapter of which that was so begins there for a while.
+//! A call begins on its worker's thread. Once its guest has computed for longer than a tick without a wait, in one piece or in many,
+//! what is left moves to these threads, with all that it has open; an adapter of which that was so begins there for a while.
 
-use crate::consumption::Consumption;
-use crate::jobs::yield_to_requests;
+use crate::consumption::{Consumption, SLOW};
 use crate::meter::{Meter, Metered};
+use crate::priority;
 use std::future::poll_fn;
 use std::io;
 use std::num::NonZero;
@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -27,7 +28,7 @@ impl Aside {
         let runtime = Builder::new_multi_thread()
             .worker_threads(thread::available_parallelism().map_or(1, NonZero::get))
             .thread_name("hauski-aside")
-            .on_thread_start(yield_to_requests)
+            .on_thread_start(priority::when_idle)
             .build()?;
         Ok(Self(Some(runtime)))
     }
@@ -60,7 +61,7 @@ impl Run {
     pub(crate) async fn run<T: Send + 'static>(self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let before = self.meter.used();
         let mut work = Box::pin(Metered { future: Box::pin(work), meter: self.meter.clone() });
-        if !self.consumption.is_slow() {
+        if !self.consumption.is_slow() && !self.meter.is_long() {
             let here = poll_fn(|context| match work.as_mut().poll(context) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending if self.meter.is_long() => Poll::Ready(None),
@@ -72,10 +73,24 @@ impl Run {
                 Err(_) => return None,
             }
         }
+        let _speed = Speed { before, run: &self };
         let moved = Moved(self.aside.spawn(AtHome { home: Handle::current(), work }));
-        let answer = timeout_at(self.deadline, moved).await.ok();
-        self.consumption.note_speed(self.meter.used().saturating_sub(before));
-        answer
+        timeout_at(self.deadline, moved).await.ok()
+    }
+}
+
+/// Notes how long work has computed that may have been slow, also of one that nobody waits for any more.
+struct Speed<'a> {
+    run: &'a Run,
+    before: Duration,
+}
+
+impl Drop for Speed<'_> {
+    fn drop(&mut self) {
+        let Run { meter, consumption, .. } = self.run;
+        let computed = meter.used().saturating_sub(self.before);
+        // Pieces of an answer may each be quick.
+        consumption.note_speed(if meter.is_long() { computed.max(SLOW) } else { computed });
     }
 }
 

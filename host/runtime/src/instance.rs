@@ -2,7 +2,7 @@
 
 use crate::AdapterError;
 use crate::aside::Run;
-use crate::consumption::{Consumption, SLOW};
+use crate::consumption::Consumption;
 use crate::engine::TICK;
 use crate::error::CallError;
 use crate::memory::MemoryLimit;
@@ -125,11 +125,6 @@ impl Fresh {
         answer.inspect_err(|error| consumption.note(error))
     }
 
-    /// Notes that its adapter computes for long, if in short pieces.
-    pub(crate) fn note_slow(&self) {
-        self.consumption.note_speed(SLOW);
-    }
-
     /// Ends the instance. What a slow one has used takes its time to be given back as well, so that is done aside.
     pub(crate) fn end(self: Box<Self>) {
         if self.consumption.is_slow() {
@@ -157,7 +152,7 @@ fn tick(meter: &Meter, cpu: Duration) -> wasmtime::Result<UpdateDeadline> {
         // The clock moved while it waited; it has only just begun to compute again.
         return Ok(UpdateDeadline::Continue(1));
     }
-    meter.set_long();
+    meter.give_way();
     // tokio's own, which is woken only after sockets and timers have been looked at; any other starves them.
     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
 }

@@ -7,6 +7,7 @@ use crate::adapter::Adapter;
 use crate::adapters::Known;
 use crate::folder::{self, Stamp};
 use crate::load::{Failed, LoadError, Loader};
+use crate::priority;
 use cap_std::fs::Dir;
 use hauski_policy::{AdapterId, Digest, Lock};
 use std::ffi::OsString;
@@ -84,7 +85,7 @@ impl Jobs {
 }
 
 fn work<M: From<Told>>(loader: &Loader, waiting: &Mutex<Receiver<Job>>, tell: &Sender<M>) {
-    yield_to_requests();
+    priority::below_requests();
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
@@ -99,12 +100,6 @@ fn work<M: From<Told>>(loader: &Loader, waiting: &Mutex<Receiver<Job>>, tell: &S
             return;
         }
     }
-}
-
-/// Gives this thread the priority of work that nobody waits for with a request.
-pub(crate) fn yield_to_requests() {
-    // On Linux, a thread's own. Where it can't be had, it is as quick as the others.
-    let _ = rustix::process::setpriority_process(None, 19);
 }
 
 fn run(loader: &Loader, job: &Job) -> Outcome {

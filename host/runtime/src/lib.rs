@@ -22,6 +22,7 @@ mod load;
 mod log;
 mod memory;
 mod meter;
+mod priority;
 mod progress;
 mod reply;
 mod sends;

@@ -14,7 +14,7 @@ use crate::folder::{self, FolderError};
 use crate::jobs::{Jobs, Told};
 use crate::load::Loader;
 use crate::slots::{Pool, Queues};
-use crate::{EngineError, engine, jobs};
+use crate::{EngineError, engine, priority};
 use files::Files;
 use hauski_policy::{Limits, Lock};
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ impl Library {
 
     /// Follows the folder until [`Library::stop`], and tells `changed` when there are other adapters, or other reasons why there are none.
     pub fn follow(&self, changed: &mut dyn FnMut(Arc<Adapters>, Changes)) {
-        jobs::yield_to_requests();
+        priority::below_requests();
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         followed.files.tell();
         let mut wake = Wake::new(&self.messages);
@@ -185,7 +185,7 @@ fn loader(limits: &Limits, cache: Option<&Path>) -> Result<Loader, EngineError> 
     let engine = engine::build(limits).map_err(|error| EngineError(format!("{error:#}")))?;
     let compilers = rayon::ThreadPoolBuilder::new()
         .thread_name(|number| format!("hauski-compile-{number}"))
-        .start_handler(|_| jobs::yield_to_requests())
+        .start_handler(|_| priority::below_requests())
         .build()
         .map_err(|error| EngineError(error.to_string()))?;
     let aside = Aside::start().map_err(|error| EngineError(error.to_string()))?;

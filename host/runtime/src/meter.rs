@@ -23,8 +23,10 @@ pub(crate) struct Meter {
     base: AtomicU64,
     /// Of the running poll, until `base`.
     before: AtomicU64,
-    /// Whether a poll has computed for longer than a tick.
-    long: AtomicBool,
+    /// Of finished polls since the guest last waited for something.
+    unwaited: AtomicU64,
+    /// Whether the running poll ends because it gives way.
+    gives_way: AtomicBool,
 }
 
 const NONE: u64 = u64::MAX;
@@ -38,7 +40,8 @@ impl Meter {
             begin: number(NONE),
             base: number(NONE),
             before: number(0),
-            long: AtomicBool::new(false),
+            unwaited: number(0),
+            gives_way: AtomicBool::new(false),
         })
     }
 
@@ -56,14 +59,14 @@ impl Meter {
         }
     }
 
-    /// Whether the guest has computed for longer than a tick without waiting.
+    /// Whether the guest has computed for longer than a tick since it last waited, in one poll or in many.
     pub(crate) fn is_long(&self) -> bool {
-        self.long.load(Relaxed)
+        self.unwaited.load(Relaxed) >= nanos(TICK)
     }
 
-    /// It has.
-    pub(crate) fn set_long(&self) {
-        self.long.store(true, Relaxed);
+    /// The running poll ends though the guest waits for nothing.
+    pub(crate) fn give_way(&self) {
+        self.gives_way.store(true, Relaxed);
     }
 
     /// To be called when the engine's clock has moved: from here on the processor's time counts.
@@ -85,8 +88,17 @@ impl Meter {
         self.begin.store(nanos(self.start.elapsed()), Relaxed);
     }
 
-    fn end(&self) {
-        self.used.fetch_add(nanos(self.running()), Relaxed);
+    fn end(&self, waits: bool) {
+        let running = self.running();
+        self.used.fetch_add(nanos(running), Relaxed);
+        if waits && !self.gives_way.swap(false, Relaxed) {
+            self.unwaited.store(0, Relaxed);
+        } else {
+            // On the wall, it may have been preempted for most of the time.
+            let ticked = self.base.load(Relaxed) != NONE;
+            let sure = if ticked { running } else { running.min(TICK / 16) };
+            self.unwaited.fetch_add(nanos(sure), Relaxed);
+        }
         self.begin.store(NONE, Relaxed);
     }
 }
@@ -113,7 +125,7 @@ impl<F: Future + Unpin> Future for Metered<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.meter.begin();
         let poll = Pin::new(&mut self.future).poll(cx);
-        self.meter.end();
+        self.meter.end(poll.is_pending());
         poll
     }
 }
@@ -158,6 +170,50 @@ mod tests {
         };
         Metered { future: Box::pin(work), meter: meter.clone() }.await;
         assert!(meter.used() >= Duration::from_millis(30), "{:?}", meter.used());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_computed_without_a_wait_adds_up_to_a_long_time() {
+        let meter = Meter::new();
+        let metered = |waits: bool| {
+            let work = async move {
+                std::thread::sleep(TICK / 8);
+                if waits {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            Metered { future: Box::pin(work), meter: meter.clone() }
+        };
+        // Each counts a 16th of a tick.
+        for _ in 0..15 {
+            metered(false).await;
+        }
+        assert!(!meter.is_long());
+        metered(true).await;
+        for _ in 0..14 {
+            metered(false).await;
+            assert!(!meter.is_long());
+        }
+        metered(false).await;
+        metered(false).await;
+        assert!(meter.is_long());
+        metered(true).await;
+        assert!(!meter.is_long());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_gives_way_has_not_waited() {
+        let meter = Meter::new();
+        let work = async {
+            meter.tick();
+            compute(&meter, 2 * TICK);
+            meter.give_way();
+            tokio::task::yield_now().await;
+            let long = meter.is_long();
+            tokio::task::yield_now().await;
+            (long, meter.is_long())
+        };
+        assert_eq!(Metered { future: Box::pin(work), meter: meter.clone() }.await, (true, false));
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -3,8 +3,6 @@
 use crate::bindings::exports::hauski::adapter::chat;
 use crate::error::CallError;
 use crate::instance::Fresh;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use wasmtime::component::ResourceAny;
 
@@ -14,16 +12,11 @@ pub struct Reply {
     fresh: Option<Box<Fresh>>,
     chat: Arc<chat::Guest>,
     reply: ResourceAny,
-    /// How many pieces in a row nobody had to wait for.
-    unwaited: u32,
 }
-
-/// An answer whose pieces come without a wait is computed, however short each of them takes: after so many it goes on aside.
-const UNWAITED: u32 = 8;
 
 impl Reply {
     pub(crate) fn new(fresh: Box<Fresh>, chat: Arc<chat::Guest>, reply: ResourceAny) -> Self {
-        Self { fresh: Some(fresh), chat, reply, unwaited: 0 }
+        Self { fresh: Some(fresh), chat, reply }
     }
 
     /// Waits for the next chunks: JSON objects of the form `chat.completion.chunk`. `None` is the end of a whole answer.
@@ -38,18 +31,7 @@ impl Reply {
             let chunks = chat.reply().call_next(&mut fresh.store, reply).await;
             (fresh, chunks)
         });
-        let (mut next, mut waited) = (pin!(next), false);
-        let next = poll_fn(|context| {
-            let poll = next.as_mut().poll(context);
-            waited |= poll.is_pending();
-            poll
-        });
         let (fresh, chunks) = next.await?;
-        self.unwaited = if waited { 0 } else { self.unwaited + 1 };
-        if self.unwaited >= UNWAITED {
-            self.unwaited = 0;
-            fresh.note_slow();
-        }
         self.fresh = Some(fresh);
         Ok(chunks)
     }
