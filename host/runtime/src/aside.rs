@@ -1,7 +1,7 @@
 //! Where guests compute that compute for long: threads with a lower priority, so that they take no time from those who are answered
 //! in a moment.
 //!
-//! A call begins on its worker's thread. Once its guest has computed for longer than a tick without a wait, in one piece or in many,
+//! A call begins on its worker's thread. Once its guest has computed for a tick more than its part of the time, at once or bit by bit,
 //! what is left moves to these threads, with all that it has open; an adapter of which that was so begins there for a while.
 
 use crate::consumption::{Consumption, SLOW};

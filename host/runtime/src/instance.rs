@@ -152,7 +152,6 @@ fn tick(meter: &Meter, cpu: Duration) -> wasmtime::Result<UpdateDeadline> {
         // The clock moved while it waited; it has only just begun to compute again.
         return Ok(UpdateDeadline::Continue(1));
     }
-    meter.give_way();
     // tokio's own, which is woken only after sockets and timers have been looked at; any other starves them.
     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
 }

@@ -8,7 +8,7 @@ use crate::engine::TICK;
 use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,14 @@ pub(crate) struct Meter {
     base: AtomicU64,
     /// Of the running poll, until `base`.
     before: AtomicU64,
-    /// Of finished polls since the guest last waited for something.
-    unwaited: AtomicU64,
-    /// Whether the running poll ends because it gives way.
-    gives_way: AtomicBool,
+    /// Of finished polls, less a part of the time between them.
+    recent: AtomicU64,
+    /// When the last poll ended, since `start`.
+    end: AtomicU64,
 }
+
+/// A guest may compute for one part in so many of the time without ever being taken for one that computes for long.
+const PARTS: u64 = 8;
 
 const NONE: u64 = u64::MAX;
 
@@ -40,8 +43,8 @@ impl Meter {
             begin: number(NONE),
             base: number(NONE),
             before: number(0),
-            unwaited: number(0),
-            gives_way: AtomicBool::new(false),
+            recent: number(0),
+            end: number(0),
         })
     }
 
@@ -59,14 +62,9 @@ impl Meter {
         }
     }
 
-    /// Whether the guest has computed for longer than a tick since it last waited, in one poll or in many.
+    /// Whether the guest has lately computed for a tick more than its part of the time, in one poll or in many.
     pub(crate) fn is_long(&self) -> bool {
-        self.unwaited.load(Relaxed) >= nanos(TICK)
-    }
-
-    /// The running poll ends though the guest waits for nothing.
-    pub(crate) fn give_way(&self) {
-        self.gives_way.store(true, Relaxed);
+        self.recent.load(Relaxed) >= nanos(TICK)
     }
 
     /// To be called when the engine's clock has moved: from here on the processor's time counts.
@@ -84,21 +82,22 @@ impl Meter {
     }
 
     fn begin(&self) {
+        let now = nanos(self.start.elapsed());
+        let waited = now.saturating_sub(self.end.load(Relaxed));
+        self.recent.store(self.recent.load(Relaxed).saturating_sub(waited / PARTS), Relaxed);
         self.base.store(NONE, Relaxed);
-        self.begin.store(nanos(self.start.elapsed()), Relaxed);
+        self.begin.store(now, Relaxed);
     }
 
-    fn end(&self, waits: bool) {
+    fn end(&self) {
         let running = self.running();
         self.used.fetch_add(nanos(running), Relaxed);
-        if waits && !self.gives_way.swap(false, Relaxed) {
-            self.unwaited.store(0, Relaxed);
-        } else {
-            // On the wall, it may have been preempted for most of the time.
-            let ticked = self.base.load(Relaxed) != NONE;
-            let sure = if ticked { running } else { running.min(TICK / 16) };
-            self.unwaited.fetch_add(nanos(sure), Relaxed);
-        }
+        // Without a tick this is the time on the wall, for most of which it may have been preempted.
+        let sure = if self.base.load(Relaxed) == NONE { running.min(TICK / 16) } else { running };
+        let recent = self.recent.load(Relaxed) + nanos(sure);
+        // Enough to be forgotten a moment after it has become quick again.
+        self.recent.store(recent.min(2 * nanos(TICK)), Relaxed);
+        self.end.store(nanos(self.start.elapsed()), Relaxed);
         self.begin.store(NONE, Relaxed);
     }
 }
@@ -125,7 +124,7 @@ impl<F: Future + Unpin> Future for Metered<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.meter.begin();
         let poll = Pin::new(&mut self.future).poll(cx);
-        self.meter.end(poll.is_pending());
+        self.meter.end();
         poll
     }
 }
@@ -134,7 +133,9 @@ impl<F: Future + Unpin> Future for Metered<F> {
 mod tests {
     use super::*;
 
+    /// Computes for so long, and meets a tick.
     fn compute(meter: &Meter, span: Duration) {
+        meter.tick();
         let until = meter.running() + span;
         while meter.running() < until {
             std::hint::spin_loop();
@@ -172,48 +173,65 @@ mod tests {
         assert!(meter.used() >= Duration::from_millis(30), "{:?}", meter.used());
     }
 
+    async fn poll(meter: &Arc<Meter>, work: impl Future<Output = ()>) {
+        Metered { future: Box::pin(work), meter: meter.clone() }.await;
+    }
+
     #[tokio::test(flavor = "current_thread")]
-    async fn what_is_computed_without_a_wait_adds_up_to_a_long_time() {
+    async fn many_short_polls_are_long_and_waiting_makes_up_for_them() {
         let meter = Meter::new();
-        let metered = |waits: bool| {
-            let work = async move {
-                std::thread::sleep(TICK / 8);
-                if waits {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-            };
-            Metered { future: Box::pin(work), meter: meter.clone() }
-        };
-        // Each counts a 16th of a tick.
-        for _ in 0..15 {
-            metered(false).await;
+        let tick = || compute(&meter, TICK / 4);
+        let mut polls = 0;
+        while !meter.is_long() {
+            poll(&meter, async { tick() }).await;
+            polls += 1;
         }
-        assert!(!meter.is_long());
-        metered(true).await;
-        for _ in 0..14 {
-            metered(false).await;
-            assert!(!meter.is_long());
-        }
-        metered(false).await;
-        metered(false).await;
+        assert!(polls >= 4, "{polls}");
+        // However often it waits, if only for a moment.
+        poll(&meter, async {
+            for _ in 0..16 {
+                tick();
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         assert!(meter.is_long());
-        metered(true).await;
+        std::thread::sleep(3 * TICK * 8);
+        poll(&meter, async {}).await;
         assert!(!meter.is_long());
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn who_gives_way_has_not_waited() {
+    async fn who_mostly_waits_is_never_long() {
         let meter = Meter::new();
-        let work = async {
-            meter.tick();
-            compute(&meter, 2 * TICK);
-            meter.give_way();
-            tokio::task::yield_now().await;
-            let long = meter.is_long();
-            tokio::task::yield_now().await;
-            (long, meter.is_long())
-        };
-        assert_eq!(Metered { future: Box::pin(work), meter: meter.clone() }.await, (true, false));
+        for _ in 0..30 {
+            poll(&meter, async { compute(&meter, TICK / 4) }).await;
+            std::thread::sleep(TICK * 3);
+        }
+        assert!(!meter.is_long());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_waits_a_little_is_long() {
+        let meter = Meter::new();
+        for _ in 0..200 {
+            poll(&meter, async { compute(&meter, TICK / 4) }).await;
+            std::thread::sleep(TICK / 2);
+            if meter.is_long() {
+                return;
+            }
+        }
+        panic!("a guest that waits for two thirds of the time is not long");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn little_counts_of_what_may_have_been_preempted() {
+        let meter = Meter::new();
+        // Each counts a 16th of a tick.
+        for _ in 0..15 {
+            poll(&meter, async { std::thread::sleep(TICK) }).await;
+        }
+        assert!(!meter.is_long());
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -40,7 +40,6 @@ async fn what_takes_long_moves_and_what_is_quick_stays() {
         .run(async move {
             let before = here();
             compute(&meter, 2 * TICK);
-            meter.give_way();
             yield_now().await;
             let after = here();
             // The clock is the one of the runtime that it comes from, and so would be its sockets.
@@ -100,7 +99,6 @@ async fn what_nobody_waited_for_was_slow_as_well() {
     let forever = slow.run(async move {
         loop {
             compute(&meter, 2 * TICK);
-            meter.give_way();
             yield_now().await;
         }
     });
