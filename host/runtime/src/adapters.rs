@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Refused {
     /// The file's name, with control characters escaped.
     pub file: String,
-    /// Whether it is `quarantined`, since nobody has approved it, or else `refused`.
+    /// Whether it is `quarantined`, since nobody has approved it, `loading`, which takes long, or else `refused`.
     pub state: &'static str,
     /// Why it is not loaded, and what to do.
     pub reason: String,

@@ -1,7 +1,7 @@
 //! Threads that make adapters of files: few, with a lower priority than those that serve requests.
 //!
 //! In goes a file by its stamp; out come an adapter, or why there is none, and when the work began. A job that was called off before
-//! it began is left undone; one that runs can't be stopped, and keeps its place until it ends.
+//! it began is left undone; one that runs can't be stopped, so another thread takes the place of its own, which ends with it.
 
 use crate::adapter::Adapter;
 use crate::adapters::Known;
@@ -15,7 +15,8 @@ use std::io;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::{AtomicU8, AtomicUsize};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -31,7 +32,7 @@ pub(crate) struct Job {
     pub(crate) serving: Option<Digest>,
     /// What was approved, where only that may serve.
     pub(crate) lock: Option<Arc<Lock>>,
-    pub(crate) called_off: Arc<AtomicBool>,
+    pub(crate) state: Arc<JobState>,
 }
 
 /// What became of a job.
@@ -54,48 +55,138 @@ pub(crate) enum Told {
     Done(u64, Outcome),
 }
 
+/// How far a job is, for those who wait for it and the thread that does it.
+pub(crate) struct JobState(AtomicU8);
+
+const WAITS: u8 = 0;
+const RUNS: u8 = 1;
+const ENDED: u8 = 2;
+const CALLED_OFF: u8 = 3;
+
+impl JobState {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU8::new(WAITS)))
+    }
+
+    /// Whether this was so: it was `from`, and is `to` now.
+    fn step(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, AcqRel, Acquire).is_ok()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_called_off(&self) -> bool {
+        self.0.load(Acquire) == CALLED_OFF
+    }
+}
+
 /// Where jobs are handed in. The threads end with it.
-pub(crate) struct Jobs(Sender<Job>);
+pub(crate) struct Jobs {
+    jobs: Sender<Job>,
+    threads: Threads,
+}
+
+/// How a thread is started.
+type Start = dyn Fn(Arc<Abandoned>) -> io::Result<()> + Send + Sync;
+
+/// The threads, to be called by whoever calls off a job.
+#[derive(Clone)]
+pub(crate) struct Threads {
+    start: Arc<Start>,
+    abandoned: Arc<Abandoned>,
+}
+
+/// How many threads are left with jobs that nobody waits for.
+type Abandoned = AtomicUsize;
+
+/// So many may be: each takes memory and what requests leave of the processor. Who then is called off keeps his thread.
+const MOST_ABANDONED: usize = 8;
 
 impl Jobs {
-    /// Starts the threads, one a core and two at the least: one that hangs keeps nobody else from being loaded.
+    /// Starts the threads, one a core and two at the least.
     pub(crate) fn start<M: From<Told> + Send + 'static>(loader: &Arc<Loader>, tell: &Sender<M>) -> io::Result<Self> {
+        let loader = loader.clone();
+        let count = thread::available_parallelism().map_or(1, NonZero::get).max(2);
+        Self::with(count, move |job| run(&loader, job), tell.clone())
+    }
+
+    /// Starts threads that do jobs by `run`.
+    fn with<M, F>(count: usize, run: F, tell: Sender<M>) -> io::Result<Self>
+    where
+        M: From<Told> + Send + 'static,
+        F: Fn(&Job) -> Outcome + Send + Sync + 'static,
+    {
         let (jobs, waiting) = channel::<Job>();
-        let waiting = Arc::new(Mutex::new(waiting));
-        for number in 0..thread::available_parallelism().map_or(1, NonZero::get).max(2) {
-            let (loader, waiting, tell) = (loader.clone(), waiting.clone(), tell.clone());
-            let work = move || work(&loader, &waiting, &tell);
-            thread::Builder::new().name(format!("hauski-load-{number}")).spawn(work)?;
-        }
-        Ok(Self(jobs))
+        let shared = Arc::new((Mutex::new(waiting), run, tell));
+        let start = move |abandoned: Arc<Abandoned>| {
+            let shared = shared.clone();
+            let work = move || work(&shared.0, &shared.1, &shared.2, &abandoned);
+            thread::Builder::new().name("hauski-load".to_owned()).spawn(work).map(drop)
+        };
+        let threads = Threads { start: Arc::new(start), abandoned: Arc::default() };
+        (0..count).try_for_each(|_| (threads.start)(threads.abandoned.clone()))?;
+        Ok(Self { jobs, threads })
     }
 
     /// Takes jobs that nobody does, and hands them to a test.
     #[cfg(test)]
     pub(crate) fn idle() -> (Self, Receiver<Job>) {
         let (jobs, waiting) = channel();
-        (Self(jobs), waiting)
+        let threads = Threads { start: Arc::new(|_| Ok(())), abandoned: Arc::default() };
+        (Self { jobs, threads }, waiting)
     }
 
     /// Hands in a job.
     pub(crate) fn submit(&self, job: Job) {
         // The threads outlive this sender.
-        let _ = self.0.send(job);
+        let _ = self.jobs.send(job);
+    }
+
+    /// What calls jobs off.
+    pub(crate) fn threads(&self) -> Threads {
+        self.threads.clone()
     }
 }
 
-fn work<M: From<Told>>(loader: &Loader, waiting: &Mutex<Receiver<Job>>, tell: &Sender<M>) {
+impl Threads {
+    /// Calls a job off: it is left undone, or its thread left alone with it.
+    pub(crate) fn call_off(&self, state: &JobState) {
+        if state.step(WAITS, CALLED_OFF) {
+            return;
+        }
+        let room = |count: usize| (count < MOST_ABANDONED).then_some(count + 1);
+        if self.abandoned.fetch_update(AcqRel, Acquire, room).is_err() {
+            return;
+        }
+        if !state.step(RUNS, CALLED_OFF) {
+            self.abandoned.fetch_sub(1, AcqRel);
+        } else if let Err(error) = (self.start)(self.abandoned.clone()) {
+            tracing::error!("no thread to load adapters with in place of one that hangs: {error}");
+        }
+    }
+}
+
+fn work<M: From<Told>>(
+    waiting: &Mutex<Receiver<Job>>,
+    run: &impl Fn(&Job) -> Outcome,
+    tell: &Sender<M>,
+    abandoned: &Abandoned,
+) {
     priority::below_requests();
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        if job.called_off.load(Relaxed) {
+        if !job.state.step(WAITS, RUNS) {
             continue;
         }
         let _ = tell.send(Told::Begun(job.number).into());
         // A bug of the compiler is that file's failure only.
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(loader, &job)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(&job)))
             .unwrap_or_else(|_| Outcome::Refused(LoadError::Compile("the compiler gave up on it".to_owned()), None));
+        if !job.state.step(RUNS, ENDED) {
+            // Another thread has its place by now.
+            abandoned.fetch_sub(1, AcqRel);
+            return;
+        }
         if tell.send(Told::Done(job.number, outcome).into()).is_err() {
             return;
         }
@@ -148,3 +239,6 @@ fn check(job: &Job) -> Result<AdapterId, LoadError> {
     }
     Ok(id)
 }
+
+#[cfg(test)]
+mod tests;

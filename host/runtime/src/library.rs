@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long a file has to stay the same before it counts.
 const SETTLE: Duration = Duration::from_millis(150);
 
+/// How long a start waits for adapters to be compiled.
+const STARTED_WITHIN: Duration = Duration::from_secs(120);
+
 /// The adapters folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -123,7 +126,7 @@ impl Library {
                     due = Instant::now();
                 }
                 Ok(Message::Job(told)) => followed.files.told(told),
-                Ok(Message::Lock(lock)) => followed.files.relock(lock),
+                Ok(Message::Lock(lock)) => followed.files.relock(lock, Instant::now()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = Instant::now();
@@ -165,12 +168,12 @@ impl Library {
 }
 
 impl Followed {
-    /// Loads what is there, and waits until that is done.
+    /// Loads what is there, and waits until that is done, or what is left takes too long: it may still be done when the folder is followed.
     fn load_all(&mut self, folder: &Path) -> Result<(), FolderError> {
         let now = Instant::now();
         self.files.look(folder::look(folder)?, now);
         self.files.settle(Duration::ZERO, now);
-        while self.files.is_loading() {
+        while self.files.is_loading() && now.elapsed() < STARTED_WITHIN {
             if let Ok(Message::Job(told)) = self.messages.recv_timeout(LOOK) {
                 self.files.told(told);
             }

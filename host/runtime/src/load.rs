@@ -85,6 +85,9 @@ pub enum LoadError {
     /// It changed while it was read.
     #[error("it is being written, or replaced: it is loaded when it stays the same")]
     Changing,
+    /// It waits for its turn to be compiled, or is.
+    #[error("it is being compiled, or waits for that: it serves as soon as that is done")]
+    Loading,
     /// Compiling it does not end.
     #[error(
         "compiling it takes longer than {} s: build it smaller, or with fewer optimisations that make functions large",
@@ -94,9 +97,13 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// What it makes of a file: `quarantined` until somebody approves it, or else `refused`.
+    /// What it makes of a file: `quarantined` until somebody approves it, `loading`, or else `refused`.
     pub(crate) fn state(&self) -> &'static str {
-        if matches!(self, Self::Unapproved(_)) { "quarantined" } else { "refused" }
+        match self {
+            Self::Unapproved(_) => "quarantined",
+            Self::Loading => "loading",
+            _ => "refused",
+        }
     }
 
     /// Whether it says nothing of the file, and may be gone in a moment.

@@ -118,6 +118,24 @@ async fn an_approval_takes_effect_and_so_does_its_end() {
     }
 }
 
+/// Whether its file can be looked at or not: what is not approved any more has ended.
+#[tokio::test]
+async fn an_approval_ends_without_the_file() {
+    let approved = lock(&version(0)).await;
+    for lock in ["adapters: []\n", &lock(&version(1)).await] {
+        let host = counts(&approved).start().await;
+        assert!(serves(&host).await);
+        std::fs::remove_dir_all(host.folder().join("adapters")).unwrap();
+        until("the folder is away", async || host.client().get("/ready").await.json()["adapters"]["stale"] == true)
+            .await;
+        assert!(serves(&host).await);
+        host.set_file("adapters.lock", lock);
+        until("nothing serves", async || !serves(&host).await).await;
+        let one = refused(&host).await.unwrap();
+        assert_eq!((&one["state"], &one["serving"]), (&json!("quarantined"), &json!(null)), "{one}");
+    }
+}
+
 #[tokio::test]
 async fn what_was_reached_and_denied_is_counted() {
     let upstream = Upstream::json(r#"{"object":"list","data":[]}"#);

@@ -8,18 +8,19 @@ use crate::adapter::Adapter;
 use crate::adapters::{Adapters, Known, Refused};
 use crate::audit::plain;
 use crate::folder::{Listing, Stamp};
-use crate::jobs::{Job, Jobs, Outcome, Told};
+use crate::jobs::{Job, JobState, Jobs, Outcome, Threads, Told};
 use crate::load::LoadError;
 use cap_std::fs::Dir;
-use hauski_policy::{AdapterId, Digest, Lock};
+use hauski_policy::{AdapterId, Digest, Lock, Unapproved};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A file that takes longer to load is given up. Those made from Python take 4 to 9 s on a machine with nothing else to do.
 const LOADED_WITHIN: Duration = Duration::from_secs(120);
+/// What serves and is not approved as it is ends after so long at the latest, whatever becomes of its file.
+const TRIED_WITHIN: Duration = Duration::from_secs(10);
 /// It is told now and then that one takes long.
 const TOLD_EVERY: Duration = Duration::from_secs(3);
 
@@ -54,6 +55,8 @@ struct File {
     taken: Option<Stamp>,
     job: Option<Running>,
     serving: Option<(AdapterId, Arc<Adapter>)>,
+    /// Until when what serves has to be approved or replaced, where a new lock has other bytes.
+    doubted: Option<Instant>,
     refused: Option<Refusal>,
 }
 
@@ -73,14 +76,15 @@ impl Refusal {
 /// A job that is waited for.
 struct Running {
     number: u64,
-    called_off: Arc<AtomicBool>,
+    state: Arc<JobState>,
+    threads: Threads,
     /// When it began, and when that was told last.
     begun: Option<(Instant, Instant)>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.called_off.store(true, Relaxed);
+        self.threads.call_off(&self.state);
     }
 }
 
@@ -95,12 +99,17 @@ impl Files {
         self.news.is_told = true;
     }
 
-    /// Has only those serve from now on that `lock` approves: all files are judged anew.
-    pub(super) fn relock(&mut self, lock: Arc<Lock>) {
-        if self.lock.is_some() {
-            self.lock = Some(lock);
-            self.files.values_mut().for_each(|file| file.taken = None);
+    /// Has only those serve from now on that `lock` approves: all files are judged anew. What it does not have at all is gone at once;
+    /// what it has with other bytes serves until those are tried, which takes a moment.
+    pub(super) fn relock(&mut self, lock: Arc<Lock>, now: Instant) {
+        if self.lock.is_none() {
+            return;
         }
+        for file in self.files.values_mut() {
+            (file.taken, file.doubted) = (None, Some(now + TRIED_WITHIN));
+            self.is_changed |= file.end_unless(|id, _| lock.adapters.contains_key(id));
+        }
+        self.lock = Some(lock);
     }
 
     /// Takes note of what a look has seen.
@@ -128,7 +137,13 @@ impl Files {
 
     /// Says which files take long to load, and gives those up that take too long.
     pub(super) fn watch(&mut self, now: Instant) {
-        self.files.iter_mut().for_each(|(name, file)| file.watch(name, now, &mut self.news));
+        for (name, file) in &mut self.files {
+            self.is_changed |= file.lists_as_loading(now);
+            if file.doubted.take_if(|until| now >= *until).is_some() {
+                self.is_changed |= file.end_unapproved(self.lock.as_deref());
+            }
+            file.watch(name, now, self.lock.as_deref(), &mut self.news);
+        }
     }
 
     /// Deals with the files that have stayed the same for as long as `settle`.
@@ -143,8 +158,8 @@ impl Files {
                 continue;
             };
             self.numbers += 1;
-            let called_off = Arc::default();
-            let running = Running { number: self.numbers, called_off, begun: None };
+            let (state, threads) = (JobState::new(), self.jobs.threads());
+            let running = Running { number: self.numbers, state, threads, begun: None };
             self.jobs.submit(Job {
                 number: self.numbers,
                 dir: dir.clone(),
@@ -152,7 +167,7 @@ impl Files {
                 stamp,
                 serving: file.digest(),
                 lock: self.lock.clone(),
-                called_off: running.called_off.clone(),
+                state: running.state.clone(),
             });
             (file.taken, file.job) = (Some(stamp), Some(running));
         }
@@ -245,15 +260,28 @@ impl File {
             }
             Outcome::Again => {
                 (self.taken, self.since) = (None, Some(Instant::now()));
+                self.end_unapproved(lock);
                 if self.serving.is_none() && self.refused.is_none() {
                     self.refused = Some(Refusal::new(&LoadError::Changing, None));
                 }
             }
             Outcome::Refused(error, known) => {
-                self.serving.take_if(|(id, adapter)| !lock.is_none_or(|lock| adapter.is_approved_by(lock, id)));
+                self.end_unapproved(lock);
                 self.refuse(name, &error, known, news);
             }
         }
+    }
+
+    /// Ends what serves if nobody approves it any more. Whether that was so.
+    fn end_unapproved(&mut self, lock: Option<&Lock>) -> bool {
+        self.end_unless(|id, adapter| lock.is_none_or(|lock| adapter.is_approved_by(lock, id)))
+    }
+
+    fn end_unless(&mut self, is_approved: impl Fn(&AdapterId, &Adapter) -> bool) -> bool {
+        let Some((id, _)) = self.serving.take_if(|(id, adapter)| !is_approved(id, adapter)) else { return false };
+        tracing::info!(adapter = %id, "an adapter is not approved any more: requests under way may end");
+        self.refused = Some(Refusal::new(&LoadError::Unapproved(Unapproved::Absent { id }), None));
+        true
     }
 
     fn refuse(&mut self, name: &OsStr, error: &LoadError, known: Option<Box<Known>>, news: &mut News) {
@@ -269,12 +297,23 @@ impl File {
         news.changes.refused += 1;
     }
 
+    /// Lists it, if it has waited or been loaded for a while and nothing else is to be said of it. Whether that is new.
+    fn lists_as_loading(&mut self, now: Instant) -> bool {
+        let is_late = self.job.is_some() && self.since.is_some_and(|since| now >= since + TOLD_EVERY);
+        if !is_late || self.serving.is_some() || self.refused.is_some() {
+            return false;
+        }
+        self.refused = Some(Refusal::new(&LoadError::Loading, None));
+        true
+    }
+
     /// Says that it takes long to load, and gives it up when it takes too long.
-    fn watch(&mut self, name: &OsStr, now: Instant, news: &mut News) {
+    fn watch(&mut self, name: &OsStr, now: Instant, lock: Option<&Lock>, news: &mut News) {
         let Some((begun, told)) = self.job.as_mut().and_then(|job| job.begun.as_mut()) else { return };
         let took = now.saturating_duration_since(*begun);
         if took > LOADED_WITHIN {
             self.job = None;
+            self.end_unapproved(lock);
             self.refuse(name, &LoadError::Slow(LOADED_WITHIN), None, news);
         } else if now >= *told + TOLD_EVERY {
             *told = now;

@@ -88,7 +88,7 @@ fn what_comes_of_a_job_that_was_overtaken_is_nothing() {
     let first = stage.job();
     stage.write("x.wasm", "b");
     let second = stage.job();
-    assert!(first.called_off.load(Relaxed) && !second.called_off.load(Relaxed));
+    assert!(first.state.is_called_off() && !second.state.is_called_off());
     stage.refuse(&first, LoadError::CoreModule);
     assert_eq!(stage.refused(), [""; 0]);
     stage.refuse(&second, LoadError::NotWasm);
@@ -100,17 +100,22 @@ fn a_file_that_takes_too_long_is_given_up() {
     let mut stage = Stage::new();
     stage.write("x.wasm", "a");
     let job = stage.job();
-    // As long as it waits for a thread, its time does not count.
+    assert_eq!((stage.files.changes(), stage.refused()), (None, Vec::new()));
+    // As long as it waits for a thread, its time does not count, but it is listed.
     stage.now += 2 * LOADED_WITHIN;
     stage.look();
     assert!(stage.files.is_loading());
+    assert_eq!(stage.files.changes(), Some(Changes::default()));
+    assert!(stage.refused()[0].contains("it is being compiled, or waits for that"));
+    stage.look();
+    assert_eq!(stage.files.changes(), None);
     stage.files.told(Told::Begun(job.number));
     stage.now = Instant::now() + LOADED_WITHIN - Duration::from_secs(1);
     stage.look();
     assert!(stage.files.is_loading());
     stage.now += Duration::from_secs(2);
     stage.look();
-    assert!(!stage.files.is_loading() && job.called_off.load(Relaxed));
+    assert!(!stage.files.is_loading() && job.state.is_called_off());
     assert!(stage.refused()[0].contains("takes longer than 120 s"), "{:?}", stage.refused());
     // What it becomes in the end is not asked any more.
     stage.refuse(&job, LoadError::NotWasm);
