@@ -94,10 +94,11 @@ programs() {
 
 # A policy that grants nothing, where there is none. One that is there is never touched, nor is a link whose end is not there yet.
 policy() {
-    local file=policies/routing.yaml
+    local file=policies/routing.yaml part=policies/routing.yaml.$$
     [[ -e $file || -L $file ]] && return
     say "writing $file: no adapter may reach anything"
-    cat >"$file" <<'YAML'
+    mkdir -p policies
+    cat >"$part" <<'YAML' || { rm -f "$part"; return 1; }
 # yaml-language-server: $schema=routing.schema.json
 #
 # What adapters may reach, and which models are preferred. README shows how to grant something.
@@ -109,6 +110,9 @@ routing:
   cloud_fallback:
     enabled: false
 YAML
+    # Whole or not at all, and never in place of what has come there meanwhile.
+    mv -n "$part" "$file"
+    rm -f "$part"
 }
 
 rust

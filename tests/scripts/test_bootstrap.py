@@ -73,6 +73,19 @@ def test_a_policy_that_leads_nowhere_is_left_alone(checkout):
     assert policy.readlink() == Path("not/mounted/yet.yaml")
 
 
+def test_a_policy_is_written_as_a_whole_or_not_at_all(checkout):
+    script = checkout / "scripts" / "bootstrap.sh"
+    path = f"{checkout / 'bin'}:{os.environ['PATH']}"
+    env = os.environ | {"PATH": path, "HOME": str(checkout)}
+    # No file may grow, as on a full disk.
+    command = ["bash", "-c", f"trap '' XFSZ; ulimit -f 0; exec bash {script}"]
+    done = subprocess.run(command, env=env, capture_output=True, timeout=30, text=True, check=False)
+    assert done.returncode != 0, done.stderr
+    assert list((checkout / "policies").iterdir()) == []
+    assert bootstrap(checkout).returncode == 0
+    assert [file.name for file in (checkout / "policies").iterdir()] == ["routing.yaml"]
+
+
 @pytest.mark.parametrize("arguments", [["test"], ["smoke", "gate"]])
 def test_what_a_check_needs_is_named_before_it_runs(checkout, arguments):
     for name in ["bash", "dirname", "sed", "tr", "grep", "cat"]:

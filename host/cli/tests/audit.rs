@@ -128,6 +128,57 @@ fn a_lock_is_written_checked_and_changed() {
 }
 
 #[test]
+fn where_nothing_is_there_nothing_is_as_approved() {
+    let folder = folder();
+    let missing = contains("there is no `adapters.lock` to check against");
+    hauski(&folder, &["audit", "--check"]).assert().code(2).stdout("").stderr(missing);
+    write(&folder, "adapters.lock", "adapters: []\n");
+    assert_eq!(output(&folder, &["audit", "--check"]), "ok: 0 adapters, as in adapters.lock\n");
+}
+
+#[test]
+fn a_lock_that_could_not_be_read_again_is_not_written() {
+    let folder = shipped();
+    output(&folder, &["audit", "--lock"]);
+    let lock = || fs::read_to_string(folder.path().join("adapters.lock")).unwrap();
+    let before = lock();
+    write(&folder, "routing.yaml", &ROUTING.replace("8081/v1/", &format!("8081/{}/", "x".repeat(990))));
+    for command in [&["audit", "--lock"][..], &["adapters", "approve", "openai-compatible"]] {
+        hauski(&folder, command).assert().code(2).stderr(contains("nothing is written").and(contains("line-invalid")));
+    }
+    assert_eq!(lock(), before);
+}
+
+#[test]
+fn approvals_at_the_same_time_are_all_kept() {
+    let folder = shipped();
+    let ids = ["anthropic", "echo", "openai-compatible"];
+    for _ in 0..5 {
+        write(&folder, "adapters.lock", "adapters: []\n");
+        let approve = |id: &'static str| {
+            let mut approve = common::command(env!("CARGO_BIN_EXE_hauski"), &folder);
+            approve.env("HAUSKI_LOCK", "adapters.lock").args(["adapters", "approve", id]);
+            approve.stdout(std::process::Stdio::null()).spawn().unwrap()
+        };
+        for mut child in ids.map(approve) {
+            assert!(child.wait().unwrap().success());
+        }
+        assert_eq!(output(&folder, &["audit", "--check"]), "ok: 3 adapters, as in adapters.lock\n");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lock_behind_a_link_stays_there() {
+    let folder = shipped();
+    write(&folder, "real.lock", "adapters: []\n");
+    std::os::unix::fs::symlink("real.lock", folder.path().join("adapters.lock")).unwrap();
+    output(&folder, &["audit", "--lock"]);
+    assert!(folder.path().join("adapters.lock").is_symlink());
+    assert!(fs::read_to_string(folder.path().join("real.lock")).unwrap().contains("- id: \"echo\""));
+}
+
+#[test]
 fn one_adapter_is_approved_by_its_bytes() {
     let folder = shipped();
     output(&folder, &["audit", "--lock"]);

@@ -17,13 +17,12 @@ pub struct Consumption {
     /// Nanoseconds.
     cpu: AtomicU64,
     hits: [AtomicU64; LIMITS.len()],
-    /// How many of the next calls begin aside.
+    /// How many requests in a row have computed for long.
     slow: AtomicU32,
 }
 
-/// Who has computed for longer than this in one call is slow, and how many calls have to be quick before that is forgotten.
-pub(crate) const SLOW: Duration = Duration::from_millis(1);
-const REMEMBERED: u32 = 16;
+/// After so many of them the next ones begin aside, until one is quick: a large request among small ones changes nothing for those.
+pub(crate) const SLOW: u32 = 3;
 
 impl Consumption {
     /// How many instances were given for a request so far.
@@ -44,7 +43,7 @@ impl Consumption {
         self.memory.load(Relaxed)
     }
 
-    /// The time that instances which are gone have computed.
+    /// The time that instances have computed.
     #[must_use]
     pub fn cpu(&self) -> Duration {
         Duration::from_nanos(self.cpu.load(Relaxed))
@@ -72,23 +71,22 @@ impl Consumption {
         self.memory.fetch_sub(bytes, Relaxed);
     }
 
-    /// An instance is gone, which has computed for so long.
+    /// An instance has computed for so long.
     pub(crate) fn computed(&self, time: Duration) {
         self.cpu.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// Whether it was slow in one of its last calls.
+    /// Whether it was slow in each of its last requests.
     pub(crate) fn is_slow(&self) -> bool {
-        self.slow.load(Relaxed) > 0
+        self.slow.load(Relaxed) >= SLOW
     }
 
-    /// A call that was slow, or might have been, has computed for so long.
-    pub(crate) fn note_speed(&self, computed: Duration) {
-        if computed >= SLOW {
-            self.slow.store(REMEMBERED, Relaxed);
-        } else {
-            let fewer = |calls: u32| calls.checked_sub(1);
-            let _ = self.slow.fetch_update(Relaxed, Relaxed, fewer);
+    /// A request has ended, which has computed for long or not.
+    pub(crate) fn note_speed(&self, is_slow: bool) {
+        if is_slow {
+            let _ = self.slow.fetch_update(Relaxed, Relaxed, |slow| (slow < SLOW).then_some(slow + 1));
+        } else if self.slow.load(Relaxed) > 0 {
+            self.slow.store(0, Relaxed);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A fresh instance for each call: made within limits, run within limits, gone afterwards.
 
 use crate::AdapterError;
-use crate::aside::Run;
+use crate::aside::{Places, Run};
 use crate::consumption::Consumption;
 use crate::engine::TICK;
 use crate::error::CallError;
@@ -13,13 +13,14 @@ use hauski_egress::Caller;
 use hauski_policy::AdapterLimits;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
-/// How long a guest that has moved aside computes before others there have their turn.
+/// How long a guest that has moved aside goes on before others there have their turn.
 const ASIDE: Duration = Duration::from_millis(10);
+/// What an instance may hold for its end to take next to no time.
+const SMALL: usize = 2 << 20;
 /// Component handles that a guest may have at once.
 const HANDLES: usize = 4_096;
 
@@ -30,7 +31,7 @@ pub(crate) struct Template {
     pub(crate) limits: AdapterLimits,
     pub(crate) slots: Slots,
     /// Where it goes on if it computes for long.
-    pub(crate) aside: Handle,
+    pub(crate) aside: Places,
     /// Bytes that a guest may hand over in one call: what the largest request or answer needs.
     pub(crate) hostcall_bytes: usize,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Fresh {
     pub(crate) store: Store<State>,
     instance: Instance,
     limits: AdapterLimits,
-    aside: Handle,
+    aside: Places,
     consumption: Arc<Consumption>,
     /// Given back when the instance is gone.
     _slot: Slot,
@@ -56,7 +57,8 @@ impl Template {
         let consumption = self.slots.consumption();
         let slot = self.slots.acquire(&call.tenant, deadline).await.inspect_err(|error| consumption.note(error))?;
         let memory = MemoryLimit::new(consumption.clone(), self.limits.memory_bytes);
-        let state = State::new(call, self.caller.clone(), deadline, memory);
+        let meter = Meter::new(consumption.clone());
+        let state = State::new(call, self.caller.clone(), deadline, meter.clone(), memory);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(self.hostcall_bytes);
@@ -64,19 +66,19 @@ impl Template {
         store.set_epoch_deadline(1);
         let cpu = self.limits.cpu;
         store.epoch_deadline_callback(move |store| tick(&store.data().meter, cpu));
-        let meter = store.data().meter.clone();
         let run = Run { aside: self.aside.clone(), consumption: consumption.clone(), meter, deadline };
         let pre = self.pre.clone();
         let made = run.run(async move {
             let instance = pre.instantiate_async(&mut store).await;
-            (store, instance)
+            // The slot goes with the store, wherever that ends.
+            (store, instance, slot)
         });
         let error = match made.await {
-            Some((store, Ok(instance))) => {
+            Some((store, Ok(instance), slot)) => {
                 let (aside, consumption) = (self.aside.clone(), consumption.clone());
                 return Ok(Box::new(Fresh { store, instance, limits: self.limits, aside, consumption, _slot: slot }));
             }
-            Some((store, Err(error))) => explain(&error, &store, &self.limits),
+            Some((store, Err(error), _slot)) => explain(&error, &store, &self.limits),
             None => CallError::TotalTimeout(self.limits.total),
         };
         consumption.note(&error);
@@ -125,18 +127,12 @@ impl Fresh {
         answer.inspect_err(|error| consumption.note(error))
     }
 
-    /// Ends the instance. What a slow one has used takes its time to be given back as well, so that is done aside.
+    /// Ends the instance. To give much memory back takes its time, so that is done aside.
     pub(crate) fn end(self: Box<Self>) {
-        if self.consumption.is_slow() {
+        if self.store.data().memory.used() > SMALL {
             let aside = self.aside.clone();
-            drop(aside.spawn(async move { drop(self) }));
+            aside.spawn(async move { drop(self) });
         }
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        self.consumption.computed(self.store.data().meter.used());
     }
 }
 
@@ -146,9 +142,9 @@ fn tick(meter: &Meter, cpu: Duration) -> wasmtime::Result<UpdateDeadline> {
     if meter.used() > cpu {
         return Err(TooLong.into());
     }
-    // Once it has moved aside, nobody quick waits for it, and it is let on for longer.
-    let turn = if meter.is_long() { ASIDE } else { TICK };
-    if meter.running() < turn {
+    // Once it has moved aside, nobody quick waits for it, and it is let on for longer; but not where it is not let on.
+    let goes_on = if meter.is_aside() { meter.turn() < ASIDE } else { meter.running() < TICK };
+    if goes_on {
         // The clock moved while it waited; it has only just begun to compute again.
         return Ok(UpdateDeadline::Continue(1));
     }

@@ -22,7 +22,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
@@ -62,6 +61,9 @@ pub enum LoadError {
     /// A core module.
     #[error("it is a core module, not a component: build the adapter for the target `wasm32-wasip2`")]
     CoreModule,
+    /// More than is looked at, or shown.
+    #[error("it has {0} imports, and an adapter has {IMPORTS} at the most: build it for the world `adapter` alone")]
+    ManyImports(usize),
     /// The compiler refused it.
     #[error("it can't be compiled: {0}")]
     Compile(String),
@@ -112,8 +114,17 @@ impl LoadError {
     }
 }
 
+/// Imports of one component. All that are known are fewer than 40.
+const IMPORTS: usize = 256;
+/// How many of them a message names.
+const NAMED: usize = 16;
+
 fn names(imports: &[Import]) -> String {
-    imports.iter().map(|import| format!("`{}`", import.name)).collect::<Vec<_>>().join(", ")
+    let mut names: Vec<_> = imports.iter().take(NAMED).map(|import| format!("`{}`", import.name)).collect();
+    if imports.len() > NAMED {
+        names.push(format!("{} more", imports.len() - NAMED));
+    }
+    names.join(", ")
 }
 
 /// A file that is no adapter, or none that may serve.
@@ -178,7 +189,10 @@ impl Loader {
         check_layer(bytes)?;
         let digest = Digest::from_bytes(sha2::Sha256::digest(bytes).into());
         let outline = outline(bytes).map_err(|error| LoadError::Compile(plain(&error.to_string())))?;
-        Ok(Candidate { id, bytes, digest, outline })
+        match outline.imports.len() {
+            ..=IMPORTS => Ok(Candidate { id, bytes, digest, outline }),
+            many => Err(LoadError::ManyImports(many)),
+        }
     }
 
     /// Makes an adapter of it. Takes as long as compiling takes.
@@ -215,13 +229,9 @@ impl Loader {
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let request_bytes = self.limits.server.request_bytes;
         let hostcall_bytes = request_bytes.max(response_bytes).saturating_add(1 << 20);
-        let template = Template { pre, caller, limits, slots, aside: self.aside()?, hostcall_bytes };
+        let template = Template { pre, caller, limits, slots, aside: self.aside.places(), hostcall_bytes };
         let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
         Ok((template, imports, exports, description))
-    }
-
-    fn aside(&self) -> io::Result<Handle> {
-        self.aside.handle().ok_or_else(|| io::Error::other("the threads for guests are gone"))
     }
 
     /// Compiles the component, unless that was done before.

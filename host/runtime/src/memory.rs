@@ -18,6 +18,11 @@ impl MemoryLimit {
         Self { consumption, limit, used: 0, hit: false }
     }
 
+    /// The bytes that the guest has.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     /// The limit in bytes, if the guest has wanted more.
     pub(crate) fn hit(&self) -> Option<usize> {
         self.hit.then_some(self.limit)

@@ -1,19 +1,22 @@
 //! Time on the processor: how long a request's instance has really computed. Waiting does not count, nor does being preempted.
 //!
 //! The time of each poll of the instance's future is added up. The thread's processor time, which leaves out preemption, costs a
-//! system call; it is asked only once the engine's clock has moved while the guest computed. Until then the time on the
-//! wall stands in for it, and can't be more than a tick.
+//! system call; on a worker's thread it is asked only once the engine's clock has moved while the guest computed. Until then the time on
+//! the wall stands in for it, and can't be more than a tick.
 
+use crate::consumption::Consumption;
 use crate::engine::TICK;
 use rustix::time::{ClockId, clock_gettime};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// The time that one request has computed. All numbers are nanoseconds.
 pub(crate) struct Meter {
+    /// Where it is added up with that of others.
+    consumption: Arc<Consumption>,
     start: Instant,
     /// Of finished polls.
     used: AtomicU64,
@@ -27,6 +30,12 @@ pub(crate) struct Meter {
     recent: AtomicU64,
     /// When the last poll ended, since `start`.
     end: AtomicU64,
+    /// Whether it ever was long.
+    was_long: AtomicBool,
+    /// Whether all polls ask for the processor's time, since they may be preempted for long.
+    is_aside: AtomicBool,
+    /// How long it had no processor though it had something to compute.
+    starved: AtomicU64,
 }
 
 /// A guest may compute for one part in so many of the time without ever being taken for one that computes for long.
@@ -35,9 +44,10 @@ const PARTS: u64 = 8;
 const NONE: u64 = u64::MAX;
 
 impl Meter {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(consumption: Arc<Consumption>) -> Arc<Self> {
         let number = AtomicU64::new;
         Arc::new(Self {
+            consumption,
             start: Instant::now(),
             used: number(0),
             begin: number(NONE),
@@ -45,6 +55,9 @@ impl Meter {
             before: number(0),
             recent: number(0),
             end: number(0),
+            was_long: AtomicBool::new(false),
+            is_aside: AtomicBool::new(false),
+            starved: number(0),
         })
     }
 
@@ -67,6 +80,38 @@ impl Meter {
         self.recent.load(Relaxed) >= nanos(TICK)
     }
 
+    /// Takes into account that it has waited since the last poll.
+    pub(crate) fn rest(&self) {
+        let now = nanos(self.start.elapsed());
+        let waited = now.saturating_sub(self.end.swap(now, Relaxed));
+        self.recent.store(self.recent.load(Relaxed).saturating_sub(waited / PARTS), Relaxed);
+    }
+
+    /// From here on it is polled where others may go first, or not any more.
+    pub(crate) fn set_aside(&self, is_aside: bool) {
+        self.is_aside.store(is_aside, Relaxed);
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.is_aside.load(Relaxed)
+    }
+
+    /// How long the running poll takes on the wall.
+    pub(crate) fn turn(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_nanos(self.begin.load(Relaxed)))
+    }
+
+    /// It had no processor for so long.
+    pub(crate) fn starve(&self, time: Duration) {
+        self.starved.fetch_add(nanos(time), Relaxed);
+    }
+
+    /// How long it had none in all.
+    pub(crate) fn starved(&self) -> Duration {
+        Duration::from_nanos(self.starved.load(Relaxed))
+    }
+
     /// To be called when the engine's clock has moved: from here on the processor's time counts.
     pub(crate) fn tick(&self) {
         if self.base.load(Relaxed) == NONE {
@@ -77,28 +122,39 @@ impl Meter {
 
     /// The running poll by the time on the wall, a tick at the most: a guest that had computed longer would have met one.
     fn wall(&self) -> Duration {
-        let since = Duration::from_nanos(self.begin.load(Relaxed));
-        self.start.elapsed().saturating_sub(since).min(TICK)
+        self.turn().min(TICK)
     }
 
     fn begin(&self) {
-        let now = nanos(self.start.elapsed());
-        let waited = now.saturating_sub(self.end.load(Relaxed));
-        self.recent.store(self.recent.load(Relaxed).saturating_sub(waited / PARTS), Relaxed);
+        self.rest();
         self.base.store(NONE, Relaxed);
-        self.begin.store(now, Relaxed);
+        self.begin.store(self.end.load(Relaxed), Relaxed);
+        if self.is_aside() {
+            self.tick();
+        }
     }
 
     fn end(&self) {
-        let running = self.running();
+        let (running, turn) = (self.running(), self.turn());
         self.used.fetch_add(nanos(running), Relaxed);
+        self.consumption.computed(running);
+        self.starve(turn.saturating_sub(running));
         // Without a tick this is the time on the wall, for most of which it may have been preempted.
         let sure = if self.base.load(Relaxed) == NONE { running.min(TICK / 16) } else { running };
         let recent = self.recent.load(Relaxed) + nanos(sure);
         // Enough to be forgotten a moment after it has become quick again.
         self.recent.store(recent.min(2 * nanos(TICK)), Relaxed);
+        if self.is_long() {
+            self.was_long.store(true, Relaxed);
+        }
         self.end.store(nanos(self.start.elapsed()), Relaxed);
         self.begin.store(NONE, Relaxed);
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.consumption.note_speed(self.was_long.load(Relaxed));
     }
 }
 
@@ -144,7 +200,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn computing_counts_and_waiting_does_not() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let work = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             meter.tick();
@@ -162,7 +218,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn short_polls_add_up() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let work = async {
             for _ in 0..30 {
                 compute(&meter, Duration::from_millis(1));
@@ -179,7 +235,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn many_short_polls_are_long_and_waiting_makes_up_for_them() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let tick = || compute(&meter, TICK / 4);
         let mut polls = 0;
         while !meter.is_long() {
@@ -203,7 +259,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn who_mostly_waits_is_never_long() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         for _ in 0..30 {
             poll(&meter, async { compute(&meter, TICK / 4) }).await;
             std::thread::sleep(TICK * 3);
@@ -213,7 +269,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn who_waits_a_little_is_long() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         for _ in 0..200 {
             poll(&meter, async { compute(&meter, TICK / 4) }).await;
             std::thread::sleep(TICK / 2);
@@ -226,7 +282,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn little_counts_of_what_may_have_been_preempted() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         // Each counts a 16th of a tick.
         for _ in 0..15 {
             poll(&meter, async { std::thread::sleep(TICK) }).await;
@@ -236,7 +292,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_poll_without_a_tick_counts_a_tick_at_the_most() {
-        let meter = Meter::new();
+        let meter = Meter::new(Arc::default());
         let work = async { std::thread::sleep(Duration::from_millis(50)) };
         Metered { future: Box::pin(work), meter: meter.clone() }.await;
         assert!(meter.used() <= TICK, "{:?}", meter.used());

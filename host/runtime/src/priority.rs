@@ -6,6 +6,11 @@ pub(crate) fn below_requests() {
     let _ = rustix::process::setpriority_process(None, 19);
 }
 
+/// Gives this thread a tenth of what one that serves requests has.
+pub(crate) fn with_a_share() {
+    let _ = rustix::process::setpriority_process(None, 10);
+}
+
 /// Lets this thread run when nobody else wants to. A core that only it uses counts as idle: whoever wakes goes there, and at once.
 /// Below that, priorities are about shares, and a wake-up may wait for the end of a turn.
 pub(crate) fn when_idle() {

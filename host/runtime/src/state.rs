@@ -55,7 +55,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(call: Call, caller: Caller, deadline: Instant, memory: MemoryLimit) -> Self {
+    pub(crate) fn new(call: Call, caller: Caller, deadline: Instant, meter: Arc<Meter>, memory: MemoryLimit) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();
@@ -65,7 +65,7 @@ impl State {
             hooks: Hooks::new(&call, &caller, deadline, sends.clone()),
             sends,
             deadline,
-            meter: Meter::new(),
+            meter,
             memory,
             table,
             log_lines: 0,

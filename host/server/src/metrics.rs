@@ -182,7 +182,7 @@ impl Metrics {
             cpu_seconds: add(
                 &registry,
                 CounterVec::new(
-                    Opts::new("adapter_cpu_seconds_total", "Time that instances have computed, when they are gone."),
+                    Opts::new("adapter_cpu_seconds_total", "Time that instances have computed."),
                     &["adapter"],
                 )?,
             )?,

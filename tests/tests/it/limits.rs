@@ -2,6 +2,7 @@
 
 use crate::front::ground::EVENTS;
 use crate::front::time::{deaf, silent};
+use crate::swapping::until;
 use hauski_tests::{Answer, Builder, TestHost, Upstream};
 use std::time::Duration;
 
@@ -54,6 +55,19 @@ async fn time_on_a_processor() {
     let cpu = host.client().metrics("adapter_cpu_seconds_total{adapter=\"bad\"}").await;
     let seconds: f64 = cpu[0].rsplit(' ').next().unwrap().parse().unwrap();
     assert!((0.2..1.0).contains(&seconds), "{cpu:?}");
+}
+
+/// What it takes is seen while it takes it.
+#[tokio::test]
+async fn what_is_computed_is_counted_meanwhile() {
+    let host = guest("spins").override_limits("bad: { cpu_ms: 20000 }").start().await;
+    let _asked = host.client().begin_chat("bad", "x", false).await;
+    let count = async |name: &str| -> f64 {
+        let shown = host.client().metrics(&format!("{name}{{adapter=\"bad\"}}")).await;
+        shown[0].rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    until("some of it", async || count("adapter_cpu_seconds_total").await > 0.1).await;
+    assert!((count("adapter_instances").await - 1.0).abs() < 0.1);
 }
 
 #[tokio::test]

@@ -57,6 +57,35 @@ async fn odd_files_are_listed_with_their_reason() {
     assert_eq!(host.client().chat("echo", "x").await.content(), "x");
 }
 
+/// A component that imports so many interfaces without anything in them.
+fn imports(count: u32) -> Vec<u8> {
+    let leb = |number: u32| [(number & 0x7f | 0x80) as u8, (number >> 7 & 0x7f | 0x80) as u8, (number >> 14) as u8];
+    let mut section = leb(count).to_vec();
+    for number in 0..count {
+        let name = format!("a:b/c{number}");
+        section.extend([&[0, name.len() as u8], name.as_bytes(), &[5, 0]].concat());
+    }
+    // One type: an instance that exports nothing.
+    let types = [7, 3, 1, 0x42, 0];
+    [b"\0asm\x0d\0\x01\0".as_slice(), &types, &[10], &leb(section.len() as u32), &section].concat()
+}
+
+#[tokio::test]
+async fn what_imports_too_much_is_told_in_a_line() {
+    let builder = TestHost::builder().file("many.wasm", &imports(20)).file("masses.wasm", &imports(10_000));
+    let listing = builder.expose_config().start().await.client().get("/adapters").await;
+    let refused = &listing.json()["refused"];
+    let reason = |at: usize| refused[at]["reason"].as_str().unwrap().to_owned();
+    assert!(
+        reason(0).starts_with("it imports `a:b/c0`, `a:b/c1`, ") && reason(0).contains(", 4 more, which"),
+        "{}",
+        reason(0)
+    );
+    assert_eq!(refused[0]["imports"].as_array().unwrap().len(), 20);
+    assert!(reason(1).starts_with("it has 10000 imports"), "{}", reason(1));
+    assert!(listing.text.len() < 8 << 10, "{}", listing.text.len());
+}
+
 #[tokio::test]
 async fn the_audit_says_what_is_granted_and_what_is_empty() {
     let host = TestHost::builder()

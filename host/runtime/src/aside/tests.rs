@@ -1,6 +1,7 @@
 //! Work moves when it takes long, brings along what it has open, and ends with whoever waits for it.
 
 use super::*;
+use crate::consumption::SLOW;
 use crate::engine::TICK;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -8,10 +9,19 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
+/// The run of a request of its own.
 fn run(aside: &Aside, consumption: &Arc<Consumption>) -> Run {
     // A busy machine leaves these threads little.
     let deadline = Instant::now() + Duration::from_secs(60);
-    Run { aside: aside.handle().unwrap(), consumption: consumption.clone(), meter: Meter::new(), deadline }
+    let (consumption, meter) = (consumption.clone(), Meter::new(consumption.clone()));
+    Run { aside: aside.places(), consumption, meter, deadline }
+}
+
+/// What an adapter has done that is slow.
+fn slow() -> Arc<Consumption> {
+    let consumption = Arc::<Consumption>::default();
+    (0..SLOW).for_each(|_| consumption.note_speed(true));
+    consumption
 }
 
 fn here() -> String {
@@ -49,18 +59,62 @@ async fn what_takes_long_moves_and_what_is_quick_stays() {
         .await
         .unwrap();
     assert_eq!((places.0, places.1.as_str(), places.2), (own.clone(), "hauski-aside", own.clone()));
+}
 
-    // For a while its adapter begins there; when it has been quick for long enough, it is at home again.
-    let mut calls = 0;
-    while run(&aside, &consumption).run(async { here() }).await.unwrap() == "hauski-aside" {
-        calls += 1;
+#[tokio::test]
+async fn an_adapter_begins_aside_while_it_is_slow_each_time() {
+    let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
+    let request = async |is_slow: bool| {
+        let run = run(&aside, &consumption);
+        let meter = run.meter.clone();
+        let work = async move {
+            let begun = here();
+            if is_slow {
+                compute(&meter, 2 * TICK);
+                yield_now().await;
+            }
+            begun == "hauski-aside"
+        };
+        let began_aside = run.run(work).await.unwrap();
+        // What it has left behind is gone a moment later.
+        sleep(Duration::from_millis(20)).await;
+        began_aside
+    };
+    // A large request among small ones.
+    for is_slow in [true, true, false, true, true, false] {
+        assert!(!request(is_slow).await);
     }
-    assert_eq!(calls, 16);
+    for began_aside in [false, false, false, true, true] {
+        assert_eq!(request(true).await, began_aside);
+    }
+    // One that is quick is enough.
+    assert_eq!((request(false).await, request(false).await), (true, false));
+}
+
+#[tokio::test]
+async fn who_starves_there_has_a_share() {
+    let (aside, consumption) = (Aside::start().unwrap(), slow());
+    let starves = run(&aside, &consumption);
+    let meter = starves.meter.clone();
+    let places = starves
+        .run(async move {
+            let before = here();
+            meter.starve(STARVED / 4);
+            yield_now().await;
+            let between = here();
+            meter.starve(STARVED);
+            yield_now().await;
+            [before, between, here()]
+        })
+        .await
+        .unwrap();
+    assert_eq!(places, ["hauski-aside", "hauski-aside", "hauski-share"]);
 }
 
 #[tokio::test]
 async fn pieces_that_nobody_waits_for_move_as_well() {
-    let (aside, consumption, meter) = (Aside::start().unwrap(), Arc::<Consumption>::default(), Meter::new());
+    let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
+    let meter = Meter::new(consumption.clone());
     let piece = || {
         let piece = Run { meter: meter.clone(), ..run(&aside, &consumption) };
         let meter = meter.clone();
@@ -75,7 +129,6 @@ async fn pieces_that_nobody_waits_for_move_as_well() {
         assert!(at_home < 10);
     }
     assert!(at_home > 2, "{at_home}");
-    assert!(consumption.is_slow());
 }
 
 #[cfg(target_os = "linux")]
@@ -84,8 +137,7 @@ async fn what_has_moved_runs_when_nobody_else_wants_to() {
     use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, thread_schedule_policy};
     let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
     let home = run(&aside, &consumption).run(async { thread_schedule_policy() }).await.unwrap();
-    consumption.note_speed(SLOW);
-    let moved = run(&aside, &consumption).run(async { thread_schedule_policy() }).await.unwrap();
+    let moved = run(&aside, &slow()).run(async { thread_schedule_policy() }).await.unwrap();
     let policies = [home, moved].map(|policy| policy.unwrap());
     let expected = [NormalThreadSchedulePolicy::Other, NormalThreadSchedulePolicy::Idle];
     assert_eq!(policies, expected.map(ThreadSchedulePolicy::Normal));
@@ -94,17 +146,23 @@ async fn what_has_moved_runs_when_nobody_else_wants_to() {
 #[tokio::test]
 async fn what_nobody_waited_for_was_slow_as_well() {
     let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
-    let slow = run(&aside, &consumption);
-    let meter = slow.meter.clone();
-    let forever = slow.run(async move {
-        loop {
-            compute(&meter, 2 * TICK);
-            yield_now().await;
-        }
-    });
-    let given_up: Result<Option<()>, _> = tokio::time::timeout(Duration::from_millis(50), forever).await;
-    assert!(given_up.is_err());
-    assert!(consumption.is_slow());
+    for _ in 0..SLOW {
+        let slow = run(&aside, &consumption);
+        let meter = slow.meter.clone();
+        let forever = slow.run(async move {
+            loop {
+                compute(&meter, 2 * TICK);
+                yield_now().await;
+            }
+        });
+        let given_up: Result<Option<()>, _> = tokio::time::timeout(Duration::from_millis(50), forever).await;
+        assert!(given_up.is_err());
+    }
+    let begin = Instant::now();
+    while !consumption.is_slow() {
+        assert!(begin.elapsed() < Duration::from_secs(60));
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
@@ -115,8 +173,7 @@ async fn what_nobody_waits_for_ends() {
             self.0.store(true, SeqCst);
         }
     }
-    let (aside, consumption, ended) = (Aside::start().unwrap(), Arc::<Consumption>::default(), Arc::default());
-    consumption.note_speed(SLOW);
+    let (aside, consumption, ended) = (Aside::start().unwrap(), slow(), Arc::default());
     let ends = Ends(Arc::clone(&ended));
     let forever = run(&aside, &consumption).run(async move {
         let _ends = ends;
@@ -135,20 +192,16 @@ async fn what_nobody_waits_for_ends() {
 
 #[tokio::test]
 async fn the_deadline_holds_there_too() {
-    let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
-    for is_slow in [false, true] {
-        if is_slow {
-            consumption.note_speed(SLOW);
-        }
+    let aside = Aside::start().unwrap();
+    for consumption in [Arc::default(), slow()] {
         let short = Run { deadline: Instant::now() + Duration::from_millis(50), ..run(&aside, &consumption) };
-        assert_eq!(short.run(std::future::pending::<()>()).await, None, "{is_slow}");
+        assert_eq!(short.run(std::future::pending::<()>()).await, None);
     }
 }
 
 #[tokio::test]
 async fn a_panic_is_its_callers() {
-    let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
-    consumption.note_speed(SLOW);
+    let (aside, consumption) = (Aside::start().unwrap(), slow());
     let run = run(&aside, &consumption);
     let failed = tokio::spawn(run.run(async {
         let broken: Mutex<Option<u8>> = Mutex::default();

@@ -70,7 +70,8 @@ fn a_thread_that_hangs_is_replaced_and_ends_with_its_job() {
     while stage.abandoned() > 0 {
         assert!(begin.elapsed() < Duration::from_secs(5));
     }
-    (stage.submit(), stage.submit());
+    stage.submit();
+    stage.submit();
     assert_eq!((stage.next(), stage.next()), (Ok((3, false)), Err(RecvTimeoutError::Timeout)));
 }
 

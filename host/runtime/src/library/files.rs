@@ -33,13 +33,14 @@ pub(super) struct Files {
     jobs: Jobs,
     numbers: u64,
     news: News,
-    is_changed: bool,
 }
 
 /// What has changed.
 #[derive(Default)]
 struct News {
     changes: Changes,
+    /// Whether something else has changed that is shown with the adapters.
+    is_more: bool,
     /// Whether it goes to the log. What is there at the start is listed by whoever starts.
     is_told: bool,
 }
@@ -91,7 +92,7 @@ impl Drop for Running {
 impl Files {
     pub(super) fn new(jobs: Jobs, lock: Option<Arc<Lock>>) -> Self {
         let (files, news) = (BTreeMap::new(), News::default());
-        Self { files, dir: None, lock, jobs, numbers: 0, news, is_changed: false }
+        Self { files, dir: None, lock, jobs, numbers: 0, news }
     }
 
     /// Tells the log what changes from now on.
@@ -107,7 +108,7 @@ impl Files {
         }
         for file in self.files.values_mut() {
             (file.taken, file.doubted) = (None, Some(now + TRIED_WITHIN));
-            self.is_changed |= file.end_unless(|id, _| lock.adapters.contains_key(id));
+            file.end_unless(|id, _| lock.adapters.contains_key(id), &mut self.news);
         }
         self.lock = Some(lock);
     }
@@ -138,10 +139,10 @@ impl Files {
     /// Says which files take long to load, and gives those up that take too long.
     pub(super) fn watch(&mut self, now: Instant) {
         for (name, file) in &mut self.files {
-            self.is_changed |= file.lists_as_loading(now);
             if file.doubted.take_if(|until| now >= *until).is_some() {
-                self.is_changed |= file.end_unapproved(self.lock.as_deref());
+                file.end_unapproved(self.lock.as_deref(), &mut self.news);
             }
+            file.list_as_loading(now, &mut self.news);
             file.watch(name, now, self.lock.as_deref(), &mut self.news);
         }
     }
@@ -196,13 +197,13 @@ impl Files {
     /// What has changed since this was asked last, if anything has.
     pub(super) fn changes(&mut self) -> Option<Changes> {
         let changes = std::mem::take(&mut self.news.changes);
-        let is_changed = std::mem::take(&mut self.is_changed);
-        (is_changed || changes != Changes::default()).then_some(changes)
+        let is_more = std::mem::take(&mut self.news.is_more);
+        (is_more || changes != Changes::default()).then_some(changes)
     }
 
     /// Something else has changed that is shown with the adapters.
     pub(super) fn touch(&mut self) {
-        self.is_changed = true;
+        self.news.is_more = true;
     }
 
     /// The adapters of this moment; `stale` is why the folder can't be read.
@@ -260,28 +261,28 @@ impl File {
             }
             Outcome::Again => {
                 (self.taken, self.since) = (None, Some(Instant::now()));
-                self.end_unapproved(lock);
+                self.end_unapproved(lock, news);
                 if self.serving.is_none() && self.refused.is_none() {
                     self.refused = Some(Refusal::new(&LoadError::Changing, None));
                 }
             }
             Outcome::Refused(error, known) => {
-                self.end_unapproved(lock);
+                self.end_unapproved(lock, news);
                 self.refuse(name, &error, known, news);
             }
         }
     }
 
-    /// Ends what serves if nobody approves it any more. Whether that was so.
-    fn end_unapproved(&mut self, lock: Option<&Lock>) -> bool {
-        self.end_unless(|id, adapter| lock.is_none_or(|lock| adapter.is_approved_by(lock, id)))
+    /// Ends what serves if nobody approves it any more.
+    fn end_unapproved(&mut self, lock: Option<&Lock>, news: &mut News) {
+        self.end_unless(|id, adapter| lock.is_none_or(|lock| adapter.is_approved_by(lock, id)), news);
     }
 
-    fn end_unless(&mut self, is_approved: impl Fn(&AdapterId, &Adapter) -> bool) -> bool {
-        let Some((id, _)) = self.serving.take_if(|(id, adapter)| !is_approved(id, adapter)) else { return false };
+    fn end_unless(&mut self, is_approved: impl Fn(&AdapterId, &Adapter) -> bool, news: &mut News) {
+        let Some((id, _)) = self.serving.take_if(|(id, adapter)| !is_approved(id, adapter)) else { return };
         tracing::info!(adapter = %id, "an adapter is not approved any more: requests under way may end");
         self.refused = Some(Refusal::new(&LoadError::Unapproved(Unapproved::Absent { id }), None));
-        true
+        news.is_more = true;
     }
 
     fn refuse(&mut self, name: &OsStr, error: &LoadError, known: Option<Box<Known>>, news: &mut News) {
@@ -297,14 +298,13 @@ impl File {
         news.changes.refused += 1;
     }
 
-    /// Lists it, if it has waited or been loaded for a while and nothing else is to be said of it. Whether that is new.
-    fn lists_as_loading(&mut self, now: Instant) -> bool {
+    /// Lists it, if it has waited or been loaded for a while and nothing else is to be said of it.
+    fn list_as_loading(&mut self, now: Instant, news: &mut News) {
         let is_late = self.job.is_some() && self.since.is_some_and(|since| now >= since + TOLD_EVERY);
-        if !is_late || self.serving.is_some() || self.refused.is_some() {
-            return false;
+        if is_late && self.serving.is_none() && self.refused.is_none() {
+            self.refused = Some(Refusal::new(&LoadError::Loading, None));
+            news.is_more = true;
         }
-        self.refused = Some(Refusal::new(&LoadError::Loading, None));
-        true
     }
 
     /// Says that it takes long to load, and gives it up when it takes too long.
@@ -313,7 +313,7 @@ impl File {
         let took = now.saturating_duration_since(*begun);
         if took > LOADED_WITHIN {
             self.job = None;
-            self.end_unapproved(lock);
+            self.end_unapproved(lock, news);
             self.refuse(name, &LoadError::Slow(LOADED_WITHIN), None, news);
         } else if now >= *told + TOLD_EVERY {
             *told = now;

@@ -15,6 +15,7 @@ use std::path::Path;
 /// Writes the lock: all adapters that can be loaded, as they are now.
 pub(crate) fn write() -> Result<(), Failure> {
     let loaded = Loaded::read(Locking::Lifted)?;
+    let _held = hold(&loaded.lock)?;
     let (before, now) = (approved(&loaded.lock)?, loaded.now());
     tell_refused(loaded.adapters.refused());
     store(&loaded.lock, &now)?;
@@ -25,8 +26,16 @@ pub(crate) fn write() -> Result<(), Failure> {
 pub(crate) fn check(as_json: bool) -> Result<(), Failure> {
     let loaded = Loaded::read(Locking::Lifted)?;
     let (drift, refused) = (approved(&loaded.lock)?.drift(&loaded.now()), loaded.adapters.refused());
-    let failure = (drift.len() + refused.len() > 0)
-        .then(|| Failure::Drift { count: drift.len() + refused.len(), lock: loaded.lock.clone() });
+    let (count, lock) = (drift.len() + refused.len(), loaded.lock.clone());
+    let failure = match count {
+        // With wrong paths, neither is there, which is as nobody has approved it.
+        0 if !lock.exists() => {
+            let message = format!("there is no `{}` to check against: `hauski audit --lock` writes it", lock.display());
+            Some(Failure::Usage(message))
+        }
+        0 => None,
+        _ => Some(Failure::Drift { count, lock }),
+    };
     if as_json {
         print_json(&json!({ "ok": failure.is_none(), "drift": drift, "refused": refused }))?;
         return failure.map_or(Ok(()), |failure| Err(Failure::Reported(Box::new(failure))));
@@ -50,6 +59,7 @@ pub(crate) fn approve(id: &AdapterId, digest: Option<Digest>) -> Result<(), Fail
         let message = format!("`{id}.wasm` has {} and not {digest}: nothing is approved", adapter.digest());
         return Err(Failure::Usage(message));
     }
+    let _held = hold(&loaded.lock)?;
     let before = approved(&loaded.lock)?;
     let mut now = before.clone();
     now.adapters.insert(id.clone(), adapter.locked(&loaded.routing.egress));
@@ -80,12 +90,27 @@ fn tell_refused(refused: &[Refused]) {
     }
 }
 
-/// Writes the file, which is there as a whole or as it was. A gateway that runs reads it in a moment.
+/// Keeps others from writing the lock between its reading and its writing, as long as what is returned lives.
+fn hold(path: &Path) -> Result<File, Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let held = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    Ok(held.with_context(|| format!("`{}` can't be locked", folder.display()))?)
+}
+
+/// Writes the file, which is there as a whole or as it was. A gateway that runs reads it in a moment. Where the path is a link, the
+/// file at its end is written.
 fn store(path: &Path, lock: &Lock) -> Result<(), Failure> {
+    let text = lock.to_yaml();
+    let name = path.display().to_string();
+    if let Err(problems) = Lock::parse(&name, text.as_bytes()) {
+        let message = format!("nothing is written, since it could not be read again:\n{problems}");
+        return Err(Failure::Usage(message));
+    }
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let part = path.with_extension(format!("lock.{}", std::process::id()));
     let written = (|| {
-        let mut file = File::create(&part)?;
-        file.write_all(lock.to_yaml().as_bytes())?;
+        let mut file = File::create_new(&part)?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&part, path)
     })();
