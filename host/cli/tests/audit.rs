@@ -27,7 +27,8 @@ routing: { prefer_local: true, cloud_fallback: { enabled: false } }
 
 fn hauski(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::from_std(common::command(env!("CARGO_BIN_EXE_hauski"), folder));
-    command.env("HAUSKI_LOCK", "adapters.lock").arg(arguments[0]).args(&arguments[1..]);
+    // On a busy machine it may be told that compiling takes long.
+    command.env("HAUSKI_LOG", "warn").env("HAUSKI_LOCK", "adapters.lock").arg(arguments[0]).args(&arguments[1..]);
     command
 }
 
@@ -125,6 +126,42 @@ fn a_lock_is_written_checked_and_changed() {
     let json: Value = serde_json::from_slice(&json).unwrap();
     assert_eq!((&json["ok"], &json["drift"][0]["kind"]), (&json!(false), &json!("gone")));
     assert_eq!(json["drift"].as_array().unwrap().len() + json["refused"].as_array().unwrap().len(), 5);
+}
+
+/// What a person looks at before it is approved is what it would get.
+#[test]
+fn what_is_quarantined_shows_what_it_would_reach() {
+    let folder = shipped();
+    let limits = fs::read_to_string(folder.path().join("limits.yaml")).unwrap();
+    write(&folder, "limits.yaml", &limits.replace("require_lock: false", "require_lock: true"));
+    let asked = |form| output(&folder, &["audit", "anthropic", form]);
+    let seen: Value = serde_json::from_str(&asked("--json")).unwrap();
+    let one = &seen["refused"][0];
+    assert_eq!((&one["state"], &one["locality"]), (&json!("quarantined"), &json!("cloud")));
+    assert_eq!((&one["grants"][0]["line"], &one["grants"][0]["secrets"]), (&json!(5), &json!(["env:KEY"])));
+    let upstream =
+        one["imports"].as_array().unwrap().iter().find(|import| import["name"] == "hauski:adapter/upstream@0.1.0");
+    assert_eq!(upstream.unwrap()["state"], "granted");
+    assert!(
+        asked("--markdown")
+            .contains("- would be granted:\n  - line 5: POST `https://api.allowed.test/v1/` (public, cloud)")
+    );
+    assert!(output(&folder, &["audit", "anthropic"]).contains("https://api.allowed.test/v1/ (line 5)"));
+}
+
+#[test]
+fn what_has_expired_is_no_reach() {
+    let folder = shipped();
+    write(&folder, "routing.yaml", &ROUTING.replace("2099-01-31", "2020-01-31"));
+    let seen: Value = serde_json::from_str(&output(&folder, &["audit", "anthropic", "--json"])).unwrap();
+    let one = &seen["adapters"][0];
+    assert_eq!(one["grants"][0]["expired"], true);
+    let upstream =
+        one["imports"].as_array().unwrap().iter().find(|import| import["name"] == "hauski:adapter/upstream@0.1.0");
+    assert_eq!(upstream.unwrap()["state"], "empty");
+    assert!(output(&folder, &["audit", "anthropic"]).contains("https://api.allowed.test/v1/ (line 5, expired)"));
+    assert!(output(&folder, &["audit", "anthropic", "--markdown"]).contains(", expired after 2020-01-31"));
+    assert!(!output(&folder, &["adapters", "ls"]).contains("api.allowed.test"));
 }
 
 #[test]

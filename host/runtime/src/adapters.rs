@@ -1,9 +1,10 @@
 //! The adapters of one moment: those that serve, and the files that don't, each with its reason.
 
 use crate::adapter::Adapter;
-use crate::imports::Import;
+use crate::audit::GrantLine;
+use crate::imports::{Import, Named};
 use crate::stamped::Stamped;
-use hauski_policy::AdapterId;
+use hauski_policy::{AdapterId, Digest, Egress, Holder};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,30 @@ pub struct Known {
     pub stamped: Stamped,
     /// What it imports, and what would become of each.
     pub imports: Vec<Import>,
+    /// What it might reach if it were loaded, where a policy was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<GrantLine>,
+    /// `local` or `cloud`, computed from these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locality: Option<&'static str>,
+}
+
+impl Refused {
+    /// With what it would be granted under `egress` if it were loaded as it is: what to look at before it is approved.
+    #[must_use]
+    pub fn under(&self, egress: &Egress) -> Self {
+        let mut refused = self.clone();
+        let id = self.file.strip_suffix(".wasm").and_then(|id| id.parse::<AdapterId>().ok());
+        let digest = self.known.as_ref().and_then(|known| known.digest.parse::<Digest>().ok());
+        if let (Some(id), Some(digest), Some(known)) = (id, digest, &mut refused.known) {
+            let holder = Holder { id: &id, digest: &digest };
+            known.grants = GrantLine::held(egress, holder);
+            known.locality = Some(egress.locality(holder).as_str());
+            let has_grants = known.grants.iter().any(|grant| !grant.expired);
+            known.imports = known.imports.iter().map(|import| Named::new(&import.name).judge(has_grants)).collect();
+        }
+        refused
+    }
 }
 
 /// What serves at one moment, and what does not.

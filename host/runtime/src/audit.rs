@@ -47,10 +47,11 @@ pub struct Audit<'a> {
 
 impl<'a> Audit<'a> {
     pub(crate) fn new(profile: &'a Profile, imports: &[Named], egress: &Egress, holder: Holder<'_>) -> Self {
-        let grants: Vec<_> = egress.held_by(holder).map(|grant| GrantLine::from(&**grant)).collect();
+        let grants = GrantLine::held(egress, holder);
+        let has_grants = grants.iter().any(|grant| !grant.expired);
         Self {
             profile,
-            imports: imports.iter().map(|import| import.judge(!grants.is_empty())).collect(),
+            imports: imports.iter().map(|import| import.judge(has_grants)).collect(),
             grants,
             locality: egress.locality(holder).as_str(),
         }
@@ -86,7 +87,7 @@ pub struct ConfigKey {
 }
 
 /// A grant that an adapter holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GrantLine {
     /// The URL, as a short form would have it.
     pub url: String,
@@ -102,8 +103,17 @@ pub struct GrantLine {
     pub secrets: Vec<String>,
     /// The last day on which it holds.
     pub expires: Option<String>,
+    /// Whether that day is over, so that it grants nothing any more.
+    pub expired: bool,
     /// The line of `routing.yaml` where it stands.
     pub line: usize,
+}
+
+impl GrantLine {
+    /// The grants that `holder` has.
+    pub(crate) fn held(egress: &Egress, holder: Holder<'_>) -> Vec<Self> {
+        egress.held_by(holder).map(|grant| Self::from(&**grant)).collect()
+    }
 }
 
 impl From<&hauski_policy::Grant> for GrantLine {
@@ -116,6 +126,7 @@ impl From<&hauski_policy::Grant> for GrantLine {
             secret_header: grant.secret.as_ref().map(|secret| secret.header.to_string()),
             secrets: grant.secret.as_ref().map(SecretTemplate::names).unwrap_or_default(),
             expires: grant.expires.map(|day| day.to_string()),
+            expired: grant.expires.is_some_and(|last| hauski_egress::today() > last),
             line: grant.line,
         }
     }
@@ -152,6 +163,9 @@ pub(crate) fn plain(text: &str) -> String {
     for c in text.chars().take(TEXT) {
         if matches!(c, '\'' | '"' | '\\') {
             out.push(c);
+        } else if matches!(c, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}') {
+            // Letters, for Unicode, of which nothing is seen.
+            out.extend(c.escape_unicode());
         } else {
             out.extend(c.escape_debug());
         }
@@ -167,6 +181,7 @@ mod tests {
     fn what_adapters_say_is_made_plain() {
         assert_eq!(plain("it's \"ok\" \\ ä"), "it's \"ok\" \\ ä");
         assert_eq!(plain("a\u{1b}[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
+        assert_eq!(plain("a\u{3164}b\u{2800}"), "a\\u{3164}b\\u{2800}");
         assert_eq!(plain(&"x".repeat(1_000)).len(), TEXT);
     }
 }

@@ -166,6 +166,8 @@ impl Candidate<'_> {
             contract: self.outline.contract.clone(),
             stamped: self.outline.stamped.clone(),
             imports: self.imports().iter().map(|import| import.judge(false)).collect(),
+            grants: Vec::new(),
+            locality: None,
         }
     }
 }

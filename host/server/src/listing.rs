@@ -19,7 +19,9 @@ pub struct Listing<'a> {
     /// The adapters that serve, by id.
     pub adapters: Vec<Listed<'a>>,
     /// The files that are not loaded, by name.
-    pub refused: &'a [Refused],
+    pub refused: Vec<Refused>,
+    /// Why the folder can't be read, where that is so: the rest is from before.
+    pub stale: Option<&'a str>,
 }
 
 /// One adapter.
@@ -55,7 +57,7 @@ pub struct Live {
     pub waiting: usize,
     /// The memory of its instances at this moment, in bytes.
     pub memory_bytes: usize,
-    /// The time that its instances have computed, those that live not included, in milliseconds.
+    /// The time that its instances have computed, in milliseconds.
     pub cpu_ms: u64,
 }
 
@@ -81,7 +83,8 @@ impl<'a> Listing<'a> {
         Self {
             since,
             adapters: adapters.iter().map(|(_, adapter)| listed(adapter)).collect(),
-            refused: adapters.refused(),
+            refused: adapters.refused().iter().map(|refused| refused.under(egress)).collect(),
+            stale: adapters.stale(),
         }
     }
 

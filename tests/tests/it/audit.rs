@@ -125,10 +125,14 @@ async fn an_approval_ends_without_the_file() {
     for lock in ["adapters: []\n", &lock(&version(1)).await] {
         let host = counts(&approved).start().await;
         assert!(serves(&host).await);
-        std::fs::remove_dir_all(host.folder().join("adapters")).unwrap();
+        // At once: a folder that is empty for a moment has no adapter any more.
+        let away = host.folder().join("away");
+        std::fs::rename(host.folder().join("adapters"), &away).and_then(|()| std::fs::remove_dir_all(away)).unwrap();
         until("the folder is away", async || host.client().get("/ready").await.json()["adapters"]["stale"] == true)
             .await;
         assert!(serves(&host).await);
+        let listing = host.client().get("/adapters").await.json();
+        assert!(listing["stale"].as_str().unwrap().contains("adapters"), "{listing}");
         host.set_file("adapters.lock", lock);
         until("nothing serves", async || !serves(&host).await).await;
         let one = refused(&host).await.unwrap();

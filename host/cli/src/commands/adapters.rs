@@ -31,7 +31,7 @@ fn rows(adapters: &Adapters, egress: &Egress) -> Vec<Vec<String>> {
 
 fn row(audit: &Audit<'_>) -> Vec<String> {
     let profile = audit.profile;
-    let reach: Vec<_> = audit.grants.iter().map(|grant| grant.url.as_str()).collect();
+    let reach: Vec<_> = audit.grants.iter().filter(|grant| !grant.expired).map(|grant| grant.url.as_str()).collect();
     vec![
         profile.id.clone(),
         profile.description.version.clone(),

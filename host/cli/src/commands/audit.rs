@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::table;
 use hauski_egress::Usages;
 use hauski_policy::{AdapterId, Limits, Lock, Routing};
-use hauski_runtime::{Adapters, ImportState};
+use hauski_runtime::{Adapters, GrantLine, Import, ImportState};
 use hauski_server::environment::{self, ADAPTERS, LIMITS, LOCK, ROUTING};
 use hauski_server::listing::{Listed, Listing};
 use hauski_server::{Process, setup};
@@ -36,16 +36,14 @@ pub(crate) fn show(form: Form, id: Option<&AdapterId>) -> Result<(), Failure> {
     let loaded = Loaded::read(Locking::AsServed)?;
     let (usages, since) = usages()?;
     let mut listing = Listing::of(&loaded.adapters, &loaded.routing.egress, &usages, since);
-    let mut refused: Vec<_> = listing.refused.to_vec();
     if let Some(id) = id {
         let file = format!("{id}.wasm");
-        refused.retain(|refused| refused.file == file);
+        listing.refused.retain(|refused| refused.file == file);
         listing.adapters.retain(|listed| listed.audit.profile.id == id.as_str());
-        if listing.adapters.is_empty() && refused.is_empty() {
+        if listing.adapters.is_empty() && listing.refused.is_empty() {
             return Err(Failure::Usage(format!("{}; `hauski audit` lists what is", loaded.adapters.why_missing(id))));
         }
     }
-    let listing = Listing { refused: &refused, ..listing };
     match form {
         Form::Json => print_json(&listing),
         Form::Markdown => Ok(io::stdout().lock().write_all(markdown::page(&listing).as_bytes())?),
@@ -157,6 +155,10 @@ fn rows(listing: &Listing<'_>) -> Vec<Vec<String>> {
         let digest = refused.known.as_ref().and_then(|known| known.digest.get(..19)).map_or_else(dash, str::to_owned);
         let contract = refused.known.as_ref().and_then(|known| known.contract.clone()).unwrap_or_else(dash);
         let mut row = vec![refused.file.clone(), refused.state.to_owned(), digest, contract];
+        if let Some(known) = &refused.known {
+            let count = imports(&known.imports);
+            row.extend([known.locality.map_or_else(dash, str::to_owned), count, reach(&known.grants)]);
+        }
         row.extend((row.len()..HEAD.len()).map(|_| dash()));
         row
     });
@@ -167,7 +169,6 @@ fn rows(listing: &Listing<'_>) -> Vec<Vec<String>> {
 fn row(listed: &Listed<'_>, is_counted: bool) -> Vec<String> {
     let (audit, usage) = (&listed.audit, &listed.usage);
     let or = |texts: Vec<String>, none: &str| if texts.is_empty() { none.to_owned() } else { texts.join(" ") };
-    let reach = audit.grants.iter().map(|grant| format!("{} (line {})", grant.url, grant.line)).collect();
     let secrets = audit.grants.iter().flat_map(|grant| grant.secrets.clone()).collect();
     let counted = |number: String| if is_counted { number } else { "-".to_owned() };
     vec![
@@ -176,8 +177,8 @@ fn row(listed: &Listed<'_>, is_counted: bool) -> Vec<String> {
         audit.profile.short_digest().to_owned(),
         audit.profile.contract.clone().unwrap_or_default(),
         audit.locality.to_owned(),
-        imports(listed),
-        or(reach, "nothing"),
+        imports(&audit.imports),
+        reach(&audit.grants),
         or(secrets, "none"),
         counted(usage.requests.to_string()),
         counted(usage.denials.to_string()),
@@ -186,8 +187,16 @@ fn row(listed: &Listed<'_>, is_counted: bool) -> Vec<String> {
     ]
 }
 
+/// What grants reach, and where they stand.
+fn reach(grants: &[GrantLine]) -> String {
+    let line = |grant: &GrantLine| {
+        format!("{} (line {}{})", grant.url, grant.line, if grant.expired { ", expired" } else { "" })
+    };
+    if grants.is_empty() { "nothing".to_owned() } else { grants.iter().map(line).collect::<Vec<_>>().join(" ") }
+}
+
 /// How many imports there are of each state.
-fn imports(listed: &Listed<'_>) -> String {
-    let count = |state| listed.audit.imports.iter().filter(|import| import.state == state).count();
+fn imports(imports: &[Import]) -> String {
+    let count = |state| imports.iter().filter(|import| import.state == state).count();
     format!("{} granted, {} empty", count(ImportState::Granted), count(ImportState::Empty))
 }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 async fn served() -> (TestHost, Upstream) {
     let upstream = Upstream::json("{}");
     let grant = format!("{{ url: \"{}\", adapters: [probe] }}", upstream.url("/v1/"));
-    (gateway().grant(&grant).limit("cpu_ms", 20_000).start().await, upstream)
+    // On a busy machine a test may be slow to read.
+    (gateway().grant(&grant).limit("cpu_ms", 20_000).request_seconds(60).start().await, upstream)
 }
 
 /// Has the probe send so many requests that are allowed, each of which is a record.

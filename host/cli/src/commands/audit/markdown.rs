@@ -64,6 +64,7 @@ fn refused(page: &mut String, refused: &Refused) {
         identity(page, &known.digest, known.bytes, known.contract.as_deref());
         stamped(page, &known.stamped);
         imports(page, &known.imports);
+        list(page, "would be granted", known.grants.iter().map(grant));
     }
 }
 
@@ -104,7 +105,7 @@ fn grant(grant: &GrantLine) -> String {
         let _ = write!(text, ", {} from {}", code(header), code(&grant.secrets.join(" and ")));
     }
     if let Some(day) = &grant.expires {
-        let _ = write!(text, ", until {day}");
+        let _ = write!(text, ", {} {day}", if grant.expired { "expired after" } else { "until" });
     }
     text
 }

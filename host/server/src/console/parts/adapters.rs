@@ -82,7 +82,7 @@ fn reach(html: &mut Html, grants: &[GrantLine]) {
             html.text(format_args!(", sets {header} from {}", grant.secrets.join(" and ")));
         }
         if let Some(day) = &grant.expires {
-            html.text(format_args!(", until {day}"));
+            html.text(format_args!(", {} {day}", if grant.expired { "expired after" } else { "until" }));
         }
         html.text(format_args!(", line {}", grant.line)).raw("</span></li>");
     }

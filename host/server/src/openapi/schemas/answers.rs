@@ -239,4 +239,6 @@ pub(in super::super) struct AdapterList {
     /// Files that could not be loaded, with their reasons.
     #[schema(value_type = Vec<Object>)]
     refused: Vec<Value>,
+    /// Why the folder can't be read, where that is so.
+    stale: Option<String>,
 }
