@@ -138,7 +138,9 @@ impl Meter {
         let (running, turn) = (self.running(), self.turn());
         self.used.fetch_add(nanos(running), Relaxed);
         self.consumption.computed(running);
-        self.starve(turn.saturating_sub(running));
+        if self.is_aside() {
+            self.starve(turn.saturating_sub(running));
+        }
         // Without a tick this is the time on the wall, for most of which it may have been preempted.
         let sure = if self.base.load(Relaxed) == NONE { running.min(TICK / 16) } else { running };
         let recent = self.recent.load(Relaxed) + nanos(sure);
@@ -278,6 +280,20 @@ mod tests {
             }
         }
         panic!("a guest that waits for two thirds of the time is not long");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_has_no_processor_aside_starves() {
+        let meter = Meter::new(Arc::default());
+        for (is_aside, starved) in [(false, 0), (true, 40)] {
+            meter.set_aside(is_aside);
+            // Blocks the thread without computing, as being preempted does.
+            poll(&meter, async { std::thread::sleep(Duration::from_millis(50)) }).await;
+            assert!(meter.starved() >= Duration::from_millis(starved), "{:?}", meter.starved());
+            assert!(is_aside || meter.starved().is_zero(), "{:?}", meter.starved());
+        }
+        // At home it may have computed for a tick; aside it has computed for next to nothing.
+        assert!(meter.used() < TICK + TICK / 2, "{:?}", meter.used());
     }
 
     #[tokio::test(flavor = "current_thread")]
