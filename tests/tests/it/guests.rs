@@ -43,7 +43,7 @@ async fn spins() {
 /// One core for both: a guest that computes gives way, and does not take much of its neighbours' time.
 #[tokio::test]
 async fn others_are_quick_beside_one_that_spins() {
-    let host = beside_echo("spins").override_limits("spins: { cpu_ms: 1500 }").workers(1).start().await;
+    let host = beside_echo("spins").override_limits("spins: { cpu_ms: 500 }").workers(1).start().await;
     let client = host.client();
     let spins = tokio::spawn(async move { client.chat("spins", "x").await });
     client.until_metric("adapter_instances{adapter=\"spins\"} 1", Duration::from_secs(10)).await;
