@@ -9,7 +9,7 @@ use crate::instance::Template;
 use crate::reply::Reply;
 use crate::state::Call;
 use hauski_egress::today;
-use hauski_policy::{AdapterId, AdapterLimits, Digest, Egress, Locality, Lock, Locked, Target};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Egress, Locality, Lock, Locked, Target, Unapproved};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -59,9 +59,9 @@ impl Adapter {
         *self.template.caller.holder().digest
     }
 
-    /// Whether `lock` approves it under the name `id`.
-    pub(crate) fn is_approved_by(&self, lock: &Lock, id: &AdapterId) -> bool {
-        lock.judge(id, &self.digest(), &self.import_names()).is_ok()
+    /// Whether `lock` approves it under the name `id`, or why not.
+    pub(crate) fn judge(&self, lock: &Lock, id: &AdapterId) -> Result<(), Unapproved> {
+        lock.judge(id, &self.digest(), &self.import_names())
     }
 
     /// The names of its imports.

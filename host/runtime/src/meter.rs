@@ -135,7 +135,8 @@ impl Meter {
     }
 
     fn end(&self) {
-        let (running, turn) = (self.running(), self.turn());
+        let (now, running) = (nanos(self.start.elapsed()), self.running());
+        let turn = Duration::from_nanos(now.saturating_sub(self.begin.load(Relaxed)));
         self.used.fetch_add(nanos(running), Relaxed);
         self.consumption.computed(running);
         if self.is_aside() {
@@ -149,7 +150,7 @@ impl Meter {
         if self.is_long() {
             self.was_long.store(true, Relaxed);
         }
-        self.end.store(nanos(self.start.elapsed()), Relaxed);
+        self.end.store(now, Relaxed);
         self.begin.store(NONE, Relaxed);
     }
 }

@@ -137,6 +137,8 @@ async fn an_approval_ends_without_the_file() {
         until("nothing serves", async || !serves(&host).await).await;
         let one = refused(&host).await.unwrap();
         assert_eq!((&one["state"], &one["serving"]), (&json!("quarantined"), &json!(null)), "{one}");
+        let reason = if lock.contains("counts") { "its bytes are not those" } else { "has no adapter `counts`" };
+        assert!(one["reason"].as_str().unwrap().contains(reason), "{one}");
     }
 }
 

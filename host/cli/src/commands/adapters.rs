@@ -14,7 +14,8 @@ pub(crate) fn ls(json: bool) -> Result<(), Failure> {
     let egress = routing.egress;
     if json {
         let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit(&egress)).collect();
-        return print_json(&json!({ "adapters": loaded, "refused": adapters.refused() }));
+        let refused: Vec<_> = adapters.refused().iter().map(|refused| refused.under(&egress)).collect();
+        return print_json(&json!({ "adapters": loaded, "refused": refused }));
     }
     let head = ["ID", "VERSION", "DIGEST", "SERVES", "LOCALITY", "MAY REACH"];
     Ok(table::print(&head, rows(&adapters, &egress))?)

@@ -108,7 +108,7 @@ impl Files {
         }
         for file in self.files.values_mut() {
             (file.taken, file.doubted) = (None, Some(now + TRIED_WITHIN));
-            file.end_unless(|id, _| lock.adapters.contains_key(id), &mut self.news);
+            file.end_if(|why| matches!(why, Unapproved::Absent { .. }), Some(&lock), &mut self.news);
         }
         self.lock = Some(lock);
     }
@@ -275,13 +275,15 @@ impl File {
 
     /// Ends what serves if nobody approves it any more.
     fn end_unapproved(&mut self, lock: Option<&Lock>, news: &mut News) {
-        self.end_unless(|id, adapter| lock.is_none_or(|lock| adapter.is_approved_by(lock, id)), news);
+        self.end_if(|_| true, lock, news);
     }
 
-    fn end_unless(&mut self, is_approved: impl Fn(&AdapterId, &Adapter) -> bool, news: &mut News) {
-        let Some((id, _)) = self.serving.take_if(|(id, adapter)| !is_approved(id, adapter)) else { return };
+    /// The same, if it is for such a reason.
+    fn end_if(&mut self, is_reason: impl Fn(&Unapproved) -> bool, lock: Option<&Lock>, news: &mut News) {
+        let (Some((id, adapter)), Some(lock)) = (&self.serving, lock) else { return };
+        let Some(why) = adapter.judge(lock, id).err().filter(is_reason) else { return };
         tracing::info!(adapter = %id, "an adapter is not approved any more: requests under way may end");
-        self.refused = Some(Refusal::new(&LoadError::Unapproved(Unapproved::Absent { id }), None));
+        (self.serving, self.refused) = (None, Some(Refusal::new(&LoadError::Unapproved(why), None)));
         news.is_more = true;
     }
 
