@@ -1,6 +1,7 @@
 //! What a test wants of its gateway, and the files and settings that it becomes.
 
 use crate::TestHost;
+use crate::routing::{Preferences, for_every_model, routing};
 use hauski_egress::{CertificateDer, Resolve, SystemResolver};
 use hauski_server::environment::{KeysFrom, TlsFiles};
 use hauski_server::setup::{self, Prepared, World};
@@ -34,16 +35,8 @@ pub struct Builder {
     keys_text: Option<String>,
     tls: Option<TlsFiles>,
     otlp: Option<Endpoint>,
-}
-
-/// What `routing` says.
-#[derive(Default)]
-struct Preferences {
-    /// Whether local models don't go first.
-    any: bool,
-    cloud_fallback: bool,
-    /// As YAML in one line.
-    routes: String,
+    /// The texts of `routing.yaml` and `models.yml`, where they are not made of the parts.
+    files: Option<[String; 2]>,
 }
 
 /// Limits that are wide enough for tests and short enough to fail in them.
@@ -77,6 +70,7 @@ impl Builder {
             keys_text: None,
             tls: None,
             otlp: None,
+            files: None,
         }
     }
 
@@ -122,9 +116,16 @@ impl Builder {
         self.folder.path().join("adapters")
     }
 
-    /// Adds an entry to `egress.allow`, as YAML in one line.
+    /// Adds an entry to `egress.allow`, as YAML in one line. One that names no models applies to every model, so that a test need not
+    /// say which; [`Builder::grant_as_written`] leaves that alone.
     #[must_use]
-    pub fn grant(mut self, entry: &str) -> Self {
+    pub fn grant(self, entry: &str) -> Self {
+        self.grant_as_written(&for_every_model(entry))
+    }
+
+    /// Adds an entry to `egress.allow`, as YAML in one line. One that names no models applies at the base URL of each model.
+    #[must_use]
+    pub fn grant_as_written(mut self, entry: &str) -> Self {
         let _ = writeln!(self.grants, "    - {entry}");
         self
     }
@@ -264,6 +265,13 @@ impl Builder {
         self
     }
 
+    /// Takes these texts for `routing.yaml` and `models.yml`.
+    #[must_use]
+    pub fn files(mut self, routing: &str, models: &str) -> Self {
+        self.files = Some([routing.to_owned(), models.to_owned()]);
+        self
+    }
+
     /// Sends telemetry to the collector at this URL, if a grant for `telemetry` lets it.
     ///
     /// # Panics
@@ -308,7 +316,10 @@ impl Builder {
     pub fn prepare(self) -> (Prepared, TempDir) {
         let models = if self.models.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.models) };
         let switch = if self.local_only { "  local_only: true\n" } else { "" };
-        let routing = routing(&self.grants, switch, &self.routing);
+        let [routing, models] = self
+            .files
+            .clone()
+            .unwrap_or_else(|| [routing(&self.grants, switch, &self.routing), format!("models:{models}")]);
         let limits = format!(
             "server: {{ request_mib: 1, buffered_mib: 8, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
              ledger: {{ file_mib: 1, files: 4 }}\n\
@@ -323,7 +334,7 @@ impl Builder {
             bind: self.bind,
             routing: self.write("routing.yaml", &routing),
             limits: self.write("limits.yaml", &limits),
-            models: self.write("models.yml", &format!("models:{models}")),
+            models: self.write("models.yml", &models),
             keys: match &self.keys_text {
                 Some(text) => KeysFrom::Text(text.clone()),
                 None => KeysFrom::File { path: self.folder.path().join("keys.yaml"), named: false },
@@ -338,6 +349,7 @@ impl Builder {
             ledger: self.ledger.then(|| self.folder.path().join("ledger/egress.jsonl")),
             expose_config: self.expose_config,
             otlp: self.otlp.clone(),
+            dry_run_egress: false,
         };
         let world =
             World { env: Arc::new(self.env.clone()), resolver: self.resolver.clone(), extra_roots: self.roots.clone() };
@@ -350,23 +362,6 @@ impl Builder {
         fs::write(&path, text).expect("a policy file of the test");
         path
     }
-}
-
-/// The text of a `routing.yaml` with these entries, a line each, and nothing else of note.
-pub(crate) fn routing_of(entries: &str) -> String {
-    routing(entries, "", &Preferences::default())
-}
-
-/// The text of a `routing.yaml` with these entries, a line each.
-fn routing(entries: &str, switch: &str, preferences: &Preferences) -> String {
-    let allow = if entries.is_empty() { " []\n".to_owned() } else { format!("\n{entries}") };
-    let Preferences { any, cloud_fallback, routes } = preferences;
-    let routes = if routes.is_empty() { "[]" } else { routes };
-    format!(
-        "egress:\n  default: deny\n  allow:{allow}{switch}routing:\n  prefer_local: {}\n  routes: {routes}\n  \
-         cloud_fallback: {{ enabled: {cloud_fallback} }}\n",
-        !any
-    )
 }
 
 /// The bytes of one of the project's adapters.

@@ -1,6 +1,7 @@
 //! The real gateway, in this process, on a port of its own, with policies and adapters of the test.
 
-use crate::builder::{self, Builder};
+use crate::builder::Builder;
+use crate::routing;
 use crate::{Client, Log};
 use hauski_server::Running;
 use std::fs;
@@ -48,10 +49,12 @@ impl TestHost {
         self.folder.path()
     }
 
-    /// Replaces the entries of `egress.allow`, as an editor that replaces the file does. They hold a moment later.
+    /// Replaces the entries of `egress.allow`, as an editor that replaces the file does. They hold a moment later, and those that name
+    /// no models apply to every model.
     pub fn set_grants(&self, entries: &[&str]) {
-        let entries: String = entries.iter().map(|entry| format!("    - {entry}\n")).collect();
-        self.set_routing(&builder::routing_of(&entries));
+        let entries: String =
+            entries.iter().map(|entry| format!("    - {}\n", routing::for_every_model(entry))).collect();
+        self.set_routing(&routing::routing_of(&entries));
     }
 
     /// Replaces `routing.yaml`.

@@ -4,10 +4,12 @@ mod builder;
 mod client;
 mod host;
 mod log;
+mod routing;
 mod upstream;
 
 pub use builder::{Builder, adapter, guest};
 pub use client::{Answer, Client};
 pub use host::TestHost;
 pub use log::Log;
+pub use routing::UNRELATED;
 pub use upstream::{Conversation, Upstream};

@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use hauski_adapter_sdk::http::Request;
 use hauski_adapter_sdk::{Adapter, Chat, ChatRequest, Chunks, Description, Error, Json, settings, translated};
 
-/// Where the API is, if the model's `config` doesn't say it.
-const BASE_URL: &str = "https://api.anthropic.com";
+/// The base URL of models whose `config` sets none.
+const BASE_URL: &str = "https://api.anthropic.com/v1";
 /// The version of the API, and the field that says it.
 const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 /// The most tokens of an answer, where neither the request nor the model's `config` says it: the API wants a number.
@@ -34,8 +34,8 @@ impl Adapter for Anthropic {
     fn describe() -> Description {
         Description::new("anthropic", env!("CARGO_PKG_VERSION"), "Anthropic's Messages API")
             .host("https://api.anthropic.com/v1/")
-            .optional("base_url", "where the API is, without its version; `https://api.anthropic.com` if not set")
-            .optional("max_tokens", "the most tokens of an answer, for requests that don't say it; 8192 if not set")
+            .default("base_url", BASE_URL, "where the API is, with its version")
+            .default("max_tokens", MAX_TOKENS, "the most tokens of an answer, for requests that set none")
             .optional(
                 "headers",
                 "object of further header fields for each request; no keys, those belong in `routing.yaml`",
@@ -43,7 +43,7 @@ impl Adapter for Anthropic {
     }
 
     fn models() -> Result<Vec<Json>, Error> {
-        let response = errors::success(to_provider("GET", "/v1/models?limit=1000", "application/json")?.send()?)?;
+        let response = errors::success(to_provider("GET", "/models?limit=1000", "application/json")?.send()?)?;
         models::entries(&response.text()?)
     }
 }
@@ -51,7 +51,7 @@ impl Adapter for Anthropic {
 impl Chat for Anthropic {
     fn complete(request: ChatRequest) -> Result<Json, Error> {
         let body = request::body(&request, max_tokens()?, false)?;
-        let post = to_provider("POST", "/v1/messages", "application/json")?;
+        let post = to_provider("POST", "/messages", "application/json")?;
         let response = errors::success(post.json(body).send()?)?;
         let media_type = response.media_type();
         answer::completion(&response.text()?, &media_type)
@@ -59,7 +59,7 @@ impl Chat for Anthropic {
 
     fn start(request: ChatRequest) -> Result<impl Chunks, Error> {
         let body = request::body(&request, max_tokens()?, true)?;
-        let post = to_provider("POST", "/v1/messages", "text/event-stream")?;
+        let post = to_provider("POST", "/messages", "text/event-stream")?;
         let response = errors::success(post.json(body).send()?)?;
         match response.media_type().as_str() {
             "text/event-stream" => Ok(translated(response, stream::Stream::default())),
@@ -76,14 +76,13 @@ fn not_a_stream(media_type: &str) -> Error {
 }
 
 fn max_tokens() -> Result<u64, Error> {
-    Ok(settings::get("max_tokens")?.unwrap_or(MAX_TOKENS))
+    settings::required("max_tokens")
 }
 
-/// A request to `path` at the configured URL.
+/// A request to `path` below the configured URL.
 fn to_provider(method: &str, path: &str, accept: &str) -> Result<Request, Error> {
-    let base: Option<String> = settings::get("base_url")?;
-    let base = base.as_deref().unwrap_or(BASE_URL).trim_end_matches('/');
-    let request = Request::new(method, format!("{base}{path}")).header("accept", accept);
+    let base: String = settings::required("base_url")?;
+    let request = Request::new(method, format!("{}{path}", base.trim_end_matches('/'))).header("accept", accept);
     let headers: BTreeMap<String, String> = settings::get("headers")?.unwrap_or_default();
     let (name, version) = VERSION;
     let request = match headers.keys().any(|given| given.eq_ignore_ascii_case(name)) {

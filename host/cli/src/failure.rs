@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Settings(Vec<SettingError>),
     /// Policies, secrets or adapters folder.
     Configuration(Vec<Problem>),
+    /// Files that are valid each by itself, and do not fit together.
+    Review(Vec<Diagnostics>),
     /// `check --strict` found so many warnings.
     Strict(usize),
     /// The ledger can't be read.
@@ -58,6 +60,7 @@ impl Failure {
         match &self {
             Self::Settings(errors) => errors.iter().for_each(|error| eprintln!("error[{BAD_SETTING}]: {error}")),
             Self::Configuration(problems) => problems.iter().for_each(|problem| eprintln!("{}", show(problem))),
+            Self::Review(found) => found.iter().for_each(|found| eprintln!("{}", found.render(colour(&io::stderr())))),
             Self::Strict(flaws) => eprintln!("error[{STRICT}]: {}", strict(*flaws)),
             Self::Ledger(error) => eprintln!("error[{LEDGER}]: {error}"),
             Self::Changed(problems) => eprintln!("error[{LEDGER_CHANGED}]: {}", changed(*problems)),
@@ -75,7 +78,7 @@ impl Failure {
         match self {
             Self::Reported(failure) => failure.code(),
             Self::Configuration(problems) if problems.iter().any(is_of_the_machine) => START,
-            Self::Settings(_) | Self::Configuration(_) | Self::Strict(_) => CONFIGURATION,
+            Self::Settings(_) | Self::Configuration(_) | Self::Review(_) | Self::Strict(_) => CONFIGURATION,
             Self::Changed(_) | Self::Drift { .. } => CHANGED,
             Self::Usage(_) => USAGE,
             Self::Interrupted | Self::Start(_) | Self::Ledger(_) | Self::Other(_) => START,
@@ -87,6 +90,7 @@ impl Failure {
         match self {
             Self::Settings(errors) => errors.iter().map(|error| item(BAD_SETTING, error)).collect(),
             Self::Configuration(problems) => problems.iter().flat_map(problem_to_json).collect(),
+            Self::Review(found) => found.iter().flat_map(diagnostics_to_json).collect(),
             Self::Strict(flaws) => vec![item(STRICT, &strict(*flaws))],
             Self::Ledger(error) => vec![item(LEDGER, error)],
             Self::Changed(problems) => vec![item(LEDGER_CHANGED, &changed(*problems))],

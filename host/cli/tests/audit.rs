@@ -38,8 +38,17 @@ fn shipped() -> TempDir {
         put(&folder, id, &adapter(id));
     }
     write(&folder, "routing.yaml", ROUTING);
+    write(&folder, "models.yml", MODELS);
     folder
 }
+
+/// A model of each locality.
+const MODELS: &str = r#"models:
+  - { id: echo, adapter: echo }
+  - { id: claude, adapter: anthropic, config: { base_url: "https://api.allowed.test/v1" } }
+  - { id: llama, adapter: openai-compatible, config: { base_url: "http://127.0.0.1:8081/v1" } }
+  - { id: lost, adapter: openai-compatible, config: { base_url: "http://127.0.0.1:8082/v1" } }
+"#;
 
 fn put(folder: &TempDir, id: &str, bytes: &[u8]) {
     fs::write(folder.path().join(format!("adapters/{id}.wasm")), bytes).unwrap();
@@ -69,7 +78,7 @@ fn the_audit_of_the_shipped_adapters() {
     let folder = shipped();
     insta::assert_snapshot!(without_builds(&output(&folder, &["audit", "--markdown"])));
     let table = output(&folder, &["audit"]);
-    let row = r"(?m)^anthropic +serving +sha256:[0-9a-f]{12} +0\.1\.0 +cloud +\d+ granted, \d+ empty +https://api\.allowed\.test/v1/ \(line 5\) +env:KEY +- +- +- +-$";
+    let row = r"(?m)^anthropic +serving +sha256:[0-9a-f]{12} +0\.1\.0 +claude \(cloud\) +\d+ granted, \d+ empty +https://api\.allowed\.test/v1/ \(line 5\) +env:KEY +- +- +- +-$";
     assert!(is_match(row).unwrap().eval(&table), "{table}");
     assert!(is_match(r"(?m)^echo +serving .* nothing +none ").unwrap().eval(&table), "{table}");
     let json: Value = serde_json::from_str(&output(&folder, &["audit", "--json"])).unwrap();
@@ -141,7 +150,7 @@ fn what_is_quarantined_shows_what_it_would_reach() {
     let asked = |form| output(&folder, &["audit", "anthropic", form]);
     let seen: Value = serde_json::from_str(&asked("--json")).unwrap();
     let one = &seen["refused"][0];
-    assert_eq!((&one["state"], &one["locality"]), (&json!("quarantined"), &json!("cloud")));
+    assert_eq!(one["state"], "quarantined");
     assert_eq!((&one["grants"][0]["line"], &one["grants"][0]["secrets"]), (&json!(5), &json!(["env:KEY"])));
     let upstream =
         one["imports"].as_array().unwrap().iter().find(|import| import["name"] == "hauski:adapter/upstream@0.1.0");

@@ -54,8 +54,9 @@ fn listings_need_only_their_own_variables() {
             .assert()
             .success();
     }
+    let missing = contains("error[unreadable-file]: `models.yml` can't be read");
     fs::remove_file(folder.path().join("models.yml")).unwrap();
-    hauski(&folder).args(["adapters", "ls"]).assert().success();
+    hauski(&folder).args(["adapters", "ls"]).assert().code(64).stderr(missing);
 }
 
 #[test]
@@ -111,17 +112,19 @@ fn check_says_that_all_is_well() {
 }
 
 #[test]
-fn check_says_what_serve_can_live_with() {
+fn check_fails_on_what_serve_runs_without() {
     let folder = folder();
     write(&folder, "adapters/text.wasm", "hello");
     write(&folder, "models.yml", "models: [{ id: lost, adapter: nowhere }]\n");
     write(&folder, "routing.yaml", &ROUTING.replace("[]", "[https://api.matrix.example]"));
-    hauski(&folder).arg("check").assert().success().stdout(
-        contains("routing.yaml:1:")
-            .and(contains("warning[wide-adapters]"))
-            .and(contains("`text.wasm` is not loaded"))
-            .and(contains("the model `lost` can't be asked: there is no `nowhere.wasm`")),
-    );
+    let warnings =
+        contains("routing.yaml:1:").and(contains("warning[wide-adapters]")).and(contains("`text.wasm` is not loaded"));
+    let error = contains("models.yml:1:31 error[adapter-unknown]: the adapters folder has no `nowhere.wasm`");
+    hauski(&folder).arg("check").assert().code(64).stdout(warnings).stderr(error);
+    let output = hauski(&folder).args(["check", "--json"]).output().unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["ok"], &result["problems"][0]["code"]), (&false.into(), &"adapter-unknown".into()));
+    assert_eq!(result["warnings"].as_array().map(Vec::len), Some(1), "{result}");
 }
 
 #[test]
@@ -145,12 +148,14 @@ fn strict_allows_no_warning() {
     let folder = folder();
     hauski(&folder).args(["check", "--strict"]).assert().success();
     write(&folder, "routing.yaml", &ROUTING.replace("[]", "[https://api.matrix.example]"));
-    let strict = || contains("error[strict]: 1 warning, and `--strict` allows none");
+    let strict = || contains("error[strict]: 2 warnings, and `--strict` allows none");
     hauski(&folder).arg("check").assert().success();
     hauski(&folder).args(["check", "--strict"]).assert().code(64).stdout(contains("wide-adapters")).stderr(strict());
     write(&folder, "routing.yaml", ROUTING);
-    write(&folder, "models.yml", "models: [{ id: lost, adapter: nowhere }]\n");
-    hauski(&folder).args(["check", "--strict"]).assert().code(64).stderr(strict());
+    write(&folder, "adapters/text.wasm", "hello");
+    let strict = contains("error[strict]: 1 warning, and `--strict` allows none");
+    hauski(&folder).arg("check").assert().success();
+    hauski(&folder).args(["check", "--strict"]).assert().code(64).stderr(strict);
     let output = hauski(&folder).args(["check", "--strict", "--json"]).output().unwrap();
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((result["ok"].as_bool(), output.status.code()), (Some(false), Some(64)));

@@ -6,7 +6,7 @@ mod common;
 
 use assert_cmd::Command;
 use common::{folder, write};
-use hauski_policy::{Allowed, Keys};
+use hauski_policy::{Keys, ModelNames};
 use predicates::prelude::*;
 use predicates::str::{contains, is_match};
 use rcgen::{CertificateParams, KeyPair};
@@ -51,7 +51,7 @@ fn keys_new_makes_a_key_and_its_entry() {
     let keys = Keys::parse("keys.yaml", file.as_bytes()).unwrap().value;
     let own = keys.get("true").unwrap();
     let models = ["echo", "org/chat:1"].map(Box::from).into();
-    assert_eq!((&own.models, own.requests_per_minute), (&Allowed::These(models), Some(60)));
+    assert_eq!((&own.models, own.requests_per_minute), (&ModelNames::These(models), Some(60)));
     assert_eq!((own.local_only, own.operator), (true, true));
     // However much of its end is lost, the file is refused rather than read as something else.
     for end in 1..file.len() - 1 {
@@ -70,7 +70,7 @@ fn keys_new_as_json() {
     assert!(one["key"].as_str().unwrap().starts_with("hk-") && one["entry"]["hash"].as_str().unwrap().len() == 71);
     assert!(one["key"] != other["key"] && one["entry"]["hash"] != other["entry"]["hash"]);
     let file = serde_json::json!({ "keys": [one["entry"]] }).to_string();
-    assert_eq!(Keys::parse("keys.yaml", file.as_bytes()).unwrap().value.get("laptop").unwrap().models, Allowed::All);
+    assert_eq!(Keys::parse("keys.yaml", file.as_bytes()).unwrap().value.get("laptop").unwrap().models, ModelNames::All);
     assert!(one["entry"].get("operator").is_none() && one["entry"].get("local_only").is_none(), "{one}");
 }
 

@@ -143,6 +143,8 @@ fn a_check_leaves_the_ledger_alone() {
 fn one_request_can_not_fill_the_ledger() {
     let folder = folder();
     write(&folder, "models.yml", "models: [{ id: probe, adapter: probe }]\n");
+    let unrelated = r#"[{ url: "https://unrelated.test/", methods: [GET], models: [probe] }]"#;
+    write(&folder, "routing.yaml", &ROUTING.replace("[]", unrelated));
     fs::write(folder.path().join("adapters/probe.wasm"), hauski_tests::guest("probe")).unwrap();
     let mut serve = common::command(env!("CARGO_BIN_EXE_hauski"), &folder);
     serve.arg("serve").env("HAUSKI_BIND", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null());

@@ -48,7 +48,7 @@ fn route_explain_tells_who_is_asked_and_why() {
 fn check_names_candidates_that_never_take_part() {
     let folder = folder();
     write(&folder, "routing.yaml", ROUTES);
-    let models = "models: [{ id: lost, adapter: nowhere }, { id: new, adapter: nowhere, canary: true }]\n";
+    let models = "models: [{ id: lost }, { id: new, canary: true }]\n";
     write(&folder, "models.yml", models);
     let typo = "warning: the route `chat` never asks its candidate `typo`: models.yml has no such model";
     hauski(&folder).arg("check").assert().success().stdout(contains(typo));

@@ -83,6 +83,7 @@ impl Account {
         let pass = &self.standing.pass;
         let exchange = Exchange {
             caller: &pass.caller,
+            scope: &pass.scope,
             request_id: &pass.request_id,
             target: &pass.target,
             grant: &pass.grant,

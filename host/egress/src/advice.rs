@@ -2,7 +2,7 @@
 
 use crate::ledger::cut_path;
 use crate::{Caller, Denied, Destination};
-use hauski_policy::{AddressClass, Denial, Host, Method, Network, Target, address};
+use hauski_policy::{AddressClass, Denial, Host, Method, Network, Scope, Target, address};
 use std::fmt;
 
 /// Characters of a text that is no target which are shown.
@@ -29,7 +29,7 @@ pub(crate) fn show(method: &str, to: &Destination<'_>) -> String {
 
 /// The entry of `egress.allow` that would allow `target`, on one line; `None` where no entry could. A path that is too long for the
 /// ledger is too long here: the entry has its beginning, and covers it.
-pub(crate) fn entry(caller: &Caller, target: &Target, denied: &Denied) -> Option<String> {
+pub(crate) fn entry(caller: &Caller, scope: &Scope, target: &Target, denied: &Denied) -> Option<String> {
     let class = match denied {
         Denied::Grant(Denial::NotLocal) => return None,
         Denied::Grant(_) => None,
@@ -38,7 +38,8 @@ pub(crate) fn entry(caller: &Caller, target: &Target, denied: &Denied) -> Option
     };
     let network = network(target.host(), class).ok()?;
     let (adapter, url) = (caller.id().to_string(), url(target, cut_path(target.path()).0));
-    Some(Entry { url, adapter, methods: vec![target.method()], network }.to_string())
+    let model = scope.model().map(str::to_owned);
+    Some(Entry { url, adapter, model, methods: vec![target.method()], network }.to_string())
 }
 
 /// The URL of `target`'s origin with another path.
@@ -69,6 +70,8 @@ pub(crate) struct Entry {
     pub(crate) url: String,
     /// The adapter's id, with `@` and its digest where the entry is bound to the bytes.
     pub(crate) adapter: String,
+    /// The model on whose behalf the request was sent; `None` for the gateway itself.
+    pub(crate) model: Option<String>,
     pub(crate) methods: Vec<Method>,
     pub(crate) network: Option<Network>,
 }
@@ -78,7 +81,11 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let methods = self.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
         // In quotes: YAML could take an id such as `1e5` for a number.
-        write!(f, "- {{ url: \"{}\", adapters: [\"{}\"], methods: [{methods}]", self.url, self.adapter)?;
+        write!(f, "- {{ url: \"{}\", adapters: [\"{}\"]", self.url, self.adapter)?;
+        if let Some(model) = &self.model {
+            write!(f, ", models: [\"{model}\"]")?;
+        }
+        write!(f, ", methods: [{methods}]")?;
         if let Some(network) = self.network {
             write!(f, ", network: {}", network.as_str())?;
         }
@@ -94,8 +101,13 @@ pub(crate) fn is_localhost(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hauski_policy::{AdapterLimits, Digest, Routing};
+    use hauski_policy::{AdapterLimits, Digest, ModelScope, Routing};
+    use std::sync::Arc;
     use std::time::Duration;
+
+    fn scope() -> Scope {
+        Scope::Model(Arc::new(ModelScope { id: "m".into(), base_url: None }))
+    }
 
     fn caller() -> Caller {
         let span = Duration::from_secs(1);
@@ -123,15 +135,18 @@ mod tests {
     fn check(request: &str, denied: Denied, network: Network) {
         let (method, url) = request.split_once(' ').unwrap();
         let target = Target::parse(method, url).unwrap();
-        let advice = entry(&caller(), &target, &denied).unwrap();
+        let advice = entry(&caller(), &scope(), &target, &denied).unwrap();
         let file = format!(
             "egress:\n  default: deny\n  allow:\n    {advice}\nrouting: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n"
         );
         let routing =
             Routing::parse("routing.yaml", file.as_bytes()).unwrap_or_else(|e| panic!("{file}\n{}", e.render(false)));
         let today = "2026-11-22".parse().unwrap();
-        let grant = routing.value.egress.decide(caller().holder(), &target, today, false).unwrap();
+        let grant = routing.value.egress.decide(caller().holder(), &scope(), &target, today, false).unwrap();
         assert_eq!(grant.network, network, "{advice}");
+        let other = Scope::Model(Arc::new(ModelScope { id: "other".into(), base_url: None }));
+        let denial = routing.value.egress.decide(caller().holder(), &other, &target, today, false).unwrap_err();
+        assert_eq!(denial, Denial::Model, "{advice} is for one model alone");
     }
 
     #[test]
@@ -161,7 +176,7 @@ mod tests {
             ("http://127.0.0.1:8080/", Denied::OwnAddress("127.0.0.1:8080".parse().unwrap())),
         ] {
             let target = Target::parse("GET", url).unwrap();
-            assert_eq!(entry(&caller(), &target, &denied), None, "{url}");
+            assert_eq!(entry(&caller(), &scope(), &target, &denied), None, "{url}");
         }
     }
 

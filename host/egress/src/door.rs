@@ -11,7 +11,7 @@ use crate::{
     guard, headers, tls,
 };
 use bytes::Bytes;
-use hauski_policy::{Denial, Method, Scheme};
+use hauski_policy::{Denial, Method, Scheme, Scope};
 use http::{HeaderMap, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -74,11 +74,16 @@ impl Door {
         }
     }
 
-    /// The names of the headers that the policy attaches for `caller`: it may not set them itself.
+    /// Returns the names of the headers that the policy attaches for `caller` in this scope: it may not set them itself.
     #[must_use]
-    pub fn attached_headers(&self, caller: &Caller) -> Vec<Box<str>> {
+    pub fn attached_headers(&self, caller: &Caller, scope: &Scope) -> Vec<Box<str>> {
         let policy = self.shared.policy();
-        let secrets = policy.egress.held_by(caller.holder()).filter_map(|grant| grant.secret.as_ref());
+        let held = policy.egress.held_by(caller.holder());
+        let in_reach = held.filter(|grant| match scope {
+            Scope::Model(model) => grant.is_in_reach_of(model),
+            Scope::Gateway => true,
+        });
+        let secrets = in_reach.filter_map(|grant| grant.secret.as_ref());
         secrets.map(|secret| secret.header.clone()).collect()
     }
 
@@ -194,9 +199,9 @@ fn withdraws(denied: &Denied) -> bool {
         Denied::Grant(Denial::Host | Denial::Scheme | Denial::Port | Denial::Expired)
         | Denied::AddressClass { .. }
         | Denied::OwnAddress(_) => true,
-        Denied::Grant(Denial::Path | Denial::Method | Denial::NotLocal) | Denied::Target(_) | Denied::UrlTooLong => {
-            false
-        }
+        Denied::Grant(Denial::Path | Denial::Method | Denial::Model | Denial::NotLocal)
+        | Denied::Target(_)
+        | Denied::UrlTooLong => false,
     }
 }
 

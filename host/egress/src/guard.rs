@@ -10,7 +10,7 @@ use crate::resolve::MAX_ADDRESSES;
 use crate::shared::Policy;
 use crate::timeouts::Clocks;
 use crate::{Asked, Caller, Decision, Denied, DnsError, EgressError, Shared, Timeouts, Verdict, advice};
-use hauski_policy::{AddressClass, Grant, Host, Target, address};
+use hauski_policy::{AddressClass, Grant, Host, Scope, Target, address};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::timeout_at;
@@ -23,6 +23,8 @@ pub(crate) const MAX_URL: usize = 8 * 1024;
 pub struct Ask<'a> {
     /// The inbound request's id, for log and ledger.
     pub request_id: &'a Arc<str>,
+    /// The party on whose behalf the request is sent: grants depend on it.
+    pub scope: &'a Scope,
     /// The method, as the guest wrote it.
     pub method: &'a str,
     /// Where to, as the guest wrote it.
@@ -31,6 +33,13 @@ pub struct Ask<'a> {
     pub local_only: bool,
     /// The time-outs that the guest and the runtime want.
     pub timeouts: Timeouts,
+}
+
+impl<'a> Ask<'a> {
+    /// Returns the decision over this request.
+    fn decision(&self, caller: &'a Caller, asked: Asked<'a>, verdict: Verdict<'a>) -> Decision<'a> {
+        Decision { caller, scope: self.scope, request_id: self.request_id, asked, verdict }
+    }
 }
 
 /// A URL as a guest has it.
@@ -80,6 +89,12 @@ impl Permit {
         &self.0.pass().request_id
     }
 
+    /// The party on whose behalf the request is sent.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.0.pass().scope
+    }
+
     /// What is permitted.
     #[must_use]
     pub fn target(&self) -> &Target {
@@ -113,27 +128,29 @@ pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) 
         Err(denied) => {
             let shown = advice::show(ask.method, &ask.to);
             let (asked, verdict) = (Asked::Text(&shown), Verdict::Denied(&denied));
-            tell(shared, slip, &Decision { caller, request_id: ask.request_id, asked, verdict });
+            tell(shared, slip, &ask.decision(caller, asked, verdict));
             warn(caller, ask, &asked, &denied, None);
             return Err(Refusal { error: denied.into(), target: None });
         }
     };
-    let open = Open { shared, caller, request_id: ask.request_id, target: &target, slip: Some(slip) };
+    let open = Open { shared, caller, ask, target: &target, slip: Some(slip) };
     let clocks = Clocks::start(&ask.timeouts, caller.limits());
     let policy = shared.policy();
-    let asked = Asking { caller, target: &target, local_only: ask.local_only, clocks: &clocks };
+    let asked = Asking { caller, scope: ask.scope, target: &target, local_only: ask.local_only, clocks: &clocks };
     match decide(shared, &policy, &asked).await {
         Ok((grant, addresses)) => {
             let slip = open.allow(&grant);
             let (caller, request_id, day) = (caller.clone(), Arc::clone(ask.request_id), today());
-            let pass = Pass { caller, request_id, target, local_only: ask.local_only, day, grant, addresses, clocks };
+            let scope = ask.scope.clone();
+            let pass =
+                Pass { caller, request_id, scope, target, local_only: ask.local_only, day, grant, addresses, clocks };
             let standing = Standing::new(Arc::clone(shared), Arc::new(pass), policy.generation);
             Ok(Permit(Account::open(standing, policy, slip)))
         }
         Err(error) => {
             if let EgressError::Denied(denied) = &error {
                 open.close(Verdict::Denied(denied));
-                warn(caller, ask, &Asked::Target(&target), denied, advice::entry(caller, &target, denied));
+                warn(caller, ask, &Asked::Target(&target), denied, advice::entry(caller, ask.scope, &target, denied));
             } else {
                 open.close(Verdict::Unresolved(&error));
             }
@@ -146,14 +163,14 @@ pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) 
 struct Open<'a> {
     shared: &'a Shared,
     caller: &'a Caller,
-    request_id: &'a Arc<str>,
+    ask: &'a Ask<'a>,
     target: &'a Target,
     slip: Option<Slip>,
 }
 
 impl Open<'_> {
     fn decision<'a>(&'a self, verdict: Verdict<'a>) -> Decision<'a> {
-        Decision { caller: self.caller, request_id: self.request_id, asked: Asked::Target(self.target), verdict }
+        self.ask.decision(self.caller, Asked::Target(self.target), verdict)
     }
 
     /// Tells that it is allowed; what comes of it goes into the slip.
@@ -191,7 +208,7 @@ fn unrecorded(shared: &Shared, caller: &Caller, ask: &Ask<'_>, unavailable: Ledg
     let error = EgressError::Unrecorded(unavailable);
     let (asked, verdict) = (advice::show(ask.method, &ask.to), Verdict::Unresolved(&error));
     let asked = Asked::Text(&asked);
-    shared.observer.decided(&Decision { caller, request_id: ask.request_id, asked, verdict });
+    shared.observer.decided(&ask.decision(caller, asked, verdict));
     Refusal { error, target: None }
 }
 
@@ -211,6 +228,7 @@ fn parse(ask: &Ask<'_>) -> Result<Target, Denied> {
 /// A request whose text is one.
 struct Asking<'a> {
     caller: &'a Caller,
+    scope: &'a Scope,
     target: &'a Target,
     local_only: bool,
     clocks: &'a Clocks,
@@ -222,8 +240,8 @@ async fn decide(
     policy: &Policy,
     asked: &Asking<'_>,
 ) -> Result<(Arc<Grant>, Vec<SocketAddr>), EgressError> {
-    let Asking { caller, target, local_only, clocks } = *asked;
-    let grant = policy.egress.decide(caller.holder(), target, today(), local_only).map_err(Denied::Grant)?;
+    let Asking { caller, scope, target, local_only, clocks } = *asked;
+    let grant = policy.egress.decide(caller.holder(), scope, target, today(), local_only).map_err(Denied::Grant)?;
     let addresses = resolve(shared, target, clocks).await?;
     for address in &addresses {
         check(shared, grant, target.host(), *address)?;
@@ -270,6 +288,7 @@ fn check(shared: &Shared, grant: &Grant, host: &Host, address: SocketAddr) -> Re
 fn warn(caller: &Caller, ask: &Ask<'_>, asked: &Asked<'_>, denied: &Denied, entry: Option<String>) {
     tracing::warn!(
         adapter = %caller.id(),
+        model = ask.scope.model(),
         request_id = %ask.request_id,
         destination = asked.to_string(),
         reason = denied.code(),

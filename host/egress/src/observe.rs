@@ -4,7 +4,7 @@
 
 use crate::ledger::{cut_path, cut_text};
 use crate::{Caller, Denied, EgressError, advice};
-use hauski_policy::{Grant, Target};
+use hauski_policy::{Grant, Scope, Target};
 use http::StatusCode;
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub trait Observer: Send + Sync + 'static {
 pub struct Decision<'a> {
     /// The adapter.
     pub caller: &'a Caller,
+    /// The party on whose behalf the request is sent.
+    pub scope: &'a Scope,
     /// The inbound request's id.
     pub request_id: &'a Arc<str>,
     /// What it asked for.
@@ -38,7 +40,7 @@ impl Decision<'_> {
     #[must_use]
     pub fn entry(&self) -> Option<String> {
         match (self.verdict, self.asked) {
-            (Verdict::Denied(denied), Asked::Target(target)) => advice::entry(self.caller, target, denied),
+            (Verdict::Denied(denied), Asked::Target(target)) => advice::entry(self.caller, self.scope, target, denied),
             _ => None,
         }
     }
@@ -83,6 +85,8 @@ pub enum Verdict<'a> {
 pub struct Exchange<'a> {
     /// The adapter.
     pub caller: &'a Caller,
+    /// The party on whose behalf the request is sent.
+    pub scope: &'a Scope,
     /// The inbound request's id.
     pub request_id: &'a Arc<str>,
     /// What was asked for.

@@ -3,7 +3,7 @@
 use crate::shared::Policy;
 use crate::timeouts::Clocks;
 use crate::{Caller, Shared};
-use hauski_policy::{Egress, Grant, Target, address};
+use hauski_policy::{Egress, Grant, Scope, Target, address};
 use jiff::civil::Date;
 use jiff::tz::Offset;
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ pub(crate) const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Pass {
     pub(crate) caller: Caller,
     pub(crate) request_id: Arc<str>,
+    pub(crate) scope: Scope,
     pub(crate) target: Target,
     pub(crate) local_only: bool,
     /// When it was permitted, in UTC: a grant that ends meanwhile is not taken back.
@@ -33,7 +34,7 @@ impl Pass {
         let covers = |grant: &&Arc<Grant>| {
             self.addresses.iter().all(|address| grant.network.covers(address::classify(address.ip())))
         };
-        egress.decide(self.caller.holder(), &self.target, self.day, self.local_only).ok().filter(covers)
+        egress.decide(self.caller.holder(), &self.scope, &self.target, self.day, self.local_only).ok().filter(covers)
     }
 }
 

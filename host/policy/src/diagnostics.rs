@@ -91,6 +91,11 @@ impl Diagnostics {
         Self::new(Arc::new(source), vec![diagnostic], 1, 0)
     }
 
+    /// The file that was read.
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
     /// The file's name, as the caller gave it.
     #[must_use]
     pub fn file(&self) -> &str {

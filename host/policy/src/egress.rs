@@ -3,6 +3,7 @@
 use crate::grant::{Grant, Locality};
 use crate::host::Host;
 use crate::id::{AdapterId, Digest};
+use crate::reach::Scope;
 use crate::target::{Scheme, Target};
 use jiff::civil::Date;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub enum Denial {
     Path,
     /// And the path, but not this method.
     Method,
+    /// And the method, but the entry does not apply to the model on whose behalf the request is sent.
+    Model,
     /// An entry would cover the request, but its day is past.
     Expired,
     /// An entry covers the request, but leads away from here, and the request or the policy is held to what is local.
@@ -54,6 +57,7 @@ impl Denial {
             Self::Port => "port-not-granted",
             Self::Path => "path-not-granted",
             Self::Method => "method-not-granted",
+            Self::Model => "model-not-granted",
             Self::Expired => "grant-expired",
             Self::NotLocal => "not-local",
         }
@@ -66,27 +70,16 @@ impl Egress {
         self.grants.iter().filter(move |grant| grant.is_held_by(holder.id, holder.digest))
     }
 
-    /// Whether what `holder` is sent can leave: computed, never claimed. An entry that has expired still counts.
-    #[must_use]
-    pub fn locality(&self, holder: Holder<'_>) -> Locality {
-        if self.local_only { Locality::Local } else { self.grants_locality(holder) }
-    }
-
-    /// The same as its entries say it, whether or not all requests are held to what is local: who would have to be denied.
-    #[must_use]
-    pub fn grants_locality(&self, holder: Holder<'_>) -> Locality {
-        let local = self.held_by(holder).all(|grant| grant.locality() == Locality::Local);
-        if local { Locality::Local } else { Locality::Cloud }
-    }
-
-    /// The first grant of `holder` that covers `target` as a whole on the day `today` (UTC); with `local_only`, or where the policy
-    /// says so for all, of those that are local.
+    /// Returns the first grant of `holder` that covers `target` as a whole and applies in this scope on the day `today` (UTC).
+    ///
+    /// With `local_only`, or where the policy says so for all requests, only local grants count.
     ///
     /// # Errors
     /// If there is none: with how far the best one got.
     pub fn decide(
         &self,
         holder: Holder<'_>,
+        scope: &Scope,
         target: &Target,
         today: Date,
         local_only: bool,
@@ -94,7 +87,7 @@ impl Egress {
         let local_only = local_only || self.local_only;
         let mut best = Denial::Host;
         for grant in self.held_by(holder) {
-            match judge(grant, target, today, local_only) {
+            match judge(grant, scope, target, today, local_only) {
                 Ok(()) => return Ok(grant),
                 Err(denial) => best = best.max(denial),
             }
@@ -102,25 +95,26 @@ impl Egress {
         Err(best)
     }
 
-    /// Whether `holder` may send anything at all to this origin on the day `today` (UTC).
+    /// Returns whether `holder` may send anything to this origin on the day `today` (UTC), on behalf of whichever model.
     #[must_use]
     pub fn reaches(&self, holder: Holder<'_>, scheme: Scheme, host: &Host, port: u16, today: Date) -> bool {
         self.held_by(holder).any(|grant| {
             let origin = grant.scheme == scheme && grant.host.covers(host) && grant.port == port;
             let local = !self.local_only || grant.locality() == Locality::Local;
-            origin && local && grant.expires.is_none_or(|last| today <= last)
+            origin && local && grant.holds_on(today)
         })
     }
 }
 
-fn judge(grant: &Grant, target: &Target, today: Date, local_only: bool) -> Result<(), Denial> {
+fn judge(grant: &Grant, scope: &Scope, target: &Target, today: Date, local_only: bool) -> Result<(), Denial> {
     let rules = [
         (grant.host.covers(&target.host), Denial::Host),
         (grant.scheme == target.scheme, Denial::Scheme),
         (grant.port == target.port, Denial::Port),
         (grant.path.covers(target.path()), Denial::Path),
         (grant.methods.contains(&target.method), Denial::Method),
-        (grant.expires.is_none_or(|last| today <= last), Denial::Expired),
+        (grant.applies_to(scope, target), Denial::Model),
+        (grant.holds_on(today), Denial::Expired),
         (!local_only || grant.locality() == Locality::Local, Denial::NotLocal),
     ];
     rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, denial)| Err(denial))
@@ -130,7 +124,13 @@ fn judge(grant: &Grant, target: &Target, today: Date, local_only: bool) -> Resul
 mod tests {
     use super::*;
     use crate::grant::{AdapterRef, HostPattern, Network, PathPrefix};
+    use crate::model_names::ModelNames;
+    use crate::reach::ModelScope;
     use crate::target::Method;
+
+    fn scope() -> Scope {
+        Scope::Model(Arc::new(ModelScope { id: "m".into(), base_url: None }))
+    }
 
     fn grant(scheme: Scheme, host: HostPattern, path: &str, methods: &[Method]) -> Arc<Grant> {
         Arc::new(Grant {
@@ -141,6 +141,7 @@ mod tests {
             path: PathPrefix::new(path),
             methods: methods.to_vec(),
             adapters: None,
+            models: Some(ModelNames::All),
             network: Network::Public,
             local: false,
             secret: None,
@@ -163,9 +164,9 @@ mod tests {
         let (method, url) = request.split_once(' ').unwrap();
         let target = Target::parse(method, url).unwrap();
         let holder = Holder { id: &id, digest: &digest };
-        let decided = egress.decide(holder, &target, day("2026-11-22"), local_only).map(drop);
+        let decided = egress.decide(holder, &scope(), &target, day("2026-11-22"), local_only).map(drop);
         let switched =
-            Egress { local_only: true, ..egress }.decide(holder, &target, day("2026-11-22"), false).map(drop);
+            Egress { local_only: true, ..egress }.decide(holder, &scope(), &target, day("2026-11-22"), false).map(drop);
         assert!(!local_only || decided == switched, "the policy's switch and the request's say the same: {request}");
         decided
     }
@@ -230,30 +231,6 @@ mod tests {
         let mut entry = (*grant(Scheme::Http, exact("localhost"), "/", &[Method::Get])).clone();
         (entry.network, entry.local) = (network, local);
         Arc::new(entry)
-    }
-
-    #[test]
-    fn local_is_computed() {
-        let (loopback, home, office, far) = (
-            on(Network::Loopback, false),
-            on(Network::Private, true),
-            on(Network::Private, false),
-            on(Network::Public, true),
-        );
-        let (id, digest) = ("a".parse().unwrap(), Digest::from_bytes([1; 32]));
-        let holder = Holder { id: &id, digest: &digest };
-        for (grants, expected) in [
-            (vec![], Locality::Local),
-            (vec![&loopback], Locality::Local),
-            (vec![&loopback, &home], Locality::Local),
-            (vec![&loopback, &office], Locality::Cloud),
-            (vec![&far, &loopback], Locality::Cloud),
-        ] {
-            let grants: Vec<_> = grants.into_iter().cloned().collect();
-            let egress = Egress { grants: grants.clone(), local_only: false };
-            assert_eq!(egress.locality(holder), expected, "{grants:?}");
-            assert_eq!(Egress { local_only: true, ..egress }.locality(holder), Locality::Local);
-        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::AddressClass;
 use crate::host::Host;
 use crate::id::{AdapterId, Digest};
+use crate::model_names::ModelNames;
 use crate::secret::SecretTemplate;
 use crate::target::{Method, Scheme};
 use jiff::civil::Date;
@@ -25,6 +26,8 @@ pub struct Grant {
     pub methods: Vec<Method>,
     /// Who holds it; `None` is every adapter.
     pub adapters: Option<Vec<AdapterRef>>,
+    /// The models on whose behalf it applies; `None` is every model whose base URL the request goes to or below.
+    pub models: Option<ModelNames>,
     /// The class that every address of the host must have.
     pub network: Network,
     /// Whether a private network counts as local.
@@ -44,6 +47,12 @@ impl Grant {
         self.adapters.as_ref().is_none_or(|refs| refs.iter().any(|r| r.covers(adapter, digest)))
     }
 
+    /// Returns whether the grant has not expired on the day `today` (UTC).
+    #[must_use]
+    pub fn holds_on(&self, today: Date) -> bool {
+        self.expires.is_none_or(|last| today <= last)
+    }
+
     /// All that the entry grants, in a line that is the same for entries that grant the same. Of secrets it has the references.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -56,6 +65,14 @@ impl Grant {
         notes.extend(self.expires.map(|day| format!("until {day}")));
         if self.adapters.is_none() {
             notes.push("any adapter".to_owned());
+        }
+        match &self.models {
+            None => {}
+            Some(ModelNames::All) => notes.push("any model".to_owned()),
+            Some(ModelNames::These(names)) => {
+                let names: Vec<_> = names.iter().map(|name| &**name).collect();
+                notes.push(format!("for {}", names.join(" and ")));
+            }
         }
         format!("{self} {} ({})", methods.join(" "), notes.join(", "))
     }
@@ -197,22 +214,25 @@ impl Network {
     }
 }
 
-/// Whether what an adapter is sent can leave this machine and the private networks that the policy calls local.
+/// The locality of a model: whether its prompts can leave this machine and the private networks that the policy calls local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Locality {
-    /// It can't.
+    /// Every grant in the model's reach is local.
     Local,
-    /// It can.
+    /// Some grant in the model's reach is not local.
     Cloud,
+    /// No grant is in the model's reach, so no request on its behalf can be sent.
+    NoGrant,
 }
 
 impl Locality {
-    /// `local` or `cloud`.
+    /// `local`, `cloud` or `no grant`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Local => "local",
             Self::Cloud => "cloud",
+            Self::NoGrant => "no grant",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The keys of `keys.yaml` in their valid form: who may ask for what. The keys themselves are never here, only their hashes.
 
+use crate::model_names::ModelNames;
 use jiff::civil::Date;
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// All keys, in the file's order; their names and their hashes are distinct. An empty list lets nobody in.
@@ -31,7 +31,7 @@ pub struct Key {
     /// What the key is recognised by.
     pub hash: KeyHash,
     /// The public names of models that may be asked.
-    pub models: Allowed,
+    pub models: ModelNames,
     /// The most requests in a minute; no limit, where it is not given.
     pub requests_per_minute: Option<u32>,
     /// Whether each request is held to what is local.
@@ -47,26 +47,6 @@ impl Key {
     #[must_use]
     pub fn holds_on(&self, today: Date) -> bool {
         self.expires.is_none_or(|last| today <= last)
-    }
-}
-
-/// Which models may be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Allowed {
-    /// All of them.
-    All,
-    /// Those with these public names, of models or routes.
-    These(BTreeSet<Box<str>>),
-}
-
-impl Allowed {
-    /// Whether the model with this public name may be asked.
-    #[must_use]
-    pub fn covers(&self, model: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(names) => names.contains(model),
-        }
     }
 }
 

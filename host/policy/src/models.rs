@@ -1,7 +1,11 @@
 //! The models of `models.yml` in their valid form.
 
+use crate::base_url::BaseUrl;
 use crate::id::AdapterId;
+use crate::source::FileText;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
 
 /// A model that the gateway knows.
 #[derive(Clone, Debug)]
@@ -14,12 +18,30 @@ pub struct Model {
     pub upstream: Option<Box<str>>,
     /// What the adapter reads by `settings.get`: keys and their values as JSON text.
     pub config: BTreeMap<Box<str>, Box<str>>,
+    /// The base URL of its provider: `base_url` of the `config`. Without it, the default that the adapter describes holds.
+    pub base_url: Option<BaseUrl>,
     /// The file with its weights, for people and other tools.
     pub path: Option<Box<str>>,
     /// The video memory that it needs, in gigabytes (10⁹ bytes).
     pub vram_min_gb: Option<f64>,
     /// Whether it takes part only as canary.
     pub canary: bool,
+    pub(crate) places: ModelPlaces,
+}
+
+/// The places of a model's values in the file, for diagnostics that need other files as well.
+#[derive(Clone, Default)]
+pub(crate) struct ModelPlaces {
+    pub(crate) id: Range<usize>,
+    pub(crate) adapter: Option<Range<usize>>,
+    pub(crate) base_url: Option<Range<usize>>,
+}
+
+/// The same text for every file: places say nothing of a model.
+impl fmt::Debug for ModelPlaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ModelPlaces")
+    }
 }
 
 impl Model {
@@ -30,10 +52,18 @@ impl Model {
     }
 }
 
+/// Returns whether `text` can be the id of a model: 1 to 128 letters, digits, `/`, `:`, `.`, `-`, `_` and `@`.
+#[must_use]
+pub fn is_model_id(text: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"/:._@-".contains(&b);
+    (1..=128).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
 /// All models, in the file's order; their ids are distinct.
 #[derive(Clone, Debug, Default)]
 pub struct Models {
     pub(crate) list: Vec<Model>,
+    pub(crate) text: FileText,
 }
 
 impl Models {

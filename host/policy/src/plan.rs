@@ -13,6 +13,8 @@ use std::fmt;
 pub struct Fact<'a> {
     /// Whether what it is sent stays local; `None` where its adapter is not there, so that nobody can know.
     pub locality: Option<Locality>,
+    /// Whether a request that is held to what is local could still be sent: some grant in its reach is local.
+    pub has_local: bool,
     /// Whether its model has `canary: true` in `models.yml`.
     pub canary_only: bool,
     /// Why it can't be asked now, if it can't.
@@ -90,7 +92,7 @@ pub enum Why {
     NotTheCanary,
     /// It can't be asked now, for this reason.
     Unavailable(Box<str>),
-    /// It is not local, the request is held to what is local, and another candidate is.
+    /// It is not local, the request is held to what is local, and another candidate is local or none of its own grants is.
     LocalOnly,
     /// It is not local, the request began local, and `cloud_fallback` is not enabled.
     CloudFallback,
@@ -150,7 +152,8 @@ impl fmt::Display for Why {
 
 impl Fact<'_> {
     /// Nobody has said anything.
-    const NOTHING: Self = Fact { locality: None, canary_only: false, unavailable: Some("nothing is known of it") };
+    const NOTHING: Self =
+        Fact { locality: None, has_local: false, canary_only: false, unavailable: Some("nothing is known of it") };
 
     /// Whether it is known to lead away. What is not known is held to be local: then nothing leaves that should have stayed.
     fn is_cloud(self) -> bool {
@@ -184,7 +187,7 @@ pub fn plan(route: &Route, facts: &[Fact<'_>], ask: &Ask<'_>) -> Plan {
     for (candidate, reason) in canary.into_iter().chain(others) {
         let why = match fact(candidate) {
             Fact { unavailable: Some(reason), .. } => Why::Unavailable(reason.into()),
-            fact if stays && fact.is_cloud() && ask.local_only => Why::LocalOnly,
+            fact if ask.local_only && fact.is_cloud() && (stays || !fact.has_local) => Why::LocalOnly,
             fact if stays && fact.is_cloud() => Why::CloudFallback,
             _ => {
                 plan.steps.push(Step { candidate, reason });

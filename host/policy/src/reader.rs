@@ -158,15 +158,20 @@ impl Reader {
 
     /// The value, if there is one and no error was noted.
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<Parsed<T>, Diagnostics> {
+        let diagnostics = self.into_diagnostics();
+        match value {
+            Some(value) if diagnostics.errors() == 0 => Ok(Parsed { value, warnings: diagnostics }),
+            _ => Err(diagnostics),
+        }
+    }
+
+    /// Returns everything that was noted, in the order of the file.
+    pub(crate) fn into_diagnostics(self) -> Diagnostics {
         let Self { source, list, errors, warnings, .. } = self;
         let source = Arc::new(source);
         let mut list: Vec<_> = list.into_iter().map(|draft| positioned(&source, draft)).collect();
         list.sort_by_key(|diagnostic| diagnostic.span.start);
-        let diagnostics = Diagnostics::new(source, list, errors, warnings);
-        match value {
-            Some(value) if errors == 0 => Ok(Parsed { value, warnings: diagnostics }),
-            _ => Err(diagnostics),
-        }
+        Diagnostics::new(source, list, errors, warnings)
     }
 }
 

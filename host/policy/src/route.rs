@@ -7,6 +7,10 @@ pub struct Route {
     pub name: Box<str>,
     /// Who may answer, in the file's order: at least one, at least one of them no canary, their models distinct.
     pub candidates: Vec<Candidate>,
+    /// Whether the operator wants no local candidate here; see [`crate::review`].
+    pub cloud_only: bool,
+    /// The line of `routing.yaml` where it stands, counted from 1.
+    pub line: usize,
 }
 
 /// A model that may answer for a route.

@@ -1,9 +1,13 @@
 //! A policy file's text with its lines, and the parts of it that no diagnostic may show.
 
+use crate::diagnostics::Diagnostics;
+use crate::reader::Reader;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A file's name and text.
+#[derive(Clone)]
 pub(crate) struct Source {
     /// The name, as the caller gave it.
     pub(crate) file: Arc<str>,
@@ -11,6 +15,29 @@ pub(crate) struct Source {
     pub(crate) text: String,
     line_starts: Vec<usize>,
     hidden: Vec<Range<usize>>,
+}
+
+/// The text of a file that was read, kept for diagnostics that compare it with another file.
+#[derive(Clone, Default)]
+pub(crate) struct FileText(Option<Arc<Source>>);
+
+impl FileText {
+    /// The text of the file that `diagnostics` are about.
+    pub(crate) fn of(diagnostics: &Diagnostics) -> Self {
+        Self(Some(Arc::clone(diagnostics.source())))
+    }
+
+    /// Returns a reader that reports diagnostics of the same file.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::new(self.0.as_ref().map_or_else(|| Source::new("", String::new()), |source| (**source).clone()))
+    }
+}
+
+/// Nothing of the text: it may hold what no log should.
+impl fmt::Debug for FileText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FileText")
+    }
 }
 
 /// A piece of one line, fit to be shown: without control characters and hidden parts.
@@ -37,6 +64,16 @@ impl Source {
         let line = self.line_starts.partition_point(|start| *start <= at);
         let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
         (line, self.text[start..at].chars().count() + 1)
+    }
+
+    /// Returns the span of the text in this line, counted from 1, without the white space around it.
+    pub(crate) fn line_span(&self, line: usize) -> Range<usize> {
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let end = self.line_starts.get(line).copied().unwrap_or(self.text.len());
+        let line = &self.text[start..end];
+        let content = line.trim_start_matches([' ', '-']);
+        let start = start + line.len() - content.len();
+        start..start + content.trim_end().len()
     }
 
     /// Makes this part of the text one that is never shown: it may be a secret that does not belong there.

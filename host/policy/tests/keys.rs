@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use hauski_policy::{Allowed, KeyHash, Keys};
+use hauski_policy::{KeyHash, Keys, ModelNames};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -44,7 +44,7 @@ fn keys() {
     let other = keys.get("0.a-b_c").unwrap();
     let KeyHash::Argon2id(hash) = &other.hash else { unreachable!("{other:?}") };
     assert_eq!((hash.as_str(), hash.memory_kib()), (ARGON2ID.trim_matches('"'), 65536));
-    assert_eq!((&other.models, other.requests_per_minute, other.local_only), (&Allowed::All, None, false));
+    assert_eq!((&other.models, other.requests_per_minute, other.local_only), (&ModelNames::All, None, false));
     assert!(!other.operator, "nobody is one by absence");
     assert!(other.models.covers("anything") && other.holds_on("9999-12-31".parse().unwrap()));
     assert_eq!((keys.iter().count(), keys.get("phone").is_none()), (2, true));

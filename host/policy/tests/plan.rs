@@ -28,20 +28,24 @@ fn candidate(word: &str) -> Candidate {
 }
 
 fn route(words: &str) -> Route {
-    Route { name: "chat".into(), candidates: words.split_whitespace().map(candidate).collect() }
+    let candidates = words.split_whitespace().map(candidate).collect();
+    Route { name: "chat".into(), candidates, cloud_only: false, line: 1 }
 }
 
-/// Facts by the names' first letter: `l` is local, `c` leads away, `u` is unknown. A capital can't be asked now.
+/// Facts by the first letter of the name: `l` is local, `c` is cloud, `m` is cloud with a local grant as well, `n` has no grant,
+/// `u` is unknown. A capital is unavailable at present.
 fn facts(route: &Route) -> Vec<Fact<'static>> {
     let fact = |candidate: &Candidate| {
         let letter = candidate.model.chars().next().unwrap();
         let locality = match letter.to_ascii_lowercase() {
             'l' => LOCAL,
-            'c' => CLOUD,
+            'c' | 'm' => CLOUD,
+            'n' => Some(Locality::NoGrant),
             _ => None,
         };
+        let has_local = matches!(letter.to_ascii_lowercase(), 'l' | 'm');
         let unavailable = (letter.is_ascii_uppercase()).then_some("down");
-        Fact { locality, canary_only: candidate.model.ends_with("-only"), unavailable }
+        Fact { locality, has_local, canary_only: candidate.model.ends_with("-only"), unavailable }
     };
     route.candidates.iter().map(fact).collect()
 }
@@ -100,8 +104,13 @@ fn what_is_held_to_what_is_local() {
     check("c1 l1/2", "local-only", "l1:fallback [c1:local-only]");
     check("c1 l1/2", "local-only fallback", "l1:fallback [c1:local-only]");
     check("c1 L1/2", "local-only fallback", "[c1:local-only L1:unavailable]");
-    // The door denies it, and says so.
-    check("c1 c2/2", "local-only", "c1:weighted c2:fallback []");
+    // Nothing is tried that the guard would deny.
+    check("c1 c2/2", "local-only", "[c1:local-only c2:local-only]");
+    check("c1%100 c2/2", "local-only", "[c1:local-only c2:local-only]");
+    // A cloud model with a local grant can answer within that grant, where no local model can.
+    check("c1 m1/2", "local-only", "m1:fallback [c1:local-only]");
+    check("m1 l1/2", "local-only", "l1:fallback [m1:local-only]");
+    check("m1 L1/2", "local-only", "[m1:local-only L1:unavailable]");
     check("c1 l%100", "local-only fallback", "l:canary [c1:local-only]");
     check("l1 c%100", "local-only fallback", "l1:weighted [c:local-only]");
 }
@@ -163,6 +172,17 @@ fn began_local() {
     }
 }
 
+/// A model without a grant may have been local: its grant may be the one that is missing.
+#[test]
+fn model_without_grant_lets_nothing_leave() {
+    check("N1 c1/2", "", "[N1:unavailable c1:cloud-fallback]");
+    check("N1 c1/2", "prefer", "[N1:unavailable c1:cloud-fallback]");
+    check("c1 N1/2", "", "c1:weighted [N1:unavailable]");
+    check("c1 N1/2", "prefer", "[c1:cloud-fallback N1:unavailable]");
+    check("N1 c1/2", "fallback", "c1:fallback [N1:unavailable]");
+    check("N1 l1/2", "", "l1:fallback [N1:unavailable]");
+}
+
 /// A caller that knows too little holds back too much.
 #[test]
 fn facts_that_are_not_there() {
@@ -185,7 +205,7 @@ fn in_plain_words() {
 #[test]
 fn plans_never_change() {
     let route = route("a*3 b c%20 d%10");
-    let facts = vec![Fact { locality: LOCAL, canary_only: false, unavailable: None }; 4];
+    let facts = vec![Fact { locality: LOCAL, has_local: true, canary_only: false, unavailable: None }; 4];
     let first = |key: usize| {
         let plan = plan(&route, &facts, &ask("", &format!("key-{key}")));
         plan.steps.iter().take(2).map(|step| &*route.candidates[step.candidate].model).collect::<String>()
@@ -217,14 +237,14 @@ fn first_by_weight(plan: &Plan) -> Option<usize> {
 
 /// A route of candidates of any kind, with distinct names.
 fn any_route() -> impl Strategy<Value = Route> {
-    let kind = select(&["l", "c", "u", "L", "C", "U"][..]);
+    let kind = select(&["l", "c", "m", "u", "L", "C", "M", "U", "N"][..]);
     let one = (kind, 1..=1000_u32, 1..4_u32, prop_oneof![2 => Just(None), 1 => (0..=20_u8).prop_map(Some)], 0..8_u8);
     (prop::collection::vec(one, 1..6), "[a-z]{1,3}").prop_map(|(all, name)| {
         let candidates = all.into_iter().enumerate().map(|(at, (kind, weight, order, canary_percent, only))| {
             let model = format!("{kind}{at}{}", if only == 0 { "-only" } else { "" });
             Candidate { model: model.into(), weight, order, canary_percent, line: 1 }
         });
-        Route { name: name.into(), candidates: candidates.collect() }
+        Route { name: name.into(), candidates: candidates.collect(), cloud_only: false, line: 1 }
     })
 }
 
@@ -251,6 +271,9 @@ proptest! {
         if local_only && asked.iter().any(|at| !is_cloud(at)) {
             prop_assert!(!asked.iter().any(is_cloud), "no way is tried that is denied");
         }
+        if local_only {
+            prop_assert!(asked.iter().all(|at| !is_cloud(at) || facts[*at].has_local), "nothing is tried that is denied");
+        }
         if asked.first().is_some_and(|at| !is_cloud(at)) && !made.began_local {
             // Only where those before it could not be asked.
             let down = |at: usize| facts[at].unavailable.is_some() && facts[at].locality == CLOUD;
@@ -269,7 +292,7 @@ proptest! {
     #[test]
     fn only_the_own_requests_move(route in any_route(), gone in 0..5_usize, key in "[a-z0-9]{1,8}") {
         let gone = gone % route.candidates.len();
-        let all = vec![Fact { locality: LOCAL, canary_only: false, unavailable: None }; route.candidates.len()];
+        let all = vec![Fact { locality: LOCAL, has_local: true, canary_only: false, unavailable: None }; route.candidates.len()];
         let asked = |route: &Route, facts: &[Fact<'_>]| -> Vec<Box<str>> {
             let made = plan(route, facts, &ask("", &key));
             made.steps.iter().map(|step| route.candidates[step.candidate].model.clone()).collect()

@@ -164,7 +164,7 @@ fn mutated(files: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
 /// Entries of any kind, of which most are valid.
 fn entries() -> impl Strategy<Value = String> {
     let entry =
-        (scheme(), host(), path(), select(&["", "*."][..]), 0..64_u8).prop_map(|(scheme, host, path, star, keys)| {
+        (scheme(), host(), path(), select(&["", "*."][..]), 0..128_u8).prop_map(|(scheme, host, path, star, keys)| {
             let url =
                 format!("\"{scheme}://{star}{}{}\"", host.replace(['"', '\\'], ""), path.replace(['"', '\\'], ""));
             let rest = [
@@ -174,6 +174,7 @@ fn entries() -> impl Strategy<Value = String> {
                 ", secret: { header: x-k, value: \"a ${env:K}\" }",
                 ", expires: 2027-01-31",
                 ", local: true",
+                ", models: [m]",
             ];
             let rest: String = (0..).zip(rest).filter(|(bit, _)| keys >> bit & 1 == 1).map(|(_, key)| key).collect();
             if rest.is_empty() { format!("    - {url}\n") } else { format!("    - {{ url: {url}{rest} }}\n") }

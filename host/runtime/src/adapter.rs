@@ -9,7 +9,10 @@ use crate::instance::Template;
 use crate::reply::Reply;
 use crate::state::Call;
 use hauski_egress::today;
-use hauski_policy::{AdapterId, AdapterLimits, Digest, Egress, Locality, Lock, Locked, Target, Unapproved};
+use hauski_policy::{
+    AdapterFacts, AdapterId, AdapterLimits, BaseUrl, Digest, Egress, Lock, Locked, ModelScope, Models, Reach, Scope,
+    Target, Unapproved,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,22 +38,36 @@ impl Adapter {
         &self.profile
     }
 
-    /// What the adapter is, imports, and may reach under `egress`.
+    /// Returns what the adapter is, imports, and may reach under `egress` on behalf of each of its `models`.
     #[must_use]
-    pub fn audit(&self, egress: &Egress) -> Audit<'_> {
-        Audit::new(&self.profile, &self.imports, egress, self.template.caller.holder())
+    pub fn audit(&self, egress: &Egress, models: &Models) -> Audit<'_> {
+        Audit::new(self, egress, models)
     }
 
-    /// Whether what it is sent under `egress` can leave.
+    /// Returns the facts on which the reach of its models depends.
     #[must_use]
-    pub fn locality(&self, egress: &Egress) -> Locality {
-        egress.locality(self.template.caller.holder())
+    pub fn facts(&self) -> AdapterFacts<'_> {
+        let holder = self.template.caller.holder();
+        AdapterFacts { holder, base_url: self.default_base_url(), sends: self.sends() }
     }
 
-    /// The same as its entries say it, whether or not the policy holds all requests to what is local.
+    /// Returns whether it imports a way to send requests. Without one, what it is sent stays in the sandbox.
     #[must_use]
-    pub fn grants_locality(&self, egress: &Egress) -> Locality {
-        egress.grants_locality(self.template.caller.holder())
+    pub fn sends(&self) -> bool {
+        self.imports.iter().any(Named::is_way_out)
+    }
+
+    /// Returns the base URL of models that set none, if the adapter describes one.
+    #[must_use]
+    pub fn default_base_url(&self) -> Option<BaseUrl> {
+        let key = self.profile.description.config.iter().find(|key| key.name == "base_url")?;
+        serde_json::from_str::<String>(key.default.as_deref()?).ok()?.parse().ok()
+    }
+
+    /// Returns the reach of a model that it serves, under `egress`.
+    #[must_use]
+    pub fn reach(&self, egress: &Egress, model: &ModelScope) -> Reach {
+        egress.reach(self.template.caller.holder(), model)
     }
 
     /// The digest of its bytes.
@@ -100,12 +117,12 @@ impl Adapter {
         self.template.slots.waiting()
     }
 
-    /// Whether a grant of `egress` lets the adapter fetch `url`, with `local_only` one that is local: for what a client asks a
-    /// provider to fetch.
+    /// Returns whether a grant of `egress` lets the adapter fetch `url` in this scope, with `local_only` one that is local: for what a
+    /// client asks a provider to fetch.
     #[must_use]
-    pub fn may_fetch(&self, egress: &Egress, url: &str, local_only: bool) -> bool {
+    pub fn may_fetch(&self, egress: &Egress, scope: &Scope, url: &str, local_only: bool) -> bool {
         let holder = self.template.caller.holder();
-        Target::parse("GET", url).is_ok_and(|target| egress.decide(holder, &target, today(), local_only).is_ok())
+        Target::parse("GET", url).is_ok_and(|target| egress.decide(holder, scope, &target, today(), local_only).is_ok())
     }
 
     /// Answers a chat request as a whole. `request` and answer are JSON in OpenAI's dialect.

@@ -4,7 +4,7 @@ use crate::adapter::Adapter;
 use crate::audit::GrantLine;
 use crate::imports::{Import, Named};
 use crate::stamped::Stamped;
-use hauski_policy::{AdapterId, Digest, Egress, Holder};
+use hauski_policy::{AdapterFile, AdapterId, Digest, Egress, Holder};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,9 +41,6 @@ pub struct Known {
     /// What it might reach if it were loaded, where a policy was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<GrantLine>,
-    /// `local` or `cloud`, computed from these.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub locality: Option<&'static str>,
 }
 
 impl Refused {
@@ -56,7 +53,6 @@ impl Refused {
         if let (Some(id), Some(digest), Some(known)) = (id, digest, &mut refused.known) {
             let holder = Holder { id: &id, digest: &digest };
             known.grants = GrantLine::held(egress, holder);
-            known.locality = Some(egress.locality(holder).as_str());
             let has_grants = known.grants.iter().any(|grant| !grant.expired);
             known.imports = known.imports.iter().map(|import| Named::new(&import.name).judge(has_grants)).collect();
         }
@@ -82,6 +78,16 @@ impl Adapters {
     /// All adapters that can serve, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&AdapterId, &Arc<Adapter>)> {
         self.loaded.iter()
+    }
+
+    /// Returns the facts about each file whose name is an adapter's id: those that can serve, and the ids of those that can't.
+    #[must_use]
+    pub fn files(&self) -> Vec<AdapterFile<'_>> {
+        let loaded = self.loaded.values().map(|adapter| AdapterFile::Loaded(adapter.facts()));
+        let ids =
+            self.refused.iter().filter_map(|refused| refused.file.strip_suffix(".wasm")?.parse::<AdapterId>().ok());
+        let others = ids.filter(|id| !self.loaded.contains_key(id)).map(AdapterFile::NotLoaded);
+        loaded.chain(others).collect()
     }
 
     /// The files that could not be loaded, by name. Of some of them an earlier version serves on.

@@ -1,10 +1,13 @@
 //! What an operator can know of an adapter: who it is, what it imports, what it may reach under a policy.
 
+use crate::adapter::Adapter;
 use crate::bindings::exports::hauski::adapter::about;
-use crate::imports::{Import, Named};
+use crate::imports::Import;
 use crate::stamped::Stamped;
-use hauski_policy::{Egress, Holder, SecretTemplate};
+use hauski_egress::today;
+use hauski_policy::{Egress, Holder, Locality, ModelNames, ModelScope, Models, SecretTemplate};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 /// What an adapter is, whatever it may reach.
 #[derive(Clone, Debug, Serialize)]
@@ -39,21 +42,46 @@ pub struct Audit<'a> {
     pub profile: &'a Profile,
     /// Its imports and what becomes of each.
     pub imports: Vec<Import>,
-    /// What it may reach.
+    /// The grants that it holds.
     pub grants: Vec<GrantLine>,
-    /// `local` or `cloud`, computed from the grants.
+    /// What it may reach on behalf of each of its models.
+    pub models: Vec<ModelReach>,
+}
+
+/// The reach of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelReach {
+    /// The model's public name.
+    pub model: String,
+    /// The base URL of its provider: its own, or the default of the adapter.
+    pub base_url: Option<String>,
+    /// `local`, `cloud` or `no grant`, computed from the grants in its reach.
     pub locality: &'static str,
+    /// The lines of `routing.yaml` with the grants in its reach.
+    pub lines: Vec<usize>,
 }
 
 impl<'a> Audit<'a> {
-    pub(crate) fn new(profile: &'a Profile, imports: &[Named], egress: &Egress, holder: Holder<'_>) -> Self {
-        let grants = GrantLine::held(egress, holder);
+    pub(crate) fn new(adapter: &'a Adapter, egress: &Egress, models: &Models) -> Self {
+        let facts = adapter.facts();
+        let grants = GrantLine::held(egress, facts.holder);
         let has_grants = grants.iter().any(|grant| !grant.expired);
+        let served = models.iter().filter(|model| model.adapter.as_ref() == Some(facts.holder.id));
+        let reach = |scope: ModelScope| {
+            let reach = egress.reach(facts.holder, &scope);
+            let locality = if facts.sends { reach.locality(today()) } else { Locality::Local };
+            ModelReach {
+                model: scope.id.to_string(),
+                base_url: scope.base_url.map(|base| base.to_string()),
+                locality: locality.as_str(),
+                lines: reach.grants.iter().map(|grant| grant.line).collect(),
+            }
+        };
         Self {
-            profile,
-            imports: imports.iter().map(|import| import.judge(has_grants)).collect(),
+            profile: adapter.profile(),
+            imports: adapter.imports.iter().map(|import| import.judge(has_grants)).collect(),
             grants,
-            locality: egress.locality(holder).as_str(),
+            models: served.map(|model| reach(ModelScope::new(model, facts.base_url.as_ref()))).collect(),
         }
     }
 }
@@ -84,6 +112,8 @@ pub struct ConfigKey {
     pub summary: String,
     /// Whether a model without it can't be served.
     pub required: bool,
+    /// The value that holds where a model does not set it, as JSON.
+    pub default: Option<String>,
 }
 
 /// A grant that an adapter holds.
@@ -105,6 +135,8 @@ pub struct GrantLine {
     pub expires: Option<String>,
     /// Whether that day is over, so that it grants nothing any more.
     pub expired: bool,
+    /// The models on whose behalf it applies, where it names any; `*` is all of them.
+    pub models: Option<Vec<String>>,
     /// The line of `routing.yaml` where it stands.
     pub line: usize,
 }
@@ -126,7 +158,11 @@ impl From<&hauski_policy::Grant> for GrantLine {
             secret_header: grant.secret.as_ref().map(|secret| secret.header.to_string()),
             secrets: grant.secret.as_ref().map(SecretTemplate::names).unwrap_or_default(),
             expires: grant.expires.map(|day| day.to_string()),
-            expired: grant.expires.is_some_and(|last| hauski_egress::today() > last),
+            expired: !grant.holds_on(today()),
+            models: grant.models.as_ref().map(|names| match names {
+                ModelNames::All => vec!["*".to_owned()],
+                ModelNames::These(names) => names.iter().map(ToString::to_string).collect(),
+            }),
             line: grant.line,
         }
     }
@@ -134,6 +170,8 @@ impl From<&hauski_policy::Grant> for GrantLine {
 
 /// Characters of a text that an adapter says of itself; more is cut.
 const TEXT: usize = 400;
+/// Bytes of a default; a longer one, or one that is not JSON, is none.
+const DEFAULT: usize = 4096;
 /// Entries of a list.
 const ENTRIES: usize = 64;
 
@@ -153,7 +191,9 @@ impl Description {
 
 impl From<&about::ConfigKey> for ConfigKey {
     fn from(said: &about::ConfigKey) -> Self {
-        Self { name: plain(&said.name), summary: plain(&said.summary), required: said.required }
+        let default = said.default.as_deref().filter(|json| json.len() <= DEFAULT && !said.required);
+        let default = default.filter(|json| serde_json::from_str::<IgnoredAny>(json).is_ok()).map(str::to_owned);
+        Self { name: plain(&said.name), summary: plain(&said.summary), required: said.required, default }
     }
 }
 

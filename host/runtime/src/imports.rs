@@ -132,6 +132,11 @@ impl Named {
         &self.name
     }
 
+    /// Returns whether requests can be sent by it.
+    pub(crate) fn is_way_out(&self) -> bool {
+        self.kind == Some(Kind::Way)
+    }
+
     pub(crate) fn is_refused(&self) -> bool {
         self.kind.is_none()
     }

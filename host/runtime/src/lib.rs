@@ -35,7 +35,7 @@ mod wasi_http;
 
 pub use adapter::Adapter;
 pub use adapters::{Adapters, Known, Refused};
-pub use audit::{Audit, ConfigKey, Description, GrantLine, Profile};
+pub use audit::{Audit, ConfigKey, Description, GrantLine, ModelReach, Profile};
 pub use consumption::Consumption;
 pub use error::{AdapterError, CallError, Full, RateLimit, UpstreamFailure};
 pub use folder::FolderError;

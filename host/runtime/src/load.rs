@@ -16,7 +16,7 @@ use crate::slots::{Pool, Queues, Slots};
 use crate::stamped::{Outline, outline};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
-use hauski_policy::{AdapterId, AdapterLimits, Digest, Limits, Lock, Unapproved};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Limits, Lock, Scope, Unapproved};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 use std::io;
@@ -167,7 +167,6 @@ impl Candidate<'_> {
             stamped: self.outline.stamped.clone(),
             imports: self.imports().iter().map(|import| import.judge(false)).collect(),
             grants: Vec::new(),
-            locality: None,
         }
     }
 }
@@ -264,6 +263,7 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
         started: Instant::now(),
         progress: Progress::default(),
         settings: Arc::default(),
+        scope: Scope::Model(Arc::default()),
         local_only: true,
         door: None,
     };

@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use crate::sends::Sends;
 use crate::wasi_http::Hooks;
 use hauski_egress::{Caller, Door};
+use hauski_policy::Scope;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -33,6 +34,8 @@ pub struct Call {
     pub progress: Progress,
     /// The `config` of the model that is asked: keys and their JSON text.
     pub settings: Arc<BTreeMap<Box<str>, Box<str>>>,
+    /// The model that is served: only the grants in its reach apply.
+    pub scope: Scope,
     /// Whether the request may reach only what is local.
     pub local_only: bool,
     /// The way out; `None` is an instance that can reach nothing.

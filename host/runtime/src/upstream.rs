@@ -32,6 +32,7 @@ async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
     let held = state.sends.begin().map_err(|too_many| Error::Internal(too_many.to_string()))?;
     let ask = Ask {
         request_id: &state.call.request_id,
+        scope: &state.call.scope,
         method: &request.method,
         to: Destination::Url(&request.url),
         local_only: state.call.local_only,

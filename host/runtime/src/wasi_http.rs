@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hauski_egress::{
     Ask, BoxError, Caller, Destination, DnsError, Door, EgressError, OutboundBody, ResponseBody, Timeouts, headers,
 };
+use hauski_policy::Scope;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::pin::{Pin, pin};
@@ -22,6 +23,7 @@ pub(crate) struct Hooks {
     door: Option<Arc<Door>>,
     request_id: Arc<str>,
     caller: Caller,
+    scope: Scope,
     local_only: bool,
     deadline: Instant,
     sends: Sends,
@@ -32,7 +34,8 @@ impl Hooks {
     pub(crate) fn new(call: &Call, caller: &Caller, deadline: Instant, sends: Sends) -> Self {
         let (door, request_id) = (call.door.clone(), call.request_id.clone());
         let (caller, progress) = (caller.clone(), call.progress.clone());
-        Self { door, request_id, caller, local_only: call.local_only, deadline, sends, progress }
+        let scope = call.scope.clone();
+        Self { door, request_id, caller, scope, local_only: call.local_only, deadline, sends, progress }
     }
 }
 
@@ -43,7 +46,8 @@ type Answer = Result<(http::Response<WasiBody>, Sent), Error>;
 impl WasiHttpHooks for Hooks {
     /// Fields that a guest may not set: those of the connection, and those that the host attaches for this adapter.
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        let attached = self.door.as_ref().map(|door| door.attached_headers(&self.caller)).unwrap_or_default();
+        let attached =
+            self.door.as_ref().map(|door| door.attached_headers(&self.caller, &self.scope)).unwrap_or_default();
         Arc::new(move |name| headers::is_forbidden(name) || attached.iter().any(|own| **own == *name.as_str()))
     }
 
@@ -70,6 +74,7 @@ impl WasiHttpHooks for Hooks {
             door,
             caller: self.caller.clone(),
             request_id: self.request_id.clone(),
+            scope: self.scope.clone(),
             local_only: self.local_only,
             progress: self.progress.clone(),
             timeouts: Timeouts {
@@ -94,6 +99,7 @@ struct Asking {
     door: Arc<Door>,
     caller: Caller,
     request_id: Arc<str>,
+    scope: Scope,
     local_only: bool,
     progress: Progress,
     timeouts: Timeouts,
@@ -111,8 +117,9 @@ impl Asking {
             authority: head.uri.authority().map_or("", |authority| authority.as_str()),
             path_and_query: head.uri.path_and_query().map_or("", |path| path.as_str()),
         };
-        let Self { door, caller, request_id, local_only, progress, timeouts } = self;
-        let ask = Ask { request_id: &request_id, method: head.method.as_str(), to, local_only, timeouts };
+        let Self { door, caller, request_id, scope, local_only, progress, timeouts } = self;
+        let method = head.method.as_str();
+        let ask = Ask { request_id: &request_id, scope: &scope, method, to, local_only, timeouts };
         let permit = progress.wait_for(pin!(door.permit(&caller, ask))).await?;
         let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
         let answer = progress.wait_for(pin!(door.send(permit, head.headers, body))).await?;

@@ -6,14 +6,15 @@ use crate::body::Room;
 use crate::breaker::Breaker;
 use crate::console::Console;
 use crate::metrics::Metrics;
+use crate::models_file::ModelsFile;
 use crate::setup::Problem;
 use crate::source::{Loaded, Seen, Source};
 use crate::telemetry::{Endpoint, Telemetry};
 use crate::tls::Tls;
 use crate::view::View;
 use crate::watch::Watch;
-use hauski_egress::Door;
-use hauski_policy::{AdapterLimits, Diagnostics, Limits, Models, Route};
+use hauski_egress::{Door, today};
+use hauski_policy::{AdapterLimits, Diagnostics, Limits, Locality, Model, Models, Route};
 use hauski_runtime::{Adapters, Library};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -42,8 +43,8 @@ pub(crate) struct App {
 pub struct Gateway {
     /// `limits.yaml`.
     pub limits: Limits,
-    /// `models.yml`.
-    pub models: Models,
+    /// Where `models.yml` is, and whether what holds is what it says.
+    pub(crate) models_file: ModelsFile,
     /// The adapters folder.
     pub(crate) library: Library,
     /// Where only what was approved serves, the file that says so.
@@ -52,6 +53,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// What all doors share: policy, name resolution, TLS.
     pub egress: Arc<hauski_egress::Shared>,
+    /// See [`crate::environment::Settings::dry_run_egress`].
+    pub(crate) dry_run_egress: bool,
     /// Whether `/config/…` and `/adapters` answer: asked for, and bound to loopback only.
     pub expose_config: bool,
     /// When the gateway started.
@@ -63,8 +66,8 @@ pub struct Gateway {
     /// When the policy's files were looked at last.
     pub(crate) looked: RwLock<Instant>,
     pub(crate) source: Source,
-    /// What the policy's files, the keys', TLS' and the lock held when they were read at the start.
-    pub(crate) seen: [Seen; 4],
+    /// What the policy's files, the keys', TLS', the lock and the models held when they were read at the start.
+    pub(crate) seen: [Seen; 5],
     /// Who may ask.
     pub(crate) access: Access,
     /// What the gateway shows who it is with, where it speaks TLS.
@@ -88,6 +91,11 @@ impl Breakers {
     pub(crate) fn of(&self, model: &str, limits: &AdapterLimits) -> Arc<Breaker> {
         let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         breakers.entry(model.into()).or_insert_with(|| Arc::new(Breaker::new(limits))).clone()
+    }
+
+    /// Drops those of models for which `keep` does not hold: they begin anew.
+    pub(crate) fn retain(&self, keep: &dyn Fn(&str) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|model, _| keep(model));
     }
 
     /// All of them, by model.
@@ -137,17 +145,31 @@ impl Gateway {
             Some(_) => view.routes().any(|route| &*route.name == name),
             None => view.served(name).is_some(),
         };
-        let models = self.models.iter().map(|model| &model.id).filter(|id| asked(id));
-        let routes = view.routes().map(|route| &route.name).filter(|name| self.models.get(name).is_none());
+        let models = view.models.iter().map(|model| &model.id).filter(|id| asked(id));
+        let routes = view.routes().map(|route| &route.name).filter(|name| view.models.get(name).is_none());
         models.chain(routes).cloned().collect()
     }
 
-    /// The models whose adapter can't serve them, each with the reason, in the order of `models.yml`.
+    /// The models whose adapter is there and can't serve them, each with the reason, in the order of `models.yml`. What
+    /// [`Gateway::review`] reports is not among them.
     #[must_use]
-    pub fn models_unavailable(&self) -> Vec<(&str, String)> {
+    pub fn models_unavailable(&self) -> Vec<(Box<str>, String)> {
         let view = self.view();
-        let reason = |id: &'_ str| view.unavailable(id).map(str::to_owned);
-        self.models.iter().filter_map(|model| Some((&*model.id, reason(&model.id)?))).collect()
+        let files = view.adapters.files();
+        let reason = |model: &Model| {
+            let is_there = files.iter().any(|file| Some(file.id()) == model.adapter.as_ref());
+            let reason = view.unavailable(&model.id).filter(|_| is_there);
+            reason.filter(|_| view.locality(&model.id) != Some(Locality::NoGrant)).map(str::to_owned)
+        };
+        view.models.iter().filter_map(|model| Some((model.id.clone(), reason(model)?))).collect()
+    }
+
+    /// Returns what is wrong with models and policy in view of each other and of the adapters folder. The gateway runs all the same: what
+    /// has no grant is not offered.
+    #[must_use]
+    pub fn review(&self) -> [Diagnostics; 2] {
+        let view = self.view();
+        hauski_policy::review(&view.models, &view.routing, &view.adapters.files(), today())
     }
 
     /// How many keys there are, if clients need one.
@@ -166,7 +188,7 @@ impl Gateway {
     #[must_use]
     pub fn keys_to_review(&self) -> Vec<String> {
         let (view, today) = (self.view(), hauski_egress::today());
-        let known = |name: &str| self.models.get(name).is_some() || view.route(name).is_some();
+        let known = |name: &str| view.models.get(name).is_some() || view.route(name).is_some();
         self.access.keyring().map(|keyring| keyring.review(today, &known)).unwrap_or_default()
     }
 
@@ -208,7 +230,15 @@ impl Gateway {
         self.watch.list(&routing.egress);
         self.egress.set_policy(routing.egress.clone(), loaded.secrets);
         let generation = self.egress.policy().generation;
-        let view = View::new(routing, &self.models, self.adapters(), &self.breakers, generation);
+        let before = self.view();
+        let view = View::new(
+            routing,
+            before.models.clone(),
+            before.adapters.clone(),
+            &self.breakers,
+            generation,
+            self.dry_run_egress,
+        );
         self.set_view(view);
         self.set_stale(None);
         // Last: who sees the number sees the policy.
@@ -219,8 +249,36 @@ impl Gateway {
     /// Has other adapters serve from now on. What a request has begun with, it ends with.
     pub(crate) fn serve_by(&self, adapters: Arc<Adapters>) {
         let _remaking = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.remake(&self.view(), None, Some(adapters));
+    }
+
+    /// Puts other models in the place of those that hold. What a request has begun with, it ends with.
+    pub(crate) fn apply_models(&self, models: Models) {
+        let _remaking = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.view();
-        let mut view = View::new(before.routing.clone(), &self.models, adapters, &self.breakers, before.generation);
+        let is_same = |id: &str| {
+            let provider = |models: &Models| models.get(id).map(|model| (model.adapter.clone(), model.config.clone()));
+            provider(&before.models) == provider(&models)
+        };
+        // Whether another provider answers is not known yet.
+        self.breakers.retain(&is_same);
+        self.remake(&before, Some(models), None);
+    }
+
+    /// Makes the view anew on another day: grants have expired.
+    pub(crate) fn follow_calendar(&self) {
+        if self.view().day != today() {
+            let _remaking = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
+            self.remake(&self.view(), None, None);
+        }
+    }
+
+    /// Replaces the view by one with other models or adapters and the same policy.
+    fn remake(&self, before: &View, models: Option<Models>, adapters: Option<Arc<Adapters>>) {
+        let models = models.map_or_else(|| before.models.clone(), Arc::new);
+        let adapters = adapters.unwrap_or_else(|| before.adapters.clone());
+        let mut view =
+            View::new(before.routing.clone(), models, adapters, &self.breakers, before.generation, self.dry_run_egress);
         view.loaded = before.loaded;
         self.set_view(view);
     }

@@ -135,6 +135,7 @@ impl<'a> Asking<'a> {
             started: exchange.started.into(),
             progress: exchange.progress.clone(),
             settings: served.settings.clone(),
+            scope: served.scope.clone(),
             local_only: self.is_held(served),
             door: Some(exchange.app.door.clone()),
         }
@@ -152,10 +153,11 @@ impl<'a> Asking<'a> {
     /// Whether the policy lets this model's adapter fetch what its provider is asked to.
     pub(crate) fn check_urls(&self, served: &Served) -> Result<(), ApiError> {
         let held = self.is_held(served);
-        let denied = |(url, _): &&(String, String)| !served.adapter.may_fetch(self.plan.egress, url, held);
+        let denied =
+            |(url, _): &&(String, String)| !served.adapter.may_fetch(self.plan.egress, &served.scope, url, held);
         match self.remote_urls.iter().find(denied) {
             None => Ok(()),
-            Some((_, field)) => Err(ApiError::remote_url(field.clone(), &served.adapter.profile().id)),
+            Some((_, field)) => Err(ApiError::remote_url(field.clone(), &served.model)),
         }
     }
 

@@ -115,6 +115,8 @@ pub struct Settings {
     pub expose_config: bool,
     /// [`OTLP`].
     pub otlp: Option<Endpoint>,
+    /// Whether models without a grant are offered, so that it is seen what they would need (`--dry-run-egress`). No variable sets it.
+    pub dry_run_egress: bool,
 }
 
 /// Where the clients' keys stand.
@@ -210,6 +212,7 @@ impl Settings {
                 ledger: ledger(env),
                 expose_config,
                 otlp,
+                dry_run_egress: false,
             }),
             (bind, expose_config, keys, tls, otlp) => {
                 let errors = [bind.err(), expose_config.err(), keys.err(), tls.err(), otlp.err()];

@@ -91,6 +91,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "adapter_unavailable", message)
     }
 
+    /// No grant is in the reach of the model.
+    pub(crate) fn no_grant(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "no_grant", message)
+    }
+
     /// All of a request's models have failed, or none is there, and the policy holds back those that are not local.
     pub(crate) fn cloud_fallback(name: &str, held: &str, last: Self) -> Self {
         let message = format!(
@@ -111,10 +116,10 @@ impl ApiError {
     }
 
     /// The client asks a provider to fetch what the policy does not let its adapter reach.
-    pub(crate) fn remote_url(field: String, adapter: &str) -> Self {
+    pub(crate) fn remote_url(field: String, model: &str) -> Self {
         let message = format!(
-            "`{field}` is a URL that no entry of routing.yaml lets the adapter `{adapter}` reach by GET: send the content itself \
-             as a `data:` URL, or ask the operator for an entry"
+            "`{field}` is a URL that no entry of routing.yaml grants for the model `{model}` by GET: send the content itself as a \
+             `data:` URL, or ask the operator for an entry that names the model"
         );
         let mut error = Self::new(StatusCode::BAD_REQUEST, INVALID, "remote_url_denied", message);
         error.0.param = Some(field.into());
@@ -189,10 +194,10 @@ impl ApiError {
             .with_retry_after(HeaderValue::try_from(format!("{seconds}")).ok())
     }
 
-    /// The request is held to what is local, and its adapter was denied.
+    /// The request is held to local grants, and the model has none, or none that covers what its adapter asked for.
     pub(crate) fn not_local() -> Self {
-        let message = "the request is held to what is local, and what the model's adapter asked for is denied: ask a model whose \
-                       `locality` is `local` in `GET /v1/models`; the operator's log says which entry is missing";
+        let message = "the request is held to what is local, and no local grant lets the model's adapter answer it: use a model \
+                       whose `locality` is `local` in `GET /v1/models`; the operator's log names what was denied";
         Self::new(StatusCode::FORBIDDEN, GATEWAY, "not_local", message)
     }
 

@@ -4,7 +4,7 @@
 
 use crate::app::Gateway;
 use crate::view::{Served, View};
-use hauski_policy::{Ask, Route};
+use hauski_policy::{Ask, Locality, Route};
 use serde::Serialize;
 
 /// The plan for a public name.
@@ -74,9 +74,13 @@ impl Gateway {
     }
 
     fn of_model(&self, view: &View, name: &str, given: Given) -> Option<Explained> {
-        let model = self.models.get(name)?;
+        let model = view.models.get(name)?;
         let (code, why) = match view.unavailable(name) {
+            Some(reason) if view.locality(name) == Some(Locality::NoGrant) => ("no-grant", reason.to_owned()),
             Some(reason) => ("unavailable", format!("not available: {reason}")),
+            None if given.local_only && view.served(name).is_some_and(|served| !served.has_local) => {
+                ("local-only", "not local, and the request is held to what is".to_owned())
+            }
             None if view.served(name).is_none() => ("no-adapter", "it names no adapter in models.yml".to_owned()),
             None => ("named", "the request names it, and no route has its name".to_owned()),
         };
@@ -113,7 +117,7 @@ fn entry(view: &View, model: &str, weight: Option<u32>, code: &'static str, why:
     Entry {
         model: model.to_owned(),
         adapter: served.map(|served: &Served| served.adapter.profile().id.clone()),
-        locality: served.map(|served| served.locality.as_str()),
+        locality: view.locality(model).map(Locality::as_str),
         weight,
         code,
         why,

@@ -4,7 +4,7 @@
 //! `hauski audit` show. Texts that an adapter chose have been made plain before.
 
 use hauski_egress::{Usage, Usages};
-use hauski_policy::Egress;
+use hauski_policy::{Egress, Models};
 use hauski_runtime::{Adapter, Adapters, Audit, Refused};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -62,11 +62,17 @@ pub struct Live {
 }
 
 impl<'a> Listing<'a> {
-    /// The audit of `adapters` under `egress`.
+    /// Returns the audit of `adapters` and their `models` under `egress`.
     #[must_use]
-    pub fn of(adapters: &'a Adapters, egress: &Egress, usages: &Usages, since: Option<Timestamp>) -> Self {
+    pub fn of(
+        adapters: &'a Adapters,
+        egress: &Egress,
+        models: &Models,
+        usages: &Usages,
+        since: Option<Timestamp>,
+    ) -> Self {
         let listed = |adapter: &'a Adapter| {
-            let audit = adapter.audit(egress);
+            let audit = adapter.audit(egress, models);
             let id = audit.profile.id.as_str();
             let file = format!("{id}.wasm");
             let refused = adapters.refused().iter().find(|refused| refused.file == file);

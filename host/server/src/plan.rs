@@ -37,7 +37,11 @@ impl<'a> Plan<'a> {
         let mut plan =
             Self { steps: Vec::new(), held: Vec::new(), name, is_route: false, local_only, egress: &routing.egress };
         let Some(route) = view.route(name) else {
-            plan.steps.push(view.model(name)?);
+            let served = view.model(name)?;
+            if exchange.local_only && !served.has_local {
+                return Err(ApiError::not_local());
+            }
+            plan.steps.push(served);
             return Ok(plan);
         };
         plan.is_route = true;
@@ -56,7 +60,14 @@ impl<'a> Plan<'a> {
                 decided.held.iter().map(|held| format!("`{}`: {}", model(held.candidate), held.why)).collect();
             let nobody =
                 format!("none of the models of the route `{}` can be asked: {}", shown(name), reasons.join("; "));
-            return Err(if plan.held.is_empty() { ApiError::unavailable(nobody) } else { plan.nobody_left(None) });
+            let others = |why: &Why| matches!(why, Why::LocalOnly | Why::NotTheCanary | Why::CanaryOnly);
+            let is_held = decided.held.iter().all(|held| others(&held.why))
+                && decided.held.iter().any(|held| held.why == Why::LocalOnly);
+            return Err(match plan.held.is_empty() {
+                true if is_held => ApiError::not_local(),
+                true => ApiError::unavailable(nobody),
+                false => plan.nobody_left(None),
+            });
         }
         Ok(plan)
     }

@@ -59,6 +59,7 @@ async fn ask(app: &App, served: &Served) {
         started: Instant::now(),
         progress: progress.clone(),
         settings: served.settings.clone(),
+        scope: served.scope.clone(),
         local_only: served.locality == Locality::Local,
         door: Some(app.door.clone()),
     };

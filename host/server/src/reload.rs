@@ -13,7 +13,7 @@ use crate::setup::Problem;
 use crate::source::{Loaded, Seen};
 use crate::tls::Tls;
 use hauski_egress::os_lock;
-use hauski_policy::{Diagnostics, Lock, Routing};
+use hauski_policy::{Diagnostics, Lock, Model, Models, Parsed, Routing, Severity};
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,9 +25,10 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Follows the files until the other end of `asked` is gone. Each message is answered by reading them at once.
 pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
-    let [policy, keys, tls, lock] = gateway.seen.clone();
+    let [policy, keys, tls, lock, models] = gateway.seen.clone();
     let mut followed = vec![
         Followed::new(policy, || then(gateway.source.load(), |loaded| settle(gateway, loaded))),
+        Followed::new(models, || then(gateway.models_file.load_again(), |read| settle_models(gateway, read))),
         Followed::new(keys, || then(gateway.access.load_again(), |read| settle_keys(&gateway.access, read))),
     ];
     if let Some(own) = &gateway.tls {
@@ -46,6 +47,7 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => followed.iter_mut().for_each(Followed::look),
         }
+        gateway.follow_calendar();
         gateway.looked();
     }
 }
@@ -62,6 +64,7 @@ pub(crate) fn follow_adapters(gateway: &Gateway) {
         for (model, reason) in gateway.models_unavailable() {
             tracing::warn!("the model `{model}` can't be asked: {reason}");
         }
+        log_review(gateway);
     });
 }
 
@@ -120,6 +123,7 @@ fn settle(gateway: &Gateway, loaded: Result<Loaded, Vec<Problem>>) {
             gateway.metrics.policy_reloads.with_label_values(&["ok"]).inc();
             log_warnings(&warnings);
             log_change(&before.routing, gateway);
+            log_review(gateway);
         }
         Err(problems) => {
             gateway.keep(&problems);
@@ -130,6 +134,49 @@ fn settle(gateway: &Gateway, loaded: Result<Loaded, Vec<Problem>>) {
             );
         }
     }
+}
+
+/// Swaps in the models if the file is valid.
+fn settle_models(gateway: &Gateway, read: Result<Parsed<Models>, Problem>) {
+    gateway.models_file.note(read.as_ref().err());
+    let result = if read.is_ok() { "ok" } else { "failed" };
+    match read {
+        Ok(parsed) => {
+            let before = gateway.view();
+            gateway.apply_models(parsed.value);
+            log_warnings(&parsed.warnings);
+            log_models(&before.models, &gateway.view().models);
+        }
+        Err(problem) => {
+            log_problem(&problem);
+            tracing::error!(
+                "models.yml is invalid; still using its last valid version; `hauski check` shows what is wrong"
+            );
+        }
+    }
+    gateway.metrics.policy_reloads.with_label_values(&[result]).inc();
+    log_review(gateway);
+}
+
+/// Logs which models were added, changed and removed.
+fn log_models(before: &Models, after: &Models) {
+    let text = |model: &Model| format!("{model:?}");
+    for model in after.iter() {
+        match before.get(&model.id) {
+            None => tracing::info!(model = &*model.id, "model added"),
+            Some(old) if text(old) != text(model) => tracing::info!(model = &*model.id, "model changed"),
+            Some(_) => {}
+        }
+    }
+    for model in before.iter().filter(|model| after.get(&model.id).is_none()) {
+        tracing::info!(model = &*model.id, "model removed");
+    }
+    tracing::info!(models = after.iter().count(), "models.yml was reloaded");
+}
+
+/// Logs what the files say that does not fit together.
+fn log_review(gateway: &Gateway) {
+    gateway.review().iter().for_each(log_diagnostics);
 }
 
 /// Swaps in the keys if they hold. Where there are none and none were, nobody is asked for one.
@@ -205,19 +252,26 @@ fn entries(routing: &Routing) -> BTreeSet<String> {
 
 fn log_problem(problem: &Problem) {
     match problem {
-        Problem::Policy(diagnostics) => diagnostics.iter().for_each(|one| {
-            tracing::error!("{}:{}:{} {}: {}", one.file, one.line, one.column, one.code, one.message);
-        }),
+        Problem::Policy(diagnostics) => log_diagnostics(diagnostics),
         other => tracing::error!("{other}"),
+    }
+}
+
+/// Logs a line for each diagnostic, at the level of its severity.
+pub fn log_diagnostics(diagnostics: &Diagnostics) {
+    for one in diagnostics {
+        let help = one.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
+        let line = format!("{}:{}:{} {}: {}{help}", one.file, one.line, one.column, one.code, one.message);
+        match one.severity {
+            Severity::Error => tracing::error!("{line}"),
+            Severity::Warning => tracing::warn!("{line}"),
+        }
     }
 }
 
 /// Logs what a policy file warns of, a line each: what people read in a terminal takes many, and colours.
 pub fn log_warnings(diagnostics: &Diagnostics) {
-    for one in diagnostics {
-        let help = one.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
-        tracing::warn!("{}:{}:{} {}: {}{help}", one.file, one.line, one.column, one.code, one.message);
-    }
+    log_diagnostics(diagnostics);
     let more = diagnostics.warnings().saturating_sub(diagnostics.iter().count());
     if more > 0 {
         tracing::warn!("... and {more} more warnings in {}", diagnostics.file());

@@ -8,14 +8,15 @@ use crate::approved::Approved;
 pub use crate::approved::lock;
 use crate::body::Room;
 use crate::console::Console;
-use crate::environment::{BIND, Environment, KEYS, KeysFrom, LIMITS, MODELS, Process, Settings};
+use crate::environment::{BIND, Environment, KEYS, KeysFrom, LIMITS, Process, Settings};
 use crate::metrics::Metrics;
+use crate::models_file::ModelsFile;
 use crate::source::{self, Seen, Source};
 use crate::tls::{Tls, TlsError};
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{CertificateDer, Ledger, MissingSecret, Parts, Resolve, Shared, SystemResolver};
-use hauski_policy::{Diagnostics, Keys, Limits, Lock, Models, Parsed};
+use hauski_policy::{Diagnostics, Keys, Limits, Lock, Parsed};
 use hauski_runtime::{EngineError, FolderError, Library, OpenError};
 use std::io;
 use std::net::SocketAddr;
@@ -135,7 +136,8 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     let (tls, tls_seen) = settings.tls.as_ref().map_or((Ok(None), Seen::default()), Tls::load);
     let tls = tls.map_err(|problem| problems.push(problem)).ok();
     let limits = read(&settings.limits, LIMITS, Limits::parse, &mut problems);
-    let models = read(&settings.models, MODELS, Models::parse, &mut problems);
+    let (models, models_seen) = ModelsFile::load(&settings.models);
+    let models = models.map_err(|problem| problems.push(problem)).ok();
     let Some(limits) = limits else { return Err(problems) };
     let (lock, lock_seen) =
         if limits.value.require_lock { Approved::load(&settings.lock) } else { (Ok(Lock::default()), Seen::default()) };
@@ -174,16 +176,24 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     };
     let egress = Arc::new(Shared::new(parts).map_err(|error| vec![error.into()])?);
     let breakers = Breakers::default();
-    let view = View::new(routing, &models, library.adapters(), &breakers, egress.policy().generation);
+    let view = View::new(
+        routing,
+        Arc::new(models),
+        library.adapters(),
+        &breakers,
+        egress.policy().generation,
+        settings.dry_run_egress,
+    );
     let room = Room::new(&limits.server);
     let approved = limits.require_lock.then(|| Approved::new(&settings.lock));
     let gateway = Gateway {
         limits,
-        models,
+        models_file: ModelsFile::new(&settings.models),
         library,
         approved,
         metrics,
         egress,
+        dry_run_egress: settings.dry_run_egress,
         expose_config: settings.expose_config && !is_public,
         started: SystemTime::now(),
         view: RwLock::new(Arc::new(view)),
@@ -191,7 +201,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         stale: RwLock::default(),
         looked: RwLock::new(Instant::now()),
         source,
-        seen: [policy_seen, keys_seen, tls_seen, lock_seen],
+        seen: [policy_seen, keys_seen, tls_seen, lock_seen, models_seen],
         access,
         tls,
         watch,

@@ -3,9 +3,11 @@
 use crate::app::Breakers;
 use crate::breaker::Breaker;
 use crate::error::ApiError;
-use hauski_policy::{Ask, Egress, Fact, Locality, Model, Models, Plan, Route, Routing};
-use hauski_runtime::{Adapter, Adapters};
+use hauski_egress::today;
+use hauski_policy::{Ask, Egress, Fact, Locality, Model, ModelScope, Models, Plan, Route, Routing, Scope};
+use hauski_runtime::{Adapter, Adapters, ConfigKey};
 use http::HeaderValue;
+use jiff::civil::Date;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,6 +16,8 @@ use std::time::SystemTime;
 pub struct View {
     /// `routing.yaml`.
     pub routing: Routing,
+    /// `models.yml`.
+    pub models: Arc<Models>,
     /// What the adapters folder holds.
     pub adapters: Arc<Adapters>,
     /// What serves each model, or why nothing does, by public name.
@@ -22,6 +26,8 @@ pub struct View {
     pub generation: u64,
     /// When the policy was loaded.
     pub loaded: SystemTime,
+    /// The day (UTC) on which it was made: grants expire.
+    pub(crate) day: Date,
 }
 
 /// A model with all that a request for it needs.
@@ -32,12 +38,16 @@ pub(crate) struct Served {
     pub(crate) upstream: Box<str>,
     /// The adapter that answers.
     pub(crate) adapter: Arc<Adapter>,
-    /// The model's `config`.
+    /// The model's `config`, with the defaults that the adapter describes.
     pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
-    /// Whether what the adapter is sent can leave.
+    /// The model as the egress guard knows it.
+    pub(crate) scope: Scope,
+    /// Whether what it is sent can leave: `local` or `cloud`. Where the policy holds all requests to what is local, it can't.
     pub(crate) locality: Locality,
-    /// The same by its entries alone: it is not local only because all requests are held to what is.
+    /// The same by the grants in its reach alone.
     granted: Locality,
+    /// Whether a request that is held to what is local can be answered.
+    pub(crate) has_local: bool,
     /// The value of `x-hauski-route`.
     pub(crate) route: HeaderValue,
     /// The same for a request that is held to what is local.
@@ -59,23 +69,42 @@ enum Unserved {
     NoAdapter,
     /// Its adapter can't serve it, for this reason.
     Unavailable(String),
+    /// No grant is in its reach, for this reason.
+    NoGrant(String),
+    /// The policy holds all requests to what is local, and no grant in its reach is.
+    NotLocal,
+}
+
+impl Unserved {
+    /// The reason, in words; `None` where the model is only listed.
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NoAdapter => None,
+            Self::Unavailable(reason) | Self::NoGrant(reason) => Some(reason),
+            Self::NotLocal => {
+                Some("no grant for it is local, and `egress.local_only` holds all requests to those that are")
+            }
+        }
+    }
 }
 
 impl View {
-    /// What `routing` makes of `models` and `adapters`.
+    /// What `routing` makes of `models` and `adapters`. In a dry run, models without a grant are offered: what they need is denied, and
+    /// seen.
     pub(crate) fn new(
         routing: Routing,
-        models: &Models,
+        models: Arc<Models>,
         adapters: Arc<Adapters>,
         breakers: &Breakers,
         generation: u64,
+        dry_run: bool,
     ) -> Self {
         let serve = |model: &Model| {
-            let served = Served::of(model, &adapters, breakers, &routing.egress);
+            let served = Served::of(model, &adapters, breakers, &routing.egress, dry_run);
             (model.id.clone(), Serving { canary_only: model.canary, served })
         };
         let serving = models.iter().map(serve).collect();
-        Self { routing, adapters, serving, generation, loaded: SystemTime::now() }
+        Self { routing, models, adapters, serving, generation, loaded: SystemTime::now(), day: today() }
     }
 
     /// The model with this id, if it can be asked.
@@ -88,11 +117,23 @@ impl View {
         self.serving.values().filter_map(Serving::served)
     }
 
+    /// Returns the models that are offered, by public name, with their localities.
+    pub fn offered(&self) -> impl Iterator<Item = (&str, Locality)> {
+        self.all_served().map(|served| (&*served.model, served.locality))
+    }
+
     /// Why the model with this id can't be asked, where it names an adapter.
     pub(crate) fn unavailable(&self, id: &str) -> Option<&str> {
+        self.serving.get(id)?.served.as_ref().err()?.reason()
+    }
+
+    /// The locality of the model with this id, where its adapter is loaded.
+    pub(crate) fn locality(&self, id: &str) -> Option<Locality> {
         match &self.serving.get(id)?.served {
-            Err(Unserved::Unavailable(reason)) => Some(reason),
-            Ok(_) | Err(Unserved::NoAdapter) => None,
+            Ok(served) => Some(served.locality),
+            Err(Unserved::NoGrant(_)) => Some(Locality::NoGrant),
+            Err(Unserved::NotLocal) => Some(Locality::Cloud),
+            Err(Unserved::NoAdapter | Unserved::Unavailable(_)) => None,
         }
     }
 
@@ -119,14 +160,17 @@ impl View {
     /// What is known of the model with this id.
     fn fact(&self, id: &str) -> Fact<'_> {
         let Some(serving) = self.serving.get(id) else {
-            return Fact { locality: None, canary_only: false, unavailable: Some("models.yml has no such model") };
+            let unavailable = Some("models.yml has no such model");
+            return Fact { locality: None, has_local: false, canary_only: false, unavailable };
         };
-        let (locality, unavailable) = match &serving.served {
-            Ok(served) => (Some(served.granted), None),
-            Err(Unserved::NoAdapter) => (None, Some("it names no adapter in models.yml")),
-            Err(Unserved::Unavailable(reason)) => (None, Some(&**reason)),
+        let (locality, has_local, unavailable) = match &serving.served {
+            Ok(served) => (Some(served.granted), served.has_local, None),
+            Err(Unserved::NoAdapter) => (None, false, Some("it names no adapter in models.yml")),
+            Err(Unserved::Unavailable(reason)) => (None, false, Some(&**reason)),
+            Err(Unserved::NoGrant(reason)) => (Some(Locality::NoGrant), false, Some(&**reason)),
+            Err(Unserved::NotLocal) => (Some(Locality::Cloud), false, None),
         };
-        Fact { locality, canary_only: serving.canary_only, unavailable }
+        Fact { locality, has_local, canary_only: serving.canary_only, unavailable }
     }
 
     /// The routes that can be asked: those where a request that falls to no canary has somebody to be asked, or each falls to one.
@@ -134,7 +178,7 @@ impl View {
         self.routing.routes.iter().filter(|route| {
             let (canaries, others): (Vec<_>, Vec<_>) =
                 route.candidates.iter().cloned().partition(|one| one.canary_percent.is_some());
-            let others = Route { name: route.name.clone(), candidates: others };
+            let others = Route { candidates: others, ..Route::clone(route) };
             let percent: u32 = canaries.iter().filter_map(|one| one.canary_percent).map(u32::from).sum();
             let are_there = canaries.iter().all(|one| self.served(&one.model).is_some());
             !self.plan(&others, &self.preferences()).steps.is_empty() || percent == 100 && are_there
@@ -150,7 +194,7 @@ impl View {
             let why = match self.serving.get(&*one.model).map(|serving| &serving.served) {
                 None | Some(Err(Unserved::NoAdapter)) => fact.unavailable,
                 // It is told as a model's flaw already.
-                Some(Err(Unserved::Unavailable(_))) => None,
+                Some(Err(Unserved::Unavailable(_) | Unserved::NoGrant(_) | Unserved::NotLocal)) => None,
                 Some(Ok(_)) => only.then_some("it takes part only as canary, and has no `canary_percent` here"),
             };
             Some((route, &*one.model, why?))
@@ -164,6 +208,10 @@ impl View {
             Some(Err(Unserved::Unavailable(reason))) => {
                 Err(ApiError::unavailable(format!("the model `{}` can't be asked: {reason}", shown(id))))
             }
+            Some(Err(Unserved::NoGrant(reason))) => {
+                Err(ApiError::no_grant(format!("no grant for the model `{}`: {reason}", shown(id))))
+            }
+            Some(Err(Unserved::NotLocal)) => Err(ApiError::not_local()),
             Some(Err(Unserved::NoAdapter)) => Err(ApiError::model_not_found(format!(
                 "the model `{}` names no adapter in models.yml, so it can't be asked",
                 shown(id)
@@ -194,7 +242,13 @@ impl Serving {
 
 impl Served {
     /// Finds the model its adapter.
-    fn of(model: &Model, adapters: &Adapters, breakers: &Breakers, egress: &Egress) -> Result<Self, Unserved> {
+    fn of(
+        model: &Model,
+        adapters: &Adapters,
+        breakers: &Breakers,
+        egress: &Egress,
+        dry_run: bool,
+    ) -> Result<Self, Unserved> {
         let id = model.adapter.as_ref().ok_or(Unserved::NoAdapter)?;
         let adapter = adapters.get(id).ok_or_else(|| Unserved::Unavailable(adapters.why_missing(id)))?;
         let description = &adapter.profile().description;
@@ -203,10 +257,23 @@ impl Served {
             let reason = format!("its `config` in models.yml lacks `{}`: {}", key.name, key.summary);
             return Err(Unserved::Unavailable(reason));
         }
-        let locality = adapter.locality(egress);
+        let settings = settings(model, &description.config);
+        let scope = ModelScope::new(model, adapter.default_base_url().as_ref());
+        let (reach, today) = (adapter.reach(egress, &scope), today());
+        let (granted, has_local) = match adapter.sends() {
+            true => (reach.locality(today), reach.has_local(today)),
+            false => (Locality::Local, true),
+        };
+        if granted == Locality::NoGrant && !dry_run {
+            return Err(Unserved::NoGrant(no_grant(&scope)));
+        }
+        if egress.local_only && !has_local {
+            return Err(Unserved::NotLocal);
+        }
+        let locality = if egress.local_only { Locality::Local } else { granted };
         let route = |locality: Locality| {
             let (digest, model) = (adapter.profile().short_digest(), &model.id);
-            let locality = locality.as_str();
+            let locality = locality.as_str().replace(' ', "-");
             let route = format!("adapter=\"{id}\", digest=\"{digest}\", model=\"{model}\", locality={locality}");
             HeaderValue::try_from(route).map_err(|error| Unserved::Unavailable(error.to_string()))
         };
@@ -214,12 +281,34 @@ impl Served {
             model: model.id.clone(),
             upstream: model.upstream_name().into(),
             adapter: adapter.clone(),
-            settings: Arc::new(model.config.clone()),
+            settings: Arc::new(settings),
+            scope: Scope::Model(Arc::new(scope)),
             locality,
-            granted: adapter.grants_locality(egress),
+            granted,
+            has_local,
             route: route(locality)?,
             local_route: route(Locality::Local)?,
             breaker: breakers.of(&model.id, adapter.limits()),
         })
+    }
+}
+
+/// The model's settings: its own, and for the others the defaults that its adapter describes.
+fn settings(model: &Model, keys: &[ConfigKey]) -> BTreeMap<Box<str>, Box<str>> {
+    let defaults = keys.iter().filter_map(|key| Some((&*key.name, key.default.as_deref()?)));
+    let mut settings: BTreeMap<Box<str>, Box<str>> =
+        defaults.map(|(name, default)| (name.into(), default.into())).collect();
+    settings.extend(model.config.iter().map(|(key, value)| (key.clone(), value.clone())));
+    settings
+}
+
+/// Why nothing is in the reach of a model.
+fn no_grant(scope: &ModelScope) -> String {
+    let remedy = "`hauski check` shows what to write";
+    match &scope.base_url {
+        Some(base) => format!("no entry of routing.yaml that holds today covers `{base}` or names the model; {remedy}"),
+        None => {
+            format!("it has no base URL that an entry of routing.yaml could cover, and no entry names it; {remedy}")
+        }
     }
 }

@@ -70,6 +70,16 @@ impl<I: Iterator<Item = Json> + 'static> Chunks for Each<I> {
     }
 }
 
+/// A key of a model's `config`, as the contract has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ConfigKey {
+    pub(crate) name: String,
+    pub(crate) summary: String,
+    pub(crate) required: bool,
+    /// As JSON.
+    pub(crate) default: Option<Json>,
+}
+
 /// What an adapter is, for the listings that an operator reads. None of it grants anything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
@@ -77,7 +87,7 @@ pub struct Description {
     pub(crate) version: String,
     pub(crate) summary: String,
     pub(crate) hosts: Vec<String>,
-    pub(crate) config: Vec<(String, String, bool)>,
+    pub(crate) config: Vec<ConfigKey>,
 }
 
 impl Description {
@@ -96,14 +106,38 @@ impl Description {
     /// Adds a key of a model's `config` that must be set.
     #[must_use]
     pub fn required(mut self, name: impl Into<String>, summary: impl Into<String>) -> Self {
-        self.config.push((name.into(), summary.into(), true));
+        self.config.push(ConfigKey { name: name.into(), summary: summary.into(), required: true, default: None });
         self
     }
 
     /// Adds a key of a model's `config` that may be set.
     #[must_use]
     pub fn optional(mut self, name: impl Into<String>, summary: impl Into<String>) -> Self {
-        self.config.push((name.into(), summary.into(), false));
+        self.config.push(ConfigKey { name: name.into(), summary: summary.into(), required: false, default: None });
+        self
+    }
+
+    /// Adds a key of a model's `config` that has a default: [`settings::get`](crate::settings::get) gives it where a model does not set
+    /// the key.
+    ///
+    /// The default of `base_url` is where the adapter sends its requests for models that set none, and what the operator's grants are
+    /// compared with.
+    ///
+    /// ```
+    /// # use hauski_adapter_sdk::Description;
+    /// Description::new("example", "1.0.0", "the API of Example")
+    ///     .default("base_url", "https://api.example.com/v1", "where the API is, with its version")
+    ///     .default("max_tokens", 8192, "the most tokens of an answer");
+    /// ```
+    #[must_use]
+    pub fn default(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+        summary: impl Into<String>,
+    ) -> Self {
+        let default = Some(value.into().to_string());
+        self.config.push(ConfigKey { name: name.into(), summary: summary.into(), required: false, default });
         self
     }
 }

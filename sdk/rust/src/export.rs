@@ -30,13 +30,18 @@ impl<A: Adapter + Serves + 'static> about::Guest for Exported<A> {
             summary: of.summary,
             serves: A::SERVES.to_vec(),
             hosts: of.hosts,
-            config: config.map(|(name, summary, required)| about::ConfigKey { name, summary, required }).collect(),
+            config: config.map(key).collect(),
         }
     }
 
     fn models() -> Result<Vec<Json>, Error> {
         A::models()
     }
+}
+
+fn key(key: crate::adapter::ConfigKey) -> about::ConfigKey {
+    let crate::adapter::ConfigKey { name, summary, required, default } = key;
+    about::ConfigKey { name, summary, required, default }
 }
 
 impl<A: Chat + 'static> chat::Guest for Exported<A> {

@@ -1,7 +1,7 @@
 //! The parts of the contract that no endpoint asks for yet, called as the server would call them.
 
 use hauski_egress::{Decision, Door, Exchange, Ledger, Observer, Parts, Secrets, Shared, SystemResolver};
-use hauski_policy::{AdapterId, Limits, Routing};
+use hauski_policy::{AdapterId, Limits, ModelScope, Routing, Scope};
 use hauski_runtime::{Adapter, AdapterError, Call, CallError, Library, Progress};
 use hauski_tests::Upstream;
 use std::path::Path;
@@ -48,6 +48,7 @@ fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
             started: tokio::time::Instant::now(),
             progress: Progress::default(),
             settings,
+            scope: Scope::Model(Arc::new(ModelScope { id: "m".into(), base_url: upstream.url("/v1").parse().ok() })),
             local_only: false,
             door: Some(Arc::new(door)),
         },

@@ -2,7 +2,7 @@
 
 use hauski_egress::{Resolve, Resolving};
 use hauski_server::StartError;
-use hauski_tests::{Log, TestHost, Upstream};
+use hauski_tests::{Log, TestHost, UNRELATED, Upstream};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ async fn an_unlisted_host_is_denied_without_a_packet() {
         assert!(line.contains("egress denied") && line.contains("reason=\"host-not-granted\""), "{line}");
         assert!(
             line.contains(&format!(
-                "allow_with=- {{ url: \"{}\", adapters: [\"{way}\"], methods: [GET] }}",
+                "allow_with=- {{ url: \"{}\", adapters: [\"{way}\"], models: [\"{way}\"], methods: [GET] }}",
                 upstream.url("/")
             )),
             "the log says which entry would allow it: {line}"
@@ -108,7 +108,7 @@ async fn an_unlisted_host_is_denied_without_a_packet() {
 #[tokio::test]
 async fn a_denial_that_reaches_the_client_tells_no_reason() {
     let upstream = Upstream::json("{}");
-    let host = probes().start().await;
+    let host = probes().grant(UNRELATED).start().await;
     for way in WAYS {
         let answer = host.client().stream(way, &json!({ "url": upstream.url("/") }).to_string()).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (502, "egress_denied"), "{}", answer.text);
@@ -119,7 +119,7 @@ async fn a_denial_that_reaches_the_client_tells_no_reason() {
 
 #[tokio::test]
 async fn a_request_can_not_flood_the_log_with_denials() {
-    let host = probes().limit("cpu_ms", 20_000).start().await;
+    let host = probes().grant(UNRELATED).limit("cpu_ms", 20_000).start().await;
     for way in WAYS {
         let url = format!("http://flooded-{way}.test/");
         let seen = send(&host, way, json!({ "url": url, "repeat": 300 })).await;
@@ -147,7 +147,11 @@ async fn what_the_client_is_not_told_is_in_the_log() {
 #[tokio::test]
 async fn one_adapters_grant_is_not_anothers() {
     let upstream = Upstream::json("{}");
-    let host = probes().grant(&format!("{{ url: \"{}\", adapters: [probe] }}", upstream.url("/"))).start().await;
+    let host = probes()
+        .grant(&format!("{{ url: \"{}\", adapters: [probe] }}", upstream.url("/")))
+        .grant(UNRELATED)
+        .start()
+        .await;
     assert_eq!(send(&host, "probe", json!({ "url": upstream.url("/") })).await["ok"]["status"], 200);
     assert_eq!(send(&host, "probe-wasi-http", json!({ "url": upstream.url("/") })).await["err"], "denied");
     assert_eq!(upstream.connections(), 1);

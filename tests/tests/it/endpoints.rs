@@ -40,6 +40,8 @@ async fn models_that_can_not_be_served_say_why() {
         .adapter("openai-compatible")
         .model("{ id: nowhere-to-go, adapter: openai-compatible }")
         .model("{ id: complete, adapter: openai-compatible, config: { base_url: \"http://127.0.0.1:9/v1\" } }")
+        .model("{ id: closed, adapter: openai-compatible, config: { base_url: \"http://127.0.0.1:10/v1\" } }")
+        .grant_as_written("http://127.0.0.1:9/v1/")
         .start()
         .await;
     let list = host.client().get("/v1/models").await.json();
@@ -52,6 +54,9 @@ async fn models_that_can_not_be_served_say_why() {
         let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
         assert!(message.contains(why) && message.contains(&format!("`{model}`")), "{message}");
     }
+    let answer = host.client().chat("closed", "x").await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "no_grant"), "{}", answer.text);
+    assert!(answer.text.contains("covers `http://127.0.0.1:10/v1`"), "{}", answer.text);
 }
 
 #[tokio::test]

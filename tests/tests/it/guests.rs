@@ -1,6 +1,6 @@
 //! What hostile and broken adapters do, and that it is their request's failure only.
 
-use hauski_tests::{Builder, Log, TestHost, Upstream};
+use hauski_tests::{Builder, Log, TestHost, UNRELATED, Upstream};
 use http::StatusCode;
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,7 @@ async fn floods_bodies() {
         return;
     }
     for what in ["bodies", "fields"] {
-        let builder = beside_echo("floods_bodies");
+        let builder = beside_echo("floods_bodies").grant(UNRELATED);
         let host = builder.override_limits("floods-bodies: { cpu_ms: 20000 }").start().await;
         echo_answers(&host).await;
         let before = status_mib("VmRSS");
@@ -278,14 +278,14 @@ async fn embeds_only() {
 
 #[tokio::test]
 async fn probe() {
-    let host = beside_echo("probe").start().await;
+    let host = beside_echo("probe").grant(UNRELATED).start().await;
     let answer = host.client().chat("probe", r#"{"url":"http://127.0.0.1:9/"}"#).await;
     assert_eq!(answer.content(), r#"{"err":"denied","message":""}"#);
 }
 
 #[tokio::test]
 async fn probe_wasi_http() {
-    let host = beside_echo("probe_wasi_http").start().await;
+    let host = beside_echo("probe_wasi_http").grant(UNRELATED).start().await;
     let answer = host.client().chat("probe-wasi-http", r#"{"url":"http://127.0.0.1:9/"}"#).await;
     assert!(answer.content().contains(r#""err":"denied""#), "{}", answer.text);
 }

@@ -2,6 +2,7 @@
 
 use hauski_server::setup::Problem;
 use hauski_tests::TestHost;
+use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -91,7 +92,12 @@ async fn the_audit_says_what_is_granted_and_what_is_empty() {
     let host = TestHost::builder()
         .adapter("echo")
         .adapter("openai-compatible")
-        .grant("{ url: \"https://api.allowed.test/v1/\", adapters: [openai-compatible], methods: [POST] }")
+        .grant_as_written("{ url: \"https://api.allowed.test/v1/\", adapters: [openai-compatible], methods: [POST] }")
+        .grant_as_written("{ url: \"http://127.0.0.1:8081/v1/\", adapters: [openai-compatible], methods: [POST] }")
+        .model("{ id: echo, adapter: echo }")
+        .model("{ id: gpt, adapter: openai-compatible, config: { base_url: \"https://api.allowed.test/v1\" } }")
+        .model("{ id: llama, adapter: openai-compatible, config: { base_url: \"http://127.0.0.1:8081/v1\" } }")
+        .model("{ id: lost, adapter: openai-compatible, config: { base_url: \"http://127.0.0.1:8082/v1\" } }")
         .expose_config()
         .start()
         .await;
@@ -104,8 +110,19 @@ async fn the_audit_says_what_is_granted_and_what_is_empty() {
     assert_eq!(state(0, "wasi:cli/environment"), Some("empty".into()));
     assert_eq!(state(0, "hauski:adapter/upstream"), None);
     assert_eq!(state(1, "hauski:adapter/upstream"), Some("granted".into()));
-    assert_eq!(listing["adapters"][0]["locality"], "local");
-    assert_eq!(listing["adapters"][1]["locality"], "cloud");
+    assert_eq!(
+        listing["adapters"][0]["models"],
+        json!([{ "model": "echo", "base_url": null, "locality": "local", "lines": [] }])
+    );
+    let reach = |model: &str, url: &str, locality: &str, lines: &[usize]| json!({ "model": model, "base_url": url, "locality": locality, "lines": lines });
+    assert_eq!(
+        listing["adapters"][1]["models"],
+        json!([
+            reach("gpt", "https://api.allowed.test/v1", "cloud", &[4]),
+            reach("llama", "http://127.0.0.1:8081/v1", "local", &[5]),
+            reach("lost", "http://127.0.0.1:8082/v1", "no grant", &[]),
+        ])
+    );
     let grant = &listing["adapters"][1]["grants"][0];
     assert_eq!(
         (grant["url"].as_str(), grant["network"].as_str()),

@@ -73,17 +73,21 @@ async fn a_local_only_request_has_nothing_fetched_from_elsewhere() {
     assert_eq!(asked, [(200, 1), (400, 1)]);
 }
 
+/// With the switch of the policy, a model without a local grant is not offered, and one with a local grant is held to that.
 #[tokio::test]
-async fn the_policys_switch_holds_all_requests() {
+async fn policy_switch_holds_all_requests_to_local_grants() {
     let names = names(&[]);
-    let host = probes().grant(CLOUD).local_only().resolver(names.clone()).start().await;
-    for way in WAYS {
-        let got = ask(&host, way, "https://api.allowed.test/", None).await;
-        assert!(got.headers["x-hauski-route"].to_str().unwrap().ends_with("locality=local"), "{}", got.text);
-    }
+    let near = "{ url: \"http://127.0.0.1:9/\", adapters: [probe] }";
+    let host = probes().grant(CLOUD).grant(near).local_only().resolver(names.clone()).start().await;
+    let got = ask(&host, "probe", "https://api.allowed.test/", None).await;
+    assert!(got.headers["x-hauski-route"].to_str().unwrap().ends_with("locality=local"), "{}", got.text);
+    let got = ask(&host, "probe-wasi-http", "https://api.allowed.test/", None).await;
+    assert_eq!((got.status.as_u16(), got.code().as_str()), (403, "not_local"), "{}", got.text);
     assert_eq!(asked(&names), 0);
     let models = host.client().get("/v1/models").await.json();
-    assert_eq!(models["data"][0]["hauski"]["locality"], "local");
+    let offered: Vec<_> =
+        models["data"].as_array().unwrap().iter().map(|one| (&one["id"], &one["hauski"]["locality"])).collect();
+    assert_eq!(offered, [(&json!("probe"), &json!("local"))]);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod limits;
 mod loading;
 mod locality;
 mod reloading;
+mod shipped;
 mod stopping;
 mod swapping;
 mod telemetry;

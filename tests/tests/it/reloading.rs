@@ -2,7 +2,7 @@
 
 use crate::egress::{WAYS, probes, send};
 use bytes::Bytes;
-use hauski_tests::{Log, TestHost, Upstream};
+use hauski_tests::{Log, TestHost, UNRELATED, Upstream};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn entry(upstream: &Upstream) -> String {
 #[tokio::test]
 async fn f06_a_change_holds_without_a_signal_and_without_a_restart() {
     let upstream = Upstream::json("{}");
-    let host = probes().expose_config().start().await;
+    let host = probes().grant(UNRELATED).expose_config().start().await;
     let order = json!({ "url": upstream.url("/v1/x") });
     let denied = async || {
         for way in WAYS {
@@ -48,7 +48,7 @@ async fn f06_a_change_holds_without_a_signal_and_without_a_restart() {
     assert_eq!(adapters["adapters"][0]["grants"][0]["url"], upstream.url("/v1/"));
     assert_eq!(host.client().metrics("policy_reloads_total").await, ["policy_reloads_total{result=\"ok\"} 1"]);
     let connections = upstream.connections();
-    host.set_grants(&[]);
+    host.set_grants(&[UNRELATED]);
     until(&host, 3).await;
     denied().await;
     assert_eq!(upstream.connections(), connections);
@@ -112,7 +112,7 @@ async fn f07_a_stream_whose_grant_is_withdrawn_breaks_off() {
     let mut answer = host.client().open(request).await.unwrap();
     let first = answer.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(first.starts_with(b"data: {\"choices\":[],\"at\":1}"), "{first:?}");
-    host.set_grants(&[]);
+    host.set_grants(&[UNRELATED]);
     until(&host, 2).await;
     go.send(()).unwrap();
     let (mut rest, mut complete) = (Vec::new(), true);
@@ -177,7 +177,7 @@ async fn f06_a_secret_that_becomes_a_pipe_holds_nothing_up() {
     assert!(std::process::Command::new("mkfifo").arg(&key).status().unwrap().success());
     host.client().until_metric("policy_stale 1", PATIENCE).await;
     assert_eq!(ready(&host).await["stale"]["problem"], "routing.yaml:4: secret-missing");
-    host.set_grants(&[]);
+    host.set_grants(&[UNRELATED]);
     until(&host, 2).await;
     let seen = send(&host, "probe", json!({ "url": upstream.url("/v1/x") })).await;
     assert!(seen["ok"].is_null(), "{seen}");

@@ -1,28 +1,28 @@
 //! `hauski adapters ls`: what each file of the adapters folder is, and may reach.
 
-use super::audit::{Loaded, Locking};
+use super::audit::{Loaded, Locking, localities, models};
 use super::print_json;
 use crate::failure::Failure;
 use crate::table;
-use hauski_policy::Egress;
+use hauski_policy::{Egress, Models};
 use hauski_runtime::{Adapters, Audit};
 use serde_json::json;
 
 /// Lists the adapters, as `serve` would load them.
 pub(crate) fn ls(json: bool) -> Result<(), Failure> {
     let Loaded { routing, adapters, .. } = Loaded::read(Locking::AsServed)?;
-    let egress = routing.egress;
+    let (egress, models) = (routing.egress, models()?);
     if json {
-        let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit(&egress)).collect();
+        let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit(&egress, &models)).collect();
         let refused: Vec<_> = adapters.refused().iter().map(|refused| refused.under(&egress)).collect();
         return print_json(&json!({ "adapters": loaded, "refused": refused }));
     }
-    let head = ["ID", "VERSION", "DIGEST", "SERVES", "LOCALITY", "MAY REACH"];
-    Ok(table::print(&head, rows(&adapters, &egress))?)
+    let head = ["ID", "VERSION", "DIGEST", "SERVES", "MODELS", "MAY REACH"];
+    Ok(table::print(&head, rows(&adapters, &egress, &models))?)
 }
 
-fn rows(adapters: &Adapters, egress: &Egress) -> Vec<Vec<String>> {
-    let loaded = adapters.iter().map(|(_, adapter)| row(&adapter.audit(egress)));
+fn rows(adapters: &Adapters, egress: &Egress, models: &Models) -> Vec<Vec<String>> {
+    let loaded = adapters.iter().map(|(_, adapter)| row(&adapter.audit(egress, models)));
     let dash = || "-".to_owned();
     let refused = adapters.refused().iter().map(|refused| {
         vec![refused.file.clone(), dash(), dash(), refused.state.to_owned(), dash(), refused.reason.clone()]
@@ -38,7 +38,7 @@ fn row(audit: &Audit<'_>) -> Vec<String> {
         profile.description.version.clone(),
         profile.short_digest().to_owned(),
         profile.description.serves.join(", "),
-        audit.locality.to_owned(),
+        localities(&audit.models),
         if reach.is_empty() { "nothing".to_owned() } else { reach.join(" ") },
     ]
 }

@@ -7,9 +7,9 @@ use super::{ledger, print_json};
 use crate::failure::Failure;
 use crate::table;
 use hauski_egress::Usages;
-use hauski_policy::{AdapterId, Limits, Lock, Routing};
-use hauski_runtime::{Adapters, GrantLine, Import, ImportState};
-use hauski_server::environment::{self, ADAPTERS, LIMITS, LOCK, ROUTING};
+use hauski_policy::{AdapterId, Limits, Lock, Models, Routing};
+use hauski_runtime::{Adapters, GrantLine, Import, ImportState, ModelReach};
+use hauski_server::environment::{self, ADAPTERS, LIMITS, LOCK, MODELS, ROUTING};
 use hauski_server::listing::{Listed, Listing};
 use hauski_server::{Process, setup};
 use jiff::Timestamp;
@@ -34,8 +34,8 @@ pub(crate) enum Form {
 /// Prints the audit; of one adapter, if one is named.
 pub(crate) fn show(form: Form, id: Option<&AdapterId>) -> Result<(), Failure> {
     let loaded = Loaded::read(Locking::AsServed)?;
-    let (usages, since) = usages()?;
-    let mut listing = Listing::of(&loaded.adapters, &loaded.routing.egress, &usages, since);
+    let (models, (usages, since)) = (models()?, usages()?);
+    let mut listing = Listing::of(&loaded.adapters, &loaded.routing.egress, &models, &usages, since);
     if let Some(id) = id {
         let file = format!("{id}.wasm");
         listing.refused.retain(|refused| refused.file == file);
@@ -106,6 +106,13 @@ impl Loaded {
     }
 }
 
+/// Reads the models of this moment.
+pub(super) fn models() -> Result<Models, Failure> {
+    let mut problems = Vec::new();
+    let models = setup::read(&environment::path(&Process, MODELS), MODELS, Models::parse, &mut problems);
+    models.map(|models| models.value).ok_or(Failure::Configuration(problems))
+}
+
 /// What the ledger says of each adapter, and when its oldest record was written. Where there is no ledger, that is nothing.
 fn usages() -> Result<(Usages, Option<Timestamp>), Failure> {
     #[derive(Deserialize)]
@@ -139,7 +146,7 @@ const HEAD: [&str; 12] = [
     "STATE",
     "DIGEST",
     "WIT",
-    "LOCALITY",
+    "MODELS",
     "IMPORTS",
     "MAY REACH",
     "SECRETS",
@@ -157,7 +164,7 @@ fn rows(listing: &Listing<'_>) -> Vec<Vec<String>> {
         let mut row = vec![refused.file.clone(), refused.state.to_owned(), digest, contract];
         if let Some(known) = &refused.known {
             let count = imports(&known.imports);
-            row.extend([known.locality.map_or_else(dash, str::to_owned), count, reach(&known.grants)]);
+            row.extend([dash(), count, reach(&known.grants)]);
         }
         row.extend((row.len()..HEAD.len()).map(|_| dash()));
         row
@@ -176,7 +183,7 @@ fn row(listed: &Listed<'_>, is_counted: bool) -> Vec<String> {
         listed.state.to_owned(),
         audit.profile.short_digest().to_owned(),
         audit.profile.contract.clone().unwrap_or_default(),
-        audit.locality.to_owned(),
+        localities(&audit.models),
         imports(&audit.imports),
         reach(&audit.grants),
         or(secrets, "none"),
@@ -185,6 +192,12 @@ fn row(listed: &Listed<'_>, is_counted: bool) -> Vec<String> {
         counted(format!("{}/{}", usage.bytes_out, usage.bytes_in)),
         usage.last.map_or_else(|| "-".to_owned(), |last| format!("{last:.0}")),
     ]
+}
+
+/// The locality of each model.
+pub(super) fn localities(models: &[ModelReach]) -> String {
+    let one = |model: &ModelReach| format!("{} ({})", model.model, model.locality);
+    if models.is_empty() { "none".to_owned() } else { models.iter().map(one).collect::<Vec<_>>().join(", ") }
 }
 
 /// What grants reach, and where they stand.

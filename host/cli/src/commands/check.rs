@@ -19,8 +19,13 @@ pub(crate) fn run(as_json: bool, strict: bool) -> Result<(), Failure> {
         Err(failure) => return Err(failure),
     };
     let notes = notes(&gateway);
+    let (wrong, review): (Vec<_>, Vec<_>) = gateway.review().into_iter().partition(|found| found.errors() > 0);
+    let warnings: Vec<_> = warnings.into_iter().chain(review).collect();
     let flaws = notes.len() + warnings.iter().map(Diagnostics::warnings).sum::<usize>();
-    let failure = (strict && flaws > 0).then_some(Failure::Strict(flaws));
+    let failure = match wrong.is_empty() {
+        true => (strict && flaws > 0).then_some(Failure::Strict(flaws)),
+        false => Some(Failure::Review(wrong)),
+    };
     if as_json {
         let warnings: Vec<Value> = warnings.iter().flat_map(diagnostics_to_json).collect();
         let problems = failure.as_ref().map(Failure::to_json).unwrap_or_default();
@@ -28,7 +33,7 @@ pub(crate) fn run(as_json: bool, strict: bool) -> Result<(), Failure> {
         return failure.map_or(Ok(()), |failure| Err(Failure::Reported(Box::new(failure))));
     }
     let mut out = io::stdout().lock();
-    for warning in &warnings {
+    for warning in warnings.iter().filter(|warning| !warning.is_empty()) {
         writeln!(out, "{}", warning.render(colour(&out)))?;
     }
     for line in &notes {

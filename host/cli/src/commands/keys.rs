@@ -3,7 +3,7 @@
 use super::print_json;
 use crate::failure::Failure;
 use crate::table;
-use hauski_policy::{Allowed, Key, Keys};
+use hauski_policy::{Key, Keys, ModelNames};
 use hauski_server::environment::{self, KEYS, KEYS_TEXT};
 use hauski_server::{FreshKey, Process, setup};
 use serde_json::{Map, Value, json};
@@ -74,8 +74,8 @@ pub(crate) fn ls(as_json: bool) -> Result<(), Failure> {
 fn row(key: &Key) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or("-".to_owned());
     let models = match &key.models {
-        Allowed::All => "*".to_owned(),
-        Allowed::These(names) => names.iter().map(|name| &**name).collect::<Vec<_>>().join(","),
+        ModelNames::All => "*".to_owned(),
+        ModelNames::These(names) => names.iter().map(|name| &**name).collect::<Vec<_>>().join(","),
     };
     vec![
         key.name.to_string(),

@@ -3,18 +3,21 @@
 use super::{ledger, print_json};
 use crate::failure::Failure;
 use hauski_egress::suggest::{Fragment, Suggester, Wanted};
-use hauski_policy::{AdapterId, Digest, Egress, Holder, Network, Routing, Target};
-use hauski_server::environment::{self, ROUTING};
+use hauski_policy::{AdapterId, Digest, Egress, Holder, ModelScope, Models, Network, Routing, Scope, Target};
+use hauski_server::environment::{self, MODELS, ROUTING};
 use hauski_server::{Process, setup};
 use jiff::tz::Offset;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Prints the entries. A ledger that was changed is not made grants of.
 pub(crate) fn suggest(path: Option<&Path>, wanted: Wanted, as_json: bool) -> Result<(), Failure> {
     let path = ledger::locate(path)?;
-    let egress = egress()?;
-    let allows = |id: &AdapterId, digest: &Digest, target: &Target| allowed(&egress, id, digest, target);
+    let (egress, models) = policy()?;
+    let allows = |id: &AdapterId, digest: &Digest, model: Option<&str>, target: &Target| {
+        allowed(&egress, Holder { id, digest }, &scope(&models, model), target)
+    };
     let mut suggester = Suggester::new(wanted, &allows);
     let report = ledger::read(&path, None, &mut |line| suggester.record(line))?;
     if !report.holds() {
@@ -25,16 +28,31 @@ pub(crate) fn suggest(path: Option<&Path>, wanted: Wanted, as_json: bool) -> Res
     if as_json { print_json(&fragment.to_json()) } else { Ok(print(&path, &fragment)?) }
 }
 
-/// What the policy allows by now.
-fn egress() -> Result<Egress, Failure> {
+/// Reads the grants and the models of this moment.
+fn policy() -> Result<(Egress, Models), Failure> {
     let mut problems = Vec::new();
-    let routing = setup::read(&environment::path(&Process, ROUTING), ROUTING, Routing::parse, &mut problems);
-    routing.map(|routing| routing.value.egress).ok_or(Failure::Configuration(problems))
+    let path = |name| environment::path(&Process, name);
+    let routing = setup::read(&path(ROUTING), ROUTING, Routing::parse, &mut problems);
+    let models = setup::read(&path(MODELS), MODELS, Models::parse, &mut problems);
+    match (routing, models) {
+        (Some(routing), Some(models)) => Ok((routing.value.egress, models.value)),
+        _ => Err(Failure::Configuration(problems)),
+    }
 }
 
-fn allowed(egress: &Egress, id: &AdapterId, digest: &Digest, target: &Target) -> Option<Network> {
+/// Returns the scope of the model with this id. A model that `models.yml` no longer has, or the default base URL of an adapter, which is
+/// not loaded here, counts for nothing: then an entry is suggested that may not be needed.
+fn scope(models: &Models, model: Option<&str>) -> Scope {
+    let known = |id: &str| {
+        let bare = ModelScope { id: id.into(), base_url: None };
+        Scope::Model(Arc::new(models.get(id).map_or(bare, |model| ModelScope::new(model, None))))
+    };
+    model.map_or(Scope::Gateway, known)
+}
+
+fn allowed(egress: &Egress, holder: Holder<'_>, scope: &Scope, target: &Target) -> Option<Network> {
     let today = Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
-    egress.decide(Holder { id, digest }, target, today, false).ok().map(|grant| grant.network)
+    egress.decide(holder, scope, target, today, false).ok().map(|grant| grant.network)
 }
 
 fn print(path: &Path, fragment: &Fragment) -> io::Result<()> {

@@ -9,7 +9,7 @@ use hauski_egress::Ledger;
 use hauski_egress::suggest::Wanted;
 use hauski_server::environment::{LEDGER, TLS_CERT, TLS_KEY};
 use hauski_server::setup::{self, World};
-use hauski_server::{Gateway, Running, Settings, log_warnings, start};
+use hauski_server::{Gateway, Running, Settings, log_diagnostics, log_warnings, start};
 use jiff::Timestamp;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -21,7 +21,8 @@ use tokio::sync::oneshot;
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) fn run(options: Serve) -> Result<(), Failure> {
-    let (settings, wanted) = settings()?;
+    let (mut settings, wanted) = settings()?;
+    settings.dry_run_egress = options.dry_run_egress;
     let dry_run = options.dry_run_egress.then(|| DryRun::begin(&settings)).transpose()?;
     // Before the log, which is the first to start a thread.
     let lock = options.os_egress_lock.then(|| os_lock::apply(&settings)).transpose()?;
@@ -71,6 +72,7 @@ fn warn(settings: &Settings, gateway: &Gateway, files: Option<u64>) {
     for note in check::notes(gateway) {
         tracing::warn!("{note}");
     }
+    gateway.review().iter().for_each(log_diagnostics);
     if !settings.bind.ip().is_loopback() && !gateway.speaks_tls() {
         tracing::warn!(
             bind = %settings.bind,

@@ -6,7 +6,7 @@
 
 use super::chain::{self, Hash, Head};
 use crate::{Asked, Caller, Decision, Denied, Exchange, Verdict};
-use hauski_policy::{AddressClass, Grant, Host, HostPattern, Method, Scheme, Target};
+use hauski_policy::{AddressClass, Grant, Host, HostPattern, Method, Scheme, Scope, Target};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -41,6 +41,7 @@ pub(crate) struct Record {
     time: Timestamp,
     request_id: Arc<str>,
     caller: Caller,
+    scope: Scope,
     duration: Duration,
     what: What,
 }
@@ -95,7 +96,8 @@ impl Record {
             (Verdict::Unresolved(_), Asked::Text(_)) => return None,
         };
         let (request_id, caller) = (Arc::clone(decision.request_id), decision.caller.clone());
-        Some(Self { time: Timestamp::now(), request_id, caller, duration, what })
+        let scope = decision.scope.clone();
+        Some(Self { time: Timestamp::now(), request_id, caller, scope, duration, what })
     }
 
     /// The record of a request that was allowed and is over.
@@ -115,6 +117,7 @@ impl Record {
             time: Timestamp::now(),
             request_id: Arc::clone(exchange.request_id),
             caller: exchange.caller.clone(),
+            scope: exchange.scope.clone(),
             duration: exchange.duration,
             what: What::Allowed(Box::new(allowed)),
         }
@@ -148,6 +151,7 @@ impl Record {
             request: &self.request_id,
             adapter: self.caller.id().as_str(),
             digest: Shown(self.caller.digest()),
+            model: self.scope.model(),
             duration_us: u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
             ..Entry::default()
         };
@@ -244,6 +248,9 @@ struct Entry<'a> {
     request: &'a str,
     adapter: &'a str,
     digest: Shown<&'a dyn Display>,
+    /// The public name of the model on whose behalf the request was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     verdict: &'static str,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

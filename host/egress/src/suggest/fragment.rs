@@ -60,6 +60,7 @@ impl Suggested {
         let mut value = seen_to_json(&self.seen);
         value["url"] = json!(self.entry.url);
         value["adapters"] = json!([self.entry.adapter]);
+        value["models"] = json!(self.entry.model.as_ref().map(|model| [model]));
         value["methods"] = self.entry.methods.iter().map(|method| method.as_str()).collect();
         value["network"] = json!(self.entry.network.map(hauski_policy::Network::as_str));
         value["paths"] = json!(self.paths);

@@ -42,15 +42,16 @@ pub struct Wanted {
     pub pin: bool,
 }
 
-/// The network of the grant by which a policy allows this adapter's request, if it does.
-pub type Allows<'a> = &'a dyn Fn(&AdapterId, &Digest, &Target) -> Option<Network>;
+/// The network of the grant by which a policy allows this request of an adapter, on behalf of this model, if it does.
+pub type Allows<'a> = &'a dyn Fn(&AdapterId, &Digest, Option<&str>, &Target) -> Option<Network>;
 
 /// Collects denials.
 pub struct Suggester<'a> {
     wanted: Wanted,
     /// What is allowed by now needs no entry.
     allows: Allows<'a>,
-    origins: BTreeMap<(String, String), Origin>,
+    /// By adapter, model and origin.
+    origins: BTreeMap<(String, Option<String>, String), Origin>,
     hopeless: BTreeMap<Hopeless, Seen>,
     /// How many different ones there are of each adapter.
     requests: BTreeMap<AdapterId, usize>,
@@ -139,7 +140,7 @@ impl<'a> Suggester<'a> {
     }
 
     fn allows_by_now(&self, row: &Row, target: &Target, class: Option<AddressClass>) -> bool {
-        let by_now = (self.allows)(&row.adapter, &row.digest, target);
+        let by_now = (self.allows)(&row.adapter, &row.digest, row.model.as_deref(), target);
         by_now.is_some_and(|network| class.is_none_or(|class| network.covers(class)))
     }
 
@@ -157,7 +158,7 @@ impl<'a> Suggester<'a> {
 
     fn grantable(&mut self, row: &Row, target: &Target, cut: bool, network: Option<Network>) {
         let adapter = if self.wanted.pin { format!("{}@{}", row.adapter, row.digest) } else { row.adapter.to_string() };
-        let key = (adapter, advice::url(target, ""));
+        let key = (adapter, row.model.clone(), advice::url(target, ""));
         let origin = self.origins.get(&key);
         let path = origin.and_then(|origin| origin.paths.get(target.path()));
         if path.is_none() && origin.is_some_and(|origin| origin.paths.len() >= PATHS) {
@@ -191,10 +192,10 @@ impl<'a> Suggester<'a> {
         let Self { allowed, beyond, counted, .. } = self;
         let mut fragment = Fragment { allowed, beyond, counted, ..Fragment::default() };
         let origins: Vec<_> = self.origins.iter().collect();
-        for origins in origins.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        for origins in origins.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
             let mut suggested = Vec::new();
-            for ((adapter, _), origin) in origins {
-                suggested.extend(fragment.most_wanted(origin.suggest(adapter), ENTRIES));
+            for ((adapter, model, _), origin) in origins {
+                suggested.extend(fragment.most_wanted(origin.suggest(adapter, model.as_deref()), ENTRIES));
             }
             if suggested.len() > ENTRIES_IN_ALL {
                 suggested = fragment.most_wanted(suggested, ENTRIES_IN_ALL);
@@ -207,7 +208,7 @@ impl<'a> Suggester<'a> {
 }
 
 impl Origin {
-    fn suggest(&self, adapter: &str) -> Vec<Suggested> {
+    fn suggest(&self, adapter: &str, model: Option<&str>) -> Vec<Suggested> {
         // A path that was only read is not granted to be written to because another was.
         let mut by_methods: BTreeMap<Vec<Method>, Vec<&str>> = BTreeMap::new();
         for (path, requests) in &self.paths {
@@ -225,7 +226,8 @@ impl Origin {
                 }
                 let Some(seen) = seen else { continue };
                 let (url, methods) = (advice::url(&self.target, prefix), methods.clone());
-                let entry = Entry { url, adapter: adapter.to_owned(), methods, network: self.network };
+                let (adapter, model) = (adapter.to_owned(), model.map(str::to_owned));
+                let entry = Entry { url, adapter, model, methods, network: self.network };
                 suggested.push(Suggested { entry, seen, paths });
             }
         }

@@ -4,7 +4,7 @@
 
 use crate::Denied;
 use crate::ledger::{class_named, cut_path, cut_text};
-use hauski_policy::{AdapterId, AddressClass, Denial, Digest, InvalidHost, InvalidTarget, Target};
+use hauski_policy::{AdapterId, AddressClass, Denial, Digest, InvalidHost, InvalidTarget, Target, is_model_id};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -15,6 +15,8 @@ pub(crate) struct Row {
     pub(crate) time: Timestamp,
     pub(crate) adapter: AdapterId,
     pub(crate) digest: Digest,
+    /// The model on whose behalf the request was sent.
+    pub(crate) model: Option<String>,
     pub(crate) reason: &'static str,
     pub(crate) asked: Asked,
 }
@@ -42,6 +44,7 @@ struct Line<'a> {
     verdict: Option<Cow<'a, str>>,
     adapter: Option<Cow<'a, str>>,
     digest: Option<Cow<'a, str>>,
+    model: Option<Cow<'a, str>>,
     reason: Option<Cow<'a, str>>,
     method: Option<Cow<'a, str>>,
     scheme: Option<Cow<'a, str>>,
@@ -60,9 +63,14 @@ impl Row {
         let line: Line<'_> = serde_json::from_slice(line).ok()?;
         let (time, adapter) = (line.time.parse().ok()?, line.adapter.as_ref()?.parse().ok()?);
         let digest = line.digest.as_ref()?.parse().ok()?;
+        let model = match line.model.as_deref() {
+            Some(model) if is_model_id(model) => Some(model.to_owned()),
+            Some(_) => return None,
+            None => None,
+        };
         if line.kind == "repeated" {
             let asked = Asked::Counted(line.repeated?);
-            return Some(Self { time, adapter, digest, reason: "repeated", asked });
+            return Some(Self { time, adapter, digest, model, reason: "repeated", asked });
         }
         if line.kind != "request" || line.verdict.as_deref() != Some("denied") {
             return None;
@@ -75,7 +83,7 @@ impl Row {
             },
             None => Asked::Other { shown: cut_text(&line.shown?).into(), why: "it is no URL that is let out" },
         };
-        Some(Self { time, adapter, digest, reason: denied.code(), asked })
+        Some(Self { time, adapter, digest, model, reason: denied.code(), asked })
     }
 }
 
@@ -116,8 +124,16 @@ fn why_not_below(target: &Target, cut: bool) -> Option<&'static str> {
 /// A denial with this code, its details made up.
 fn denied_as(code: &str) -> Option<Denied> {
     let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let grants =
-        [Denial::Host, Denial::Scheme, Denial::Port, Denial::Path, Denial::Method, Denial::Expired, Denial::NotLocal];
+    let grants = [
+        Denial::Host,
+        Denial::Scheme,
+        Denial::Port,
+        Denial::Path,
+        Denial::Method,
+        Denial::Model,
+        Denial::Expired,
+        Denial::NotLocal,
+    ];
     let targets = [
         InvalidTarget::Method,
         InvalidTarget::Scheme,

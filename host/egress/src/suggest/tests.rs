@@ -1,8 +1,14 @@
 //! Each entry allows the denials it was made from, and nothing of another adapter, method, scheme, host or port.
 
 use super::*;
-use hauski_policy::{Holder, Parsed, Routing};
+use hauski_policy::{Holder, ModelScope, Parsed, Routing, Scope};
 use serde_json::json;
+use std::sync::Arc;
+
+/// The model of each line.
+fn scope() -> Scope {
+    Scope::Model(Arc::new(ModelScope { id: "m".into(), base_url: None }))
+}
 
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -11,7 +17,7 @@ fn line(text: &str) -> Vec<u8> {
     let [adapter, method, url, reason, rest @ ..] = &*text.split(' ').collect::<Vec<_>>() else { panic!("{text}") };
     let target = Target::parse(method, url).unwrap();
     let line = json!({
-        "seq": 1, "time": "2026-11-22T10:00:00.000000Z", "kind": "request", "adapter": adapter, "digest": DIGEST,
+        "seq": 1, "time": "2026-11-22T10:00:00.000000Z", "kind": "request", "adapter": adapter, "digest": DIGEST, "model": "m",
         "verdict": "denied", "reason": reason, "method": method, "scheme": target.scheme().as_str(),
         "host": target.host().to_string(), "port": target.port(), "path": target.path(), "address_class": rest.first(),
     });
@@ -19,7 +25,7 @@ fn line(text: &str) -> Vec<u8> {
 }
 
 fn suggest_with(wanted: Wanted, lines: &[Vec<u8>]) -> Fragment {
-    let mut suggester = Suggester::new(wanted, &|_, _, _| None);
+    let mut suggester = Suggester::new(wanted, &|_, _, _, _| None);
     lines.iter().for_each(|line| suggester.record(line));
     suggester.finish()
 }
@@ -49,7 +55,7 @@ fn check(denials: &[&str], expected: &[&str]) {
 fn entries_are_narrow() {
     check(
         &["a POST https://api.test/v1/chat?key=x host-not-granted", "a POST https://api.test/v1/chat host-not-granted"],
-        &[r#"{ "https://api.test/v1/chat", adapters: ["a"], methods: [POST] }"#],
+        &[r#"{ "https://api.test/v1/chat", adapters: ["a"], models: ["m"], methods: [POST] }"#],
     );
     // What was only read is not to be written, and one adapter's denial is not another's.
     check(
@@ -59,26 +65,26 @@ fn entries_are_narrow() {
             "b POST https://api.test/v1/chat path-not-granted",
         ],
         &[
-            r#"{ "https://api.test/v1/models", adapters: ["a"], methods: [GET] }"#,
-            r#"{ "https://api.test/v1/chat", adapters: ["a"], methods: [POST] }"#,
-            r#"{ "https://api.test/v1/chat", adapters: ["b"], methods: [POST] }"#,
+            r#"{ "https://api.test/v1/models", adapters: ["a"], models: ["m"], methods: [GET] }"#,
+            r#"{ "https://api.test/v1/chat", adapters: ["a"], models: ["m"], methods: [POST] }"#,
+            r#"{ "https://api.test/v1/chat", adapters: ["b"], models: ["m"], methods: [POST] }"#,
         ],
     );
     check(
         &["a GET http://127.0.0.1:11434/api host-not-granted", "a PUT http://[::1]:1/ method-not-granted"],
         &[
-            r#"{ "http://127.0.0.1:11434/api", adapters: ["a"], methods: [GET] }"#,
-            r#"{ "http://[::1]:1/", adapters: ["a"], methods: [PUT] }"#,
+            r#"{ "http://127.0.0.1:11434/api", adapters: ["a"], models: ["m"], methods: [GET] }"#,
+            r#"{ "http://[::1]:1/", adapters: ["a"], models: ["m"], methods: [PUT] }"#,
         ],
     );
     // The network is known once the name was resolved.
     check(
         &["a GET https://gpu.test/ host-not-granted", "a GET https://gpu.test/ address-class private"],
-        &[r#"{ "https://gpu.test/", adapters: ["a"], methods: [GET], network: private }"#],
+        &[r#"{ "https://gpu.test/", adapters: ["a"], models: ["m"], methods: [GET], network: private }"#],
     );
     let many: Vec<_> = (0..6).map(|n| format!("a GET https://api.test/v1/files/{n} path-not-granted")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    check(&many, &[r#"{ "https://api.test/v1/files/", adapters: ["a"], methods: [GET] }"#]);
+    check(&many, &[r#"{ "https://api.test/v1/files/", adapters: ["a"], models: ["m"], methods: [GET] }"#]);
 }
 
 #[test]
@@ -134,7 +140,7 @@ fn only_what_is_wanted() {
     routing(&pinned);
     // What the policy allows by now, in the network that was needed.
     for (network, expected) in [(Network::Private, 0), (Network::Public, 1)] {
-        let allows = |_: &AdapterId, _: &Digest, _: &Target| Some(network);
+        let allows = |_: &AdapterId, _: &Digest, _: Option<&str>, _: &Target| Some(network);
         let mut suggester = Suggester::new(Wanted::default(), &allows);
         suggester.record(&line("a GET https://api.test/ address-class private"));
         assert_eq!(suggester.finish().entries.len(), expected);
@@ -177,7 +183,7 @@ fn entries_allow_their_denials_and_nothing_else() {
             let (id, digest) = (adapter.parse().unwrap(), DIGEST.parse().unwrap());
             let target = Target::parse(method, &format!("{origin}{path}")).unwrap();
             let holder = Holder { id: &id, digest: &digest };
-            let allowed = parsed.value.egress.decide(holder, &target, today, false).is_ok();
+            let allowed = parsed.value.egress.decide(holder, &scope(), &target, today, false).is_ok();
             let asked = denied.contains(&(adapter, method, origin, path));
             let alike = denied.iter().any(|(a, m, o, _)| (a, m, o) == (adapter, method, origin));
             assert!(allowed || !asked, "denies {adapter} {target}\n{fragment}");
@@ -196,7 +202,10 @@ fn cut(text: &str) -> Vec<u8> {
 #[test]
 fn a_path_that_was_cut_is_a_prefix_or_nothing() {
     let fragment = suggest_with(Wanted::default(), &[cut("a GET https://api.test/v1/chat/ path-not-granted")]);
-    assert_eq!(entries(&fragment), [r#"- { url: "https://api.test/v1/chat/", adapters: ["a"], methods: [GET] }"#]);
+    assert_eq!(
+        entries(&fragment),
+        [r#"- { url: "https://api.test/v1/chat/", adapters: ["a"], models: ["m"], methods: [GET] }"#]
+    );
     routing(&fragment);
     assert!(fragment.to_string().contains("covers all below it; asked for: /v1/chat/…\n"), "{fragment}");
     // No ledger of ours has the last one, nor one that is that long.
@@ -245,7 +254,7 @@ fn what_was_only_counted_is_said() {
 #[test]
 fn no_adapter_crowds_out_another() {
     let begun = std::time::Instant::now();
-    let mut suggester = Suggester::new(Wanted::default(), &|_, _, _| None);
+    let mut suggester = Suggester::new(Wanted::default(), &|_, _, _, _| None);
     for n in 0..REQUESTS {
         suggester.record(&line(&format!("a GET https://api.test/{n}/x path-not-granted")));
         suggester.record(&line(&format!("a GET https://h{n}.test/ host-not-granted")));

@@ -78,7 +78,7 @@ async fn f02_the_guests_value_is_dropped() {
         lines(&ground.upstream.requests()[0].to_lowercase(), "authorization"),
         ["authorization: bearer sk-12345"]
     );
-    assert_eq!(*ground.world.door.attached_headers(&ground.caller), ["authorization".into()]);
+    assert_eq!(*ground.world.door.attached_headers(&ground.caller, &ground.world.scope), ["authorization".into()]);
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn f09_a_grant_for_bytes_is_for_no_others() {
     for digest in [0, 6, 8, 0x70, 255] {
         let impostor = ground.world.caller_of("a", limits(), digest);
         assert_eq!(code(ground.world.permit(&impostor, &url).await), "host-not-granted", "{digest}");
-        assert!(ground.world.door.attached_headers(&impostor).is_empty(), "{digest}");
+        assert!(ground.world.door.attached_headers(&impostor, &ground.world.scope).is_empty(), "{digest}");
     }
     assert_eq!((ground.upstream.connections(), ground.world.resolver.asked()), (0, 0));
     ground.world.get(&ground.world.caller_of("a", limits(), 7), &url).await.unwrap();
@@ -198,7 +198,13 @@ fn f16_an_entry_ends_with_its_day() {
     for (day, holds) in
         [("2026-12-31", true), ("2027-02-27", true), ("2027-02-28", true), ("2027-03-01", false), ("2028-02-28", false)]
     {
-        let got = egress.decide(Holder { id: &id, digest: &digest }, &target, day.parse().unwrap(), false);
+        let got = egress.decide(
+            Holder { id: &id, digest: &digest },
+            &crate::world::scope("m", None),
+            &target,
+            day.parse().unwrap(),
+            false,
+        );
         assert_eq!(got.is_ok(), holds, "{day}");
     }
 }
@@ -269,7 +275,7 @@ async fn f20_entries_of_others_can_not_be_told() {
     let entry =
         format!(r#"{{ url: "http://s.test:PORT/", adapters: [b], network: loopback, {} }}"#, secret("x-b-key", "KEY"));
     let ground = Ground::new(&[&entry]);
-    assert!(ground.world.door.attached_headers(&ground.caller).is_empty());
+    assert!(ground.world.door.attached_headers(&ground.caller, &ground.world.scope).is_empty());
     for url in ["http://s.test:PORT/", "http://nobodys.test:PORT/", "https://s.test/", "http://s.test:1/x"] {
         ground.method_denied("GET", url, "host-not-granted").await;
     }

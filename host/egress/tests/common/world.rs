@@ -5,7 +5,7 @@ use hauski_egress::{
     Ask, Asked, BoxError, Caller, CertificateDer, Decision, Destination, Door, EgressError, Exchange, Ledger, Observer,
     OutboundBody, Parts, Permit, Resolve, Resolving, Response, Secrets, Shared, Timeouts, Verdict, headers,
 };
-use hauski_policy::{AdapterLimits, Digest, Egress, Grant, Routing};
+use hauski_policy::{AdapterLimits, Digest, Egress, Grant, ModelNames, ModelScope, Routing, Scope};
 use http_body::{Body, Frame};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -24,6 +24,7 @@ pub(crate) struct World {
     pub(crate) grants: Vec<Arc<Grant>>,
     pub(crate) timeouts: Timeouts,
     pub(crate) local_only: bool,
+    pub(crate) scope: Scope,
     pub(crate) fields: Vec<(&'static str, &'static str)>,
 }
 
@@ -42,8 +43,8 @@ impl World {
         let parts = Parts { resolver: resolver.clone(), observer: log.clone(), egress, secrets, ledger, extra_roots };
         let shared = Arc::new(Shared::new(parts).unwrap());
         let door = Door::new(shared.clone());
-        let (timeouts, local_only, fields) = (Timeouts::default(), false, Vec::new());
-        Self { door, shared, resolver, log, grants, timeouts, local_only, fields }
+        let (timeouts, local_only, fields, scope) = (Timeouts::default(), false, Vec::new(), scope("m", None));
+        Self { door, shared, resolver, log, grants, timeouts, local_only, scope, fields }
     }
 
     pub(crate) fn caller(&self, id: &str) -> Caller {
@@ -78,7 +79,8 @@ impl World {
 
     pub(crate) async fn ask(&self, caller: &Caller, method: &str, to: Destination<'_>) -> Result<Permit, EgressError> {
         let (request_id, local_only) = (&"r-1".into(), self.local_only);
-        self.door.permit(caller, Ask { request_id, method, to, local_only, timeouts: self.timeouts }).await
+        let scope = &self.scope;
+        self.door.permit(caller, Ask { request_id, scope, method, to, local_only, timeouts: self.timeouts }).await
     }
 
     pub(crate) async fn send(&self, caller: &Caller, request: &str) -> Result<Response, EgressError> {
@@ -132,7 +134,23 @@ pub(crate) async fn read(mut response: Response) -> Result<String, EgressError> 
     Ok(text)
 }
 
+/// The scope of a request on behalf of a model.
+pub(crate) fn scope(id: &str, base_url: Option<&str>) -> Scope {
+    let base_url = base_url.map(|url| url.parse().unwrap());
+    Scope::Model(Arc::new(ModelScope { id: id.into(), base_url }))
+}
+
+/// The grants of these entries. Those that name no models apply to every model here: which model they are for is tried by itself.
 pub(crate) fn grants(entries: &[&str]) -> Vec<Arc<Grant>> {
+    let mut grants = grants_as_written(entries);
+    for grant in &mut grants {
+        Arc::make_mut(grant).models.get_or_insert(ModelNames::All);
+    }
+    grants
+}
+
+/// The grants of these entries.
+pub(crate) fn grants_as_written(entries: &[&str]) -> Vec<Arc<Grant>> {
     let allow: String = entries.iter().map(|entry| format!("    - {entry}\n")).collect();
     let allow = if allow.is_empty() { " []\n".to_owned() } else { format!("\n{allow}") };
     let file = format!(

@@ -12,6 +12,8 @@ mod pooling;
 #[path = "../common/provider.rs"]
 mod provider;
 #[cfg(test)]
+mod reach;
+#[cfg(test)]
 mod reloading;
 #[cfg(test)]
 mod secrets;

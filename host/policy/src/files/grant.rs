@@ -1,9 +1,11 @@
 //! An entry of `egress.allow`: the short form is a URL, the long form a map. Out comes a [`Grant`].
 
+use super::model_names::{self, RawModelNames};
 use super::secret::{self, RawSecret};
 use crate::grant::{AdapterRef, Grant, HostPattern, Network};
 use crate::grant_url::GrantUrl;
 use crate::id::{AdapterId, Digest};
+use crate::model_names::ModelNames;
 use crate::node::{Node, Value};
 use crate::raw::{FromNode, NonEmpty, Spanned, raw};
 use crate::reader::Reader;
@@ -37,6 +39,9 @@ raw! {
             /// The ids of the adapters that hold the grant, each with `@sha256:` and a digest to bind it to the adapter's bytes.
             /// Every adapter, where the key is not there.
             adapters: NonEmpty<Checked<AdapterRef>>,
+            /// The models on whose behalf the grant applies, by id; `"*"` alone is every model. Without the key, the grant applies
+            /// to requests that go to the base URL of their model or below it.
+            models: RawModelNames,
             /// The methods. All of them, where the key is not there.
             methods: NonEmpty<Word<Method>>,
             /// The network that every address of the host must be of: `public` for names, where the key is not there. Implied by
@@ -90,6 +95,7 @@ impl RawGrant {
         let no_methods = self.methods.is_absent();
         let adapters = self.adapters.get();
         let methods = self.methods.get();
+        let models = self.models.spanned();
         let network = self.network.spanned();
         let local = self.local.spanned();
         let expires = self.expires.get();
@@ -105,6 +111,10 @@ impl RawGrant {
             let message = "the entry names no methods: it grants all of them";
             reader.warning("wide-methods", &span, message).help("write `methods: [POST]`");
         }
+        if let Some(Spanned { value: RawModelNames(ModelNames::All), span }) = &models {
+            let message = "the entry grants this on behalf of every model of its adapters";
+            reader.warning("wide-models", span, message).help("write `models: [name]`");
+        }
         let network = check_network(&url, network, reader);
         let local = check_local(&url, network, local, reader);
         if let Some(place) = secret_span {
@@ -117,6 +127,7 @@ impl RawGrant {
         if let Some(list) = methods {
             grant.methods = list.0.into_iter().map(|one| one.0).collect();
         }
+        grant.models = models.map(|names| names.value.0);
         grant.local = local;
         grant.secret = secret;
         grant.expires = expires.map(|day| day.0.0);
@@ -135,6 +146,7 @@ fn grant(url: GrantUrl, line: usize, network: Network) -> Grant {
         path,
         methods,
         adapters: None,
+        models: None,
         network,
         local: false,
         secret: None,
@@ -202,6 +214,9 @@ pub(super) fn to_json(grant: &Grant) -> serde_json::Value {
     if let Some(adapters) = &grant.adapters {
         let one = |r: &AdapterRef| r.digest.map_or(r.id.to_string(), |digest| format!("{}@{digest}", r.id));
         map.insert("adapters".to_owned(), adapters.iter().map(one).collect());
+    }
+    if let Some(names) = &grant.models {
+        map.insert("models".to_owned(), model_names::to_json(names));
     }
     map.insert("methods".to_owned(), grant.methods.iter().map(|method| method.as_str()).collect());
     map.insert("network".to_owned(), grant.network.as_str().into());

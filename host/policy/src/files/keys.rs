@@ -1,20 +1,18 @@
 //! `keys.yaml`: who may ask for what. It has hashes of keys, and neither they nor what stands in their place is ever shown.
 
 use super::grant::Day;
-use super::models::ModelId;
+use super::model_names::{self, RawModelNames};
 use crate::diagnostics::{Diagnostics, Parsed};
 use crate::id::Digest;
-use crate::keys::{Allowed, Argon2id, Key, KeyHash, Keys};
+use crate::keys::{Argon2id, Key, KeyHash, Keys};
 use crate::node::{Node, Value};
-use crate::raw::{FromNode, NonEmpty, raw};
+use crate::raw::{FromNode, raw};
 use crate::reader::Reader;
 use crate::render::quote;
 use crate::scalar::{Checked, Fault, Grammar, Whole};
 use crate::yaml;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, json};
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 raw! {
@@ -40,7 +38,7 @@ raw! {
             /// Argon2id.
             hash: Checked<KeyHash> = "\"sha256:...\"",
             /// The public names of models and routes that may be asked. `"*"` alone is all of them.
-            models: RawAllowed = "[my-model]",
+            models: RawModelNames = "[my-model]",
         }
         optional {
             /// The most requests in a minute. No limit, where the key is not there.
@@ -88,13 +86,7 @@ fn key_to_json(key: &Key) -> serde_json::Value {
     let mut map = Map::new();
     let mut put = |name: &str, value: serde_json::Value| map.insert(name.to_owned(), value);
     put("name", (*key.name).into());
-    put(
-        "models",
-        match &key.models {
-            Allowed::All => json!(["*"]),
-            Allowed::These(names) => json!(names),
-        },
-    );
+    put("models", model_names::to_json(&key.models));
     if let Some(number) = key.requests_per_minute {
         put("requests_per_minute", number.into());
     }
@@ -203,54 +195,5 @@ impl Grammar for KeyHash {
                 .to_owned(),
             help: "`hauski keys new` makes one: write it in quotes, and if this was the key itself, make another".to_owned(),
         })
-    }
-}
-
-/// Public names, or `"*"` alone.
-#[derive(Debug)]
-pub(super) struct RawAllowed(Allowed);
-
-impl FromNode for RawAllowed {
-    fn from_node(node: &Node, reader: &mut Reader) -> Option<Self> {
-        if matches!(&node.value, Value::Text(text) if &**text == "*") {
-            reader.wrong_type(node, "a list").help("write `[\"*\"]`");
-            return None;
-        }
-        let NonEmpty(names): NonEmpty<Checked<AllowedName>> = NonEmpty::from_node(node, reader)?;
-        let names: Vec<_> = names.into_iter().map(|name| name.0.0).collect();
-        if !names.iter().any(|name| &**name == "*") {
-            return Some(Self(Allowed::These(names.into_iter().collect())));
-        }
-        if names.len() > 1 {
-            let message = format!("{} has names beside `*`, which is all of them", reader.here());
-            reader.error("models-contradiction", &node.span, message).help("write `[\"*\"]`, or delete the `*`");
-        }
-        Some(Self(Allowed::All))
-    }
-}
-
-impl JsonSchema for RawAllowed {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Allowed".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        NonEmpty::<Checked<AllowedName>>::json_schema(generator)
-    }
-}
-
-/// A public name, or `*`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct AllowedName(Box<str>);
-
-impl Grammar for AllowedName {
-    const PATTERN: &'static str = r"^([A-Za-z0-9/:._@-]{1,128}|\*)$";
-
-    fn parse(text: &str) -> Result<Self, Fault> {
-        if text == "*" { Ok(Self(text.into())) } else { ModelId::parse(text).map(|id| Self(id.0)) }
     }
 }

@@ -4,6 +4,7 @@ mod grant;
 mod keys;
 mod limits;
 mod lock;
+mod model_names;
 mod models;
 mod routes;
 mod routing;

@@ -1,13 +1,15 @@
 //! `models.yml`: the models that the gateway knows.
 
 use super::grant::AdapterIdText;
+use crate::base_url::BaseUrl;
 use crate::diagnostics::{Diagnostics, Parsed};
-use crate::models::{Model, Models};
+use crate::models::{Model, ModelPlaces, Models, is_model_id};
 use crate::node::{Key, Node, Value};
-use crate::raw::{FromNode, raw};
+use crate::raw::{FromNode, Spanned, raw};
 use crate::reader::{Reader, Step};
 use crate::render::quote;
 use crate::scalar::{Checked, Fault, Grammar};
+use crate::source::FileText;
 use crate::yaml;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
@@ -46,7 +48,8 @@ raw! {
             adapter: Checked<AdapterIdText>,
             /// The provider's name for it; the id, where the key is not there.
             upstream: Checked<Line>,
-            /// What the adapter reads as its settings: keys and any values. No secrets: adapters never hold any.
+            /// What the adapter reads as its settings: keys and any values. No secrets: adapters never hold any. `base_url` is where the
+            /// provider's API is, with its version: the grants that name no models apply to requests that go there or below.
             config: Config,
         }
     }
@@ -60,7 +63,10 @@ impl Models {
     pub fn parse(file: &str, text: &[u8]) -> Result<Parsed<Self>, Diagnostics> {
         let (mut reader, root) = yaml::parse(file, text);
         let value = root.and_then(|root| RawModels::from_node(&root, &mut reader)?.validate(&mut reader));
-        reader.finish(value)
+        reader.finish(value).map(|mut parsed: Parsed<Self>| {
+            parsed.value.text = FileText::of(&parsed.warnings);
+            parsed
+        })
     }
 
     /// The models in the shape of the file.
@@ -107,7 +113,7 @@ impl RawModels {
             }
             list.push(model);
         }
-        Some(Models { list })
+        Some(Models { list, text: FileText::default() })
     }
 }
 
@@ -121,11 +127,17 @@ impl RawModel {
                 }
             }
         }
+        let config = self.config.get().unwrap_or_default();
+        let (base_url, base_url_span) = config.base_url.map(|given| (given.value, given.span)).unzip();
+        let Spanned { value: Checked(ModelId(id)), span } = self.id.spanned()?;
+        let places = ModelPlaces { id: span, adapter: self.adapter.span().cloned(), base_url: base_url_span };
         Some(Model {
-            id: self.id.get()?.0.0,
+            id,
             adapter: self.adapter.get().map(|id| id.0.0),
             upstream: self.upstream.get().map(|text| text.0.0),
-            config: self.config.get().map(|config| config.0).unwrap_or_default(),
+            config: config.values,
+            base_url,
+            places,
             path: self.path.get().map(|text| text.0.0),
             vram_min_gb: self.vram_min_gb.get().map(|number| number.0),
             canary: self.canary.get().unwrap_or_default(),
@@ -141,8 +153,7 @@ impl Grammar for ModelId {
     const PATTERN: &'static str = "^[A-Za-z0-9/:._@-]{1,128}$";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        let ok = |b: u8| b.is_ascii_alphanumeric() || b"/:._@-".contains(&b);
-        if (1..=128).contains(&text.len()) && text.bytes().all(ok) {
+        if is_model_id(text) {
             return Ok(Self(text.into()));
         }
         Err(Fault {
@@ -209,8 +220,14 @@ impl JsonSchema for Gigabytes {
 }
 
 /// An adapter's settings: keys and their values as JSON text.
-#[derive(Debug)]
-pub(super) struct Config(BTreeMap<Box<str>, Box<str>>);
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    values: BTreeMap<Box<str>, Box<str>>,
+    base_url: Option<Spanned<BaseUrl>>,
+}
+
+/// The setting that the host reads as well: a model's reach depends on it.
+const BASE_URL: &str = "base_url";
 
 impl FromNode for Config {
     fn from_node(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -220,24 +237,58 @@ impl FromNode for Config {
                 .help("write the settings' keys and values, such as `{ base_url: \"http://127.0.0.1:11434\" }`");
             return None;
         };
-        for (key, child) in entries.iter().filter(|(key, _)| sounds_secret(&key.text)) {
-            reader.hide(child, &|_| true);
-            let message = reader.within(Step::Key(key.text.clone()), |r| {
-                format!("{} looks like a secret, which adapters never hold", r.here())
-            });
-            reader
-                .warning("secret-in-config", &key.span, message)
-                .help("delete it, and write a `secret` in the grant in `routing.yaml`: the host attaches it");
-        }
-        Some(Self(entries.iter().map(|(key, child)| (key.text.clone(), json_text(&child.value).into())).collect()))
+        reject_secrets(node, false, reader);
+        let base_url = entries.iter().find(|(key, _)| &*key.text == BASE_URL).and_then(|(key, child)| {
+            reader.within(Step::Key(key.text.clone()), |reader| Spanned::<Checked<BaseUrl>>::from_node(child, reader))
+        });
+        let base_url = base_url.map(|Spanned { value: Checked(value), span }| Spanned { value, span });
+        let values = entries.iter().map(|(key, child)| (key.text.clone(), json_text(&child.value).into()));
+        Some(Self { values: values.collect(), base_url })
     }
 }
 
-/// Whether a setting's key is one under which people keep secrets. (`max_tokens` is none.)
+/// The fewest characters of a value that can be a secret: what is shorter, such as `</s>`, is none.
+const SHORTEST_SECRET: usize = 8;
+
+/// Reports every value below `node` that is a secret by the name of its key or by its form. `is_named` is whether the name of a key
+/// above says so.
+fn reject_secrets(node: &Node, is_named: bool, reader: &mut Reader) {
+    match &node.value {
+        Value::Map(entries) => {
+            for (key, child) in entries {
+                let is_named = is_named || sounds_secret(&key.text);
+                reader.within(Step::Key(key.text.clone()), |reader| reject_secrets(child, is_named, reader));
+            }
+        }
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                reader.within(Step::Index(index), |reader| reject_secrets(item, is_named, reader));
+            }
+        }
+        Value::Text(text) | Value::Number(text)
+            if text.len() >= SHORTEST_SECRET && (is_named || has_form_of_secret(text)) =>
+        {
+            reader.hide(node, &|_| true);
+            let message = format!("{} is a secret, which adapters never hold", reader.here());
+            reader
+                .error("secret-in-config", &node.span, message)
+                .help("delete it, and write a `secret` in the grant in `routing.yaml`: the host attaches it");
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+    }
+}
+
+/// Returns whether secrets are kept under keys with this name. (`max_tokens` is no such name.)
 fn sounds_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
-    let ends = ["api_key", "apikey", "token", "secret", "password", "authorization", "credentials"];
+    let ends = ["api_key", "apikey", "token", "secret", "password", "authorization", "credentials", "cookie"];
     ends.iter().any(|end| key.ends_with(end))
+}
+
+/// Returns whether the text begins as the keys of well-known providers do.
+fn has_form_of_secret(text: &str) -> bool {
+    let begins = ["sk-", "gsk_", "hf_", "xai-", "AIza", "ghp_", "Bearer ", "Basic "];
+    begins.iter().any(|begin| text.starts_with(begin))
 }
 
 /// A value as JSON text; numbers keep all of their digits.

@@ -6,7 +6,7 @@ use crate::reader::Reader;
 use crate::render::quote;
 use crate::route::{Candidate, Route};
 use crate::scalar::{Checked, Whole};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -20,7 +20,11 @@ raw! {
             /// Who may answer. At least one is no canary.
             candidates: NonEmpty<RawCandidate> = "[{ model: my-model }]",
         }
-        optional {}
+        optional {
+            /// Whether the route is meant to have no local candidate, so that every request of it leaves. `false`, where the key is
+            /// not there: then `hauski check` fails on a route without one.
+            cloud_only: bool,
+        }
     }
 }
 
@@ -88,7 +92,9 @@ impl RawRoute {
             let message = format!("the route {} has only canaries: nobody answers the other requests", quote(&name));
             reader.error("only-canaries", &span, message).help("add a candidate without `canary_percent`");
         }
-        Some((Route { name, candidates }, span))
+        let cloud_only = self.cloud_only.get().unwrap_or_default();
+        let line = reader.line(&span);
+        Some((Route { name, candidates, cloud_only, line }, span))
     }
 }
 
@@ -134,5 +140,11 @@ pub(super) fn to_json(route: &Route) -> Value {
         }
         Value::from(map)
     });
-    json!({ "model": route.name, "candidates": candidates.collect::<Vec<_>>() })
+    let mut map = Map::new();
+    map.insert("model".to_owned(), (*route.name).into());
+    map.insert("candidates".to_owned(), candidates.collect());
+    if route.cloud_only {
+        map.insert("cloud_only".to_owned(), true.into());
+    }
+    map.into()
 }

@@ -10,6 +10,7 @@ use crate::raw::{FromNode, raw};
 use crate::reader::Reader;
 use crate::route::Route;
 use crate::scalar::{Word, Words};
+use crate::source::FileText;
 use crate::yaml;
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -27,6 +28,7 @@ pub struct Routing {
     pub cloud_fallback: bool,
     /// The public names behind which several models stand, in the file's order; they are distinct.
     pub routes: Vec<Route>,
+    pub(crate) text: FileText,
 }
 
 impl Routing {
@@ -119,7 +121,10 @@ impl Routing {
             check_order(&root, &mut reader);
             RawRouting::from_node(&root, &mut reader)?.validate(&mut reader)
         });
-        reader.finish(value)
+        reader.finish(value).map(|mut parsed: Parsed<Self>| {
+            parsed.value.text = FileText::of(&parsed.warnings);
+            parsed
+        })
     }
 
     /// The policy in the shape of the file. Of secrets it has headers and references.
@@ -158,6 +163,7 @@ impl RawRouting {
             prefer_local: preferences.prefer_local.get()?,
             cloud_fallback: cloud_fallback?,
             routes,
+            text: FileText::default(),
         })
     }
 }
@@ -190,8 +196,8 @@ fn identity(grant: &Grant) -> String {
         names
     });
     format!(
-        "{grant} {methods:?} {adapters:?} {:?} {} {:?} {:?}",
-        grant.network, grant.local, grant.secret, grant.expires
+        "{grant} {methods:?} {adapters:?} {:?} {:?} {} {:?} {:?}",
+        grant.models, grant.network, grant.local, grant.secret, grant.expires
     )
 }
 

@@ -5,8 +5,8 @@
 
 use hauski_policy::address::canonical;
 use hauski_policy::{
-    AdapterId, Diagnostics, Digest, Egress, Grant, Holder, Host, HostPattern, Keys, Limits, Locality, Model, Models,
-    Parsed, Routing, SecretPart, Target,
+    AdapterId, Diagnostics, Digest, Egress, Grant, Holder, Host, HostPattern, Keys, Limits, Locality, Model,
+    ModelNames, ModelScope, Models, Parsed, Routing, Scope, SecretPart, Target,
 };
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
@@ -23,7 +23,7 @@ pub(crate) const POLICY: &str = r#"egress:
     - { url: "https://api.a.test/v1", adapters: [a], methods: [POST] }
     - { url: "https://api.a.test/v1/x/", adapters: [b], methods: [GET, HEAD] }
     - { url: "http://127.0.0.1:11434/api/", adapters: [a], methods: [GET, POST] }
-    - { url: "http://[::1]:8080/", adapters: [a] }
+    - { url: "http://[::1]:8080/", adapters: [a], models: [m, n] }
     - { url: "https://*.b.test:8443/m%C3%A4/", adapters: [a, b], methods: [DELETE], expires: 2026-12-31 }
     - { url: "https://gpu.test/", network: private, methods: [GET], expires: 2026-12-30 }
     - url: https://api.c.test/v1/
@@ -118,19 +118,46 @@ pub(crate) fn check_guard(egress: &Egress, target: &Target, url: &Url) {
     let today = TODAY.parse().unwrap_or_else(|_| panic!("{TODAY}"));
     for name in ["a", "b"] {
         let (id, digest): (AdapterId, _) = (name.parse().unwrap(), Digest::from_bytes([7; 32]));
-        for local_only in [false, true] {
-            let permitted = egress.decide(Holder { id: &id, digest: &digest }, target, today, local_only).ok();
+        for (local_only, scope) in [false, true].into_iter().flat_map(|local| scopes(url).map(|scope| (local, scope))) {
+            let holder = Holder { id: &id, digest: &digest };
+            let permitted = egress.decide(holder, &scope, target, today, local_only).ok();
             let covers = |grant: &&Arc<Grant>| {
                 let local = grant.locality() == Locality::Local || !(local_only || egress.local_only);
                 let held = grant
                     .adapters
                     .as_ref()
                     .is_none_or(|all| all.iter().any(|one| one.id == id && one.digest.is_none_or(|own| own == digest)));
-                local && held && covers(grant, target.method().as_str(), url, TODAY)
+                local && held && applies(grant, &scope, url) && covers(grant, target.method().as_str(), url, TODAY)
             };
             let expected = egress.grants.iter().find(covers);
             assert_eq!(permitted.map(|grant| grant.line), expected.map(|grant| grant.line), "{name}: {target}");
         }
+    }
+}
+
+/// The gateway itself, a model without a base URL, and models whose base URL is the root of the target, its path, and a path beside it.
+fn scopes(url: &Url) -> [Scope; 5] {
+    let origin = url.origin().ascii_serialization();
+    let bases = [Some(origin.clone()), Some(format!("{origin}{}", url.path())), Some(format!("{origin}/beside"))];
+    let model = |base_url: Option<String>| {
+        let base_url = base_url.and_then(|text| text.parse().ok());
+        Scope::Model(Arc::new(ModelScope { id: "m".into(), base_url }))
+    };
+    let [root, path, beside] = bases.map(model);
+    [Scope::Gateway, model(None), root, path, beside]
+}
+
+fn applies(grant: &Grant, scope: &Scope, url: &Url) -> bool {
+    match (scope, &grant.models) {
+        (Scope::Gateway, names) => names.is_none(),
+        (Scope::Model(_), Some(ModelNames::All)) => true,
+        (Scope::Model(model), Some(ModelNames::These(names))) => names.contains(&model.id),
+        (Scope::Model(model), None) => model.base_url.as_ref().is_some_and(|base| {
+            let base = Url::parse(&base.to_string()).unwrap_or_else(|error| panic!("{base}: {error}"));
+            let segments =
+                |url: &Url| url.path().trim_end_matches('/').split('/').map(str::to_owned).collect::<Vec<_>>();
+            base.origin() == url.origin() && segments(url).starts_with(&segments(&base))
+        }),
     }
 }
 
@@ -209,6 +236,7 @@ fn meaning(routing: &Routing, whole: bool) -> String {
             secret.parts.retain(|part| !matches!(part, SecretPart::Text(_)));
         }
     }
+    routing.routes.iter_mut().for_each(|route| route.line = 0);
     let candidates = routing.routes.iter_mut().flat_map(|route| &mut route.candidates);
     candidates.for_each(|candidate| candidate.line = 0);
     format!("{routing:?}")

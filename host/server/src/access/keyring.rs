@@ -5,7 +5,7 @@
 use super::rate::Bucket;
 use super::slow::{Busy, Slow};
 use hauski_egress::today;
-use hauski_policy::{Allowed, Key, KeyHash, Keys};
+use hauski_policy::{Key, KeyHash, Keys, ModelNames};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
@@ -68,7 +68,7 @@ impl Keyring {
             if let Some(last) = key.expires.filter(|_| !key.holds_on(today)) {
                 notes.push(format!("the key `{name}` has expired: {last} was its last day"));
             }
-            let Allowed::These(models) = &key.models else { continue };
+            let ModelNames::These(models) = &key.models else { continue };
             for model in models.iter().filter(|model| !known(model)) {
                 notes.push(format!("the key `{name}` is for `{model}`, and there is no such model and no such route"));
             }

@@ -11,6 +11,6 @@ pub(crate) async fn adapters(State(app): State<App>) -> Response {
     let gateway = &app.gateway;
     let view = gateway.view();
     let usages = gateway.watch.usages();
-    let listing = Listing::of(&view.adapters, &view.routing.egress, &usages, timestamp(gateway.started));
+    let listing = Listing::of(&view.adapters, &view.routing.egress, &view.models, &usages, timestamp(gateway.started));
     Json(listing.live(&view.adapters)).into_response()
 }

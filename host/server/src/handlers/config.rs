@@ -17,5 +17,5 @@ pub(crate) async fn limits(State(app): State<App>) -> Json<Value> {
 
 /// `models.yml`.
 pub(crate) async fn models(State(app): State<App>) -> Json<Value> {
-    Json(app.gateway.models.to_json())
+    Json(app.gateway.view().models.to_json())
 }

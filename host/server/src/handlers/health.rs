@@ -33,7 +33,7 @@ pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<C
     let policy = policy(gateway);
     let os_lock = os_lock::in_force().map(os_lock::Enforced::holds);
     let said = json!({
-        "status": word, "models": models, "adapters": adapters, "policy": policy, "keys": keys(gateway),
+        "status": word, "models": models, "models_file": models_file(gateway), "adapters": adapters, "policy": policy, "keys": keys(gateway),
         "tls": tls(gateway), "os_egress_lock": os_lock,
     });
     (status, Json(said)).into_response()
@@ -44,6 +44,11 @@ fn policy(gateway: &Gateway) -> Value {
     let view = gateway.view();
     let stale = gateway.stale().map(told);
     json!({ "generation": view.generation, "loaded": seconds(view.loaded), "stale": stale })
+}
+
+/// Whether the models are those that the file has.
+fn models_file(gateway: &Gateway) -> Value {
+    json!({ "stale": gateway.models_file.stale().map(told) })
 }
 
 /// How many keys there are, if any are asked for, and whether they are those that the file has.

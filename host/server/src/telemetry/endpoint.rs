@@ -1,7 +1,7 @@
 //! Where the collector is: parsed once, by the rules of the door.
 
 use hauski_egress::{Caller, today};
-use hauski_policy::{Egress, Target};
+use hauski_policy::{Egress, Scope, Target};
 use std::str::FromStr;
 
 /// A collector that takes OTLP over HTTP.
@@ -39,7 +39,7 @@ impl Endpoint {
         let caller = Caller::telemetry();
         let denied = |url: &&str| {
             let target = Target::parse("POST", url);
-            target.is_ok_and(|target| egress.decide(caller.holder(), &target, today(), false).is_err())
+            target.is_ok_and(|target| egress.decide(caller.holder(), &Scope::Gateway, &target, today(), false).is_err())
         };
         let url = [&*self.traces, &*self.metrics].into_iter().find(denied)?;
         Some(format!(

@@ -3,6 +3,7 @@
 use super::Endpoint;
 use bytes::{Bytes, BytesMut};
 use hauski_egress::{Ask, Caller, Destination, Door, EgressError, OutboundBody, ResponseBody, Shared, Timeouts};
+use hauski_policy::Scope;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -88,6 +89,7 @@ impl Link {
         let id = Arc::<str>::from(ID);
         let ask = Ask {
             request_id: &id,
+            scope: &Scope::Gateway,
             method: "POST",
             to: Destination::Url(url),
             local_only: false,

@@ -1,6 +1,6 @@
 //! C03, F05, F08, F09: components and files that are not what they should be. They are listed with a reason and never run.
 
-use hauski_tests::TestHost;
+use hauski_tests::{TestHost, UNRELATED};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -91,7 +91,7 @@ async fn f09_other_bytes_under_a_pinned_name() {
     let digest = listing["adapters"][0]["digest"].as_str().unwrap_or_else(|| panic!("{listing}")).to_owned();
     let pinned = format!("{{ url: \"{}\", adapters: [\"pinned@{digest}\"] }}", upstream.url("/"));
     for (guest, reached) in [("probe", true), ("probe_wasi_http", false)] {
-        let host = TestHost::builder().guest_as(guest, "pinned").grant(&pinned).start().await;
+        let host = TestHost::builder().guest_as(guest, "pinned").grant(&pinned).grant(UNRELATED).start().await;
         let seen = crate::egress::send(&host, "pinned", serde_json::json!({ "url": upstream.url("/") })).await;
         assert_eq!(seen.get("ok").is_some(), reached, "{guest}: {seen}");
         assert!(reached || seen["err"] == "denied", "{guest}: {seen}");

@@ -2,7 +2,7 @@
 
 use super::{PATHS, gateway, get, open};
 use crate::egress::send;
-use hauski_tests::{TestHost, Upstream};
+use hauski_tests::{TestHost, UNRELATED, Upstream};
 use http::Method;
 use serde_json::json;
 
@@ -26,8 +26,10 @@ async fn the_page_is_whole_without_scripts() {
         (page.status.as_u16(), &page.headers["content-type"]),
         (200, &"text/html; charset=utf-8".parse().unwrap())
     );
-    let advice =
-        format!("- {{ url: &quot;{}&quot;, adapters: [&quot;probe&quot;], methods: [PUT] }}", upstream.url("/v2/x"));
+    let advice = format!(
+        "- {{ url: &quot;{}&quot;, adapters: [&quot;probe&quot;], models: [&quot;probe&quot;], methods: [PUT] }}",
+        upstream.url("/v2/x")
+    );
     for text in [
         "<th scope=\"row\">echo",
         "order 1, weight 7",
@@ -101,7 +103,7 @@ async fn it_only_shows() {
 
 #[tokio::test]
 async fn what_others_choose_is_text() {
-    let host = gateway().file(HOSTILE, b"no component").start().await;
+    let host = gateway().grant(UNRELATED).file(HOSTILE, b"no component").start().await;
     let urls = [
         "http://x.test/<script>alert(2)</script>",
         "http://x.test/\u{202e}\u{1b}[2J",

@@ -13,18 +13,18 @@ const USAGE: &str = r#""stream":true,"stream_options":{"include_usage":true},"#;
 
 /// A gateway that may reach this provider by the adapter `anthropic`, with a key.
 fn gateway(upstream: &Upstream) -> Builder {
-    let url = upstream.url("");
+    let url = upstream.url("/v1");
     TestHost::builder()
         .adapter("anthropic")
         .env("ANTHROPIC_API_KEY", "sk-ant-0123456789")
-        .grant(&format!(
-            "{{ url: \"{url}/v1/\", adapters: [anthropic], methods: [GET, POST], secret: {{ header: x-api-key, value: \
+        .grant_as_written(&format!(
+            "{{ url: \"{url}/\", adapters: [anthropic], methods: [GET, POST], secret: {{ header: x-api-key, value: \
              \"${{env:ANTHROPIC_API_KEY}}\" }} }}"
         ))
         .model(&format!("{{ id: m0, adapter: anthropic, upstream: claude, config: {{ base_url: \"{url}\" }} }}"))
 }
 
-/// The stage's gateway with this adapter in the place of its own: it asks at `/v1/v1/messages`, which is granted as well.
+/// The stage's gateway with this adapter in the place of its own.
 async fn stage(plays: Vec<Play>) -> Stage {
     Stage::with(plays, |builder| builder.adapter_as("anthropic", "openai-compatible")).await
 }
@@ -133,7 +133,7 @@ async fn r12_settings_of_the_model() {
     let upstream = answers("200 OK", "", message(&json!([]), "end_turn", None).to_string());
     let config = format!(
         "{{ base_url: \"{}/\", max_tokens: 77, headers: {{ anthropic-beta: b1, Anthropic-Version: \"2030-01-01\" }} }}",
-        upstream.url("")
+        upstream.url("/v1")
     );
     let host = gateway(&upstream).model(&format!("{{ id: m1, adapter: anthropic, config: {config} }}")).start().await;
     let answer = host.client().post(CHAT, ask("m1", false)).await;

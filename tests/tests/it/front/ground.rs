@@ -16,7 +16,7 @@ pub(crate) fn gateway(upstreams: &[&Upstream]) -> Builder {
     for (at, upstream) in upstreams.iter().enumerate() {
         let url = upstream.url("/v1");
         builder = builder
-            .grant(&format!("{{ url: \"{url}/\", adapters: [openai-compatible], methods: [GET, POST] }}"))
+            .grant_as_written(&format!("{{ url: \"{url}/\", adapters: [openai-compatible], methods: [GET, POST] }}"))
             .model(&format!(
                 "{{ id: m{at}, adapter: openai-compatible, upstream: theirs, config: {{ base_url: \"{url}\" }} }}"
             ));

@@ -2,7 +2,7 @@
 //!
 //! Whatever an adapter chose stands in code spans, in which nothing is marked up.
 
-use hauski_runtime::{GrantLine, Import, ImportState, Refused, Stamped};
+use hauski_runtime::{GrantLine, Import, ImportState, ModelReach, Refused, Stamped};
 use hauski_server::listing::{Listed, Listing};
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ fn adapter(page: &mut String, listed: &Listed<'_>, is_counted: bool) {
     imports(page, &audit.imports);
     list(page, "hosts wanted", description.hosts.iter().map(|host| code(host)));
     list(page, "hosts granted", audit.grants.iter().map(grant));
-    line(page, format_args!("- locality: {}", audit.locality));
+    list(page, "models", audit.models.iter().map(model));
     line(page, format_args!("- files: none, as for every adapter"));
     let limits = listed.limits.as_object().into_iter().flatten().map(|(name, limit)| format!("{name} {limit}"));
     line(page, format_args!("- limits: {}", limits.collect::<Vec<_>>().join(", ")));
@@ -98,11 +98,26 @@ fn imports(page: &mut String, imports: &[Import]) {
     }
 }
 
+fn model(model: &ModelReach) -> String {
+    let mut text = format!("{}: {}", code(&model.model), model.locality);
+    if let Some(base) = &model.base_url {
+        let _ = write!(text, ", base URL {}", code(base));
+    }
+    if !model.lines.is_empty() {
+        let lines: Vec<_> = model.lines.iter().map(ToString::to_string).collect();
+        let _ = write!(text, ", within line {}", lines.join(" and "));
+    }
+    text
+}
+
 fn grant(grant: &GrantLine) -> String {
     let mut text = format!("line {}: {} {}", grant.line, grant.methods.join(" "), code(&grant.url));
     let _ = write!(text, " ({}, {})", grant.network, grant.locality);
     if let Some(header) = &grant.secret_header {
         let _ = write!(text, ", {} from {}", code(header), code(&grant.secrets.join(" and ")));
+    }
+    if let Some(models) = &grant.models {
+        let _ = write!(text, ", for {}", models.iter().map(|model| code(model)).collect::<Vec<_>>().join(" and "));
     }
     if let Some(day) = &grant.expires {
         let _ = write!(text, ", {} {day}", if grant.expired { "expired after" } else { "until" });

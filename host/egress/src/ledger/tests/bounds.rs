@@ -61,7 +61,7 @@ fn refuse(ledger: &Ledger, caller: &Caller, id: &Arc<str>, url: &str) {
     let target = Target::parse("GET", url).unwrap();
     let verdict = Verdict::Denied(&Denied::Grant(Denial::Host));
     let slip = ledger.reserve().unwrap();
-    slip.denied(&Decision { caller, request_id: id, asked: Asked::Target(&target), verdict });
+    slip.denied(&Decision { caller, scope: &scope(), request_id: id, asked: Asked::Target(&target), verdict });
 }
 
 /// How many records of one denial each there are, and what those say which stand for several; in all and of `id`.
@@ -114,7 +114,13 @@ fn what_was_looked_up_has_a_record_each() {
         let target = Target::parse("GET", &format!("https://{n}.api.test/")).unwrap();
         for verdict in [Verdict::Denied(&denied), Verdict::Unresolved(&unresolved)] {
             let asked = Asked::Target(&target);
-            ledger.reserve().unwrap().denied(&Decision { caller: &caller, request_id: &id, asked, verdict });
+            ledger.reserve().unwrap().denied(&Decision {
+                caller: &caller,
+                scope: &scope(),
+                request_id: &id,
+                asked,
+                verdict,
+            });
         }
     }
     drop(writer);

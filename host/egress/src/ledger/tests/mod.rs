@@ -8,7 +8,7 @@ mod writing;
 use super::verify::{Report, read};
 use super::*;
 use crate::{Asked, Caller, Denied, End, Verdict};
-use hauski_policy::{AdapterLimits, Denial, Digest, Grant, Routing, Target};
+use hauski_policy::{AdapterLimits, Denial, Digest, Grant, ModelScope, Routing, Scope, Target};
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;
@@ -77,6 +77,11 @@ impl World {
     }
 }
 
+/// The scope of every request here: on behalf of the model `m`.
+pub(super) fn scope() -> Scope {
+    Scope::Model(std::sync::Arc::new(ModelScope { id: "m".into(), base_url: None }))
+}
+
 fn caller() -> Caller {
     let span = Duration::from_secs(1);
     let limits = AdapterLimits {
@@ -116,11 +121,12 @@ fn deny_for(ledger: &Ledger, method: &str, url: &str, denied: Denied) {
 
 fn decide(ledger: &Ledger, asked: Asked<'_>, verdict: Verdict<'_>) {
     let slip = ledger.reserve().unwrap();
-    slip.denied(&Decision { caller: &caller(), request_id: &"r-1".into(), asked, verdict });
+    slip.denied(&Decision { caller: &caller(), scope: &scope(), request_id: &"r-1".into(), asked, verdict });
 }
 
 fn finish(slip: Slip, grant: &Arc<Grant>, url: &str, end: End<'_>) {
     slip.finished(&Exchange {
+        scope: &scope(),
         caller: &caller(),
         request_id: &"r-2".into(),
         target: &Target::parse("POST", url).unwrap(),

@@ -42,11 +42,11 @@ fn every_outcome_is_one_record_without_query_or_secret() {
     let texts: Vec<_> = records.iter().map(Value::to_string).collect();
     let expected = [
         r#"{"kind":"opened"}"#,
-        r#"{"kind":"request","request":"r-1","adapter":"ollama","verdict":"denied","reason":"address-class","method":"GET","scheme":"http","host":"10.0.0.7","port":11434,"path":"/api/tags","address":"10.0.0.7","address_class":"private","bytes_out":0,"bytes_in":0}"#,
-        r#"{"kind":"request","request":"r-1","adapter":"ollama","verdict":"denied","reason":"invalid-scheme","shown":"GET ws://a","bytes_out":0,"bytes_in":0}"#,
-        r#"{"kind":"request","request":"r-1","adapter":"ollama","verdict":"unresolved","reason":"dns-timeout","method":"POST","scheme":"https","host":"api.test","port":443,"path":"/v1/chat","bytes_out":0,"bytes_in":0}"#,
-        r#"{"kind":"request","request":"r-2","adapter":"ollama","verdict":"allowed","reason":"granted","method":"POST","scheme":"https","host":"eu.api.test","port":443,"path":"/v1/","entry":4,"network":"public","status":200,"end":"complete","reused":true,"bytes_out":11,"bytes_in":22}"#,
-        r#"{"kind":"request","request":"r-2","adapter":"ollama","verdict":"allowed","reason":"granted","method":"POST","scheme":"https","host":"api.test","port":8443,"path":"/v1/","entry":4,"network":"public","status":200,"end":"idle-timeout","reused":true,"bytes_out":11,"bytes_in":22}"#,
+        r#"{"kind":"request","request":"r-1","adapter":"ollama","model":"m","verdict":"denied","reason":"address-class","method":"GET","scheme":"http","host":"10.0.0.7","port":11434,"path":"/api/tags","address":"10.0.0.7","address_class":"private","bytes_out":0,"bytes_in":0}"#,
+        r#"{"kind":"request","request":"r-1","adapter":"ollama","model":"m","verdict":"denied","reason":"invalid-scheme","shown":"GET ws://a","bytes_out":0,"bytes_in":0}"#,
+        r#"{"kind":"request","request":"r-1","adapter":"ollama","model":"m","verdict":"unresolved","reason":"dns-timeout","method":"POST","scheme":"https","host":"api.test","port":443,"path":"/v1/chat","bytes_out":0,"bytes_in":0}"#,
+        r#"{"kind":"request","request":"r-2","adapter":"ollama","model":"m","verdict":"allowed","reason":"granted","method":"POST","scheme":"https","host":"eu.api.test","port":443,"path":"/v1/","entry":4,"network":"public","status":200,"end":"complete","reused":true,"bytes_out":11,"bytes_in":22}"#,
+        r#"{"kind":"request","request":"r-2","adapter":"ollama","model":"m","verdict":"allowed","reason":"granted","method":"POST","scheme":"https","host":"api.test","port":8443,"path":"/v1/","entry":4,"network":"public","status":200,"end":"idle-timeout","reused":true,"bytes_out":11,"bytes_in":22}"#,
         r#"{"kind":"closed","unfinished":0}"#,
     ];
     assert_eq!(texts, expected);
@@ -153,6 +153,7 @@ fn speed() {
             continue;
         };
         slip.finished(&Exchange {
+            scope: &scope(),
             caller: &caller,
             request_id: &id,
             target: &target,

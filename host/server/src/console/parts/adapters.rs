@@ -1,7 +1,6 @@
 //! Adapters: who each is, whether it serves, what it may reach, and how busy it is.
 
 use super::super::html::Html;
-use super::models::locality;
 use super::{TABLE_END, badge, table};
 use crate::view::View;
 use hauski_runtime::{Adapter, GrantLine, Import, ImportState, Refused};
@@ -12,7 +11,7 @@ pub(super) fn part(view: &View) -> Html {
     table(&mut html, "Adapters", &["Adapter", "State", "May reach", "In flight", "Waiting"]);
     html.raw("<tbody>");
     for (id, adapter) in adapters.iter() {
-        let audit = adapter.audit(egress);
+        let audit = adapter.audit(egress, &view.models);
         who(&mut html, adapter, &audit.imports);
         html.raw("<td>");
         let file = format!("{id}.wasm");
@@ -26,7 +25,6 @@ pub(super) fn part(view: &View) -> Html {
         }
         html.raw("</td><td class=\"place\">");
         reach(&mut html, &audit.grants);
-        locality(&mut html, adapter.locality(egress));
         let limits = adapter.limits();
         html.raw("</td>");
         html.element("<td class=\"number\">", format_args!("{} / {}", adapter.in_flight(), limits.instances), "</td>");
@@ -83,6 +81,9 @@ fn reach(html: &mut Html, grants: &[GrantLine]) {
         }
         if let Some(day) = &grant.expires {
             html.text(format_args!(", {} {day}", if grant.expired { "expired after" } else { "until" }));
+        }
+        if let Some(models) = &grant.models {
+            html.text(format_args!(", for {}", models.join(" and ")));
         }
         html.text(format_args!(", line {}", grant.line)).raw("</span></li>");
     }

@@ -27,7 +27,7 @@ pub(super) fn all(gateway: &Gateway) -> Vec<Part> {
     vec![
         ("status", status::part(gateway, &view, &recently, &lately, &denied)),
         ("latency", latency::part(gateway.limits.latency.llm_p95, &recently, &lately)),
-        ("models", models::part(gateway, &view)),
+        ("models", models::part(&view)),
         ("adapters", adapters::part(&view)),
         ("denials", denials::part(&denied)),
         ("ledger", ledger::part(gateway)),

@@ -2,15 +2,14 @@
 
 use super::super::html::Html;
 use super::{TABLE_END, badge, table};
-use crate::app::Gateway;
 use crate::view::{Served, View};
 use hauski_policy::{Candidate, Locality};
 
-pub(super) fn part(gateway: &Gateway, view: &View) -> Html {
+pub(super) fn part(view: &View) -> Html {
     let mut html = Html::default();
     table(&mut html, "Models", &["Model", "Adapter", "Provider's name", "Locality", "Breaker"]);
     html.raw("<tbody>");
-    for model in gateway.models.iter() {
+    for model in view.models.iter() {
         html.element("<tr><th scope=\"row\">", &model.id, "</th><td>");
         match &model.adapter {
             Some(adapter) => html.text(adapter),
@@ -27,12 +26,12 @@ pub(super) fn part(gateway: &Gateway, view: &View) -> Html {
             }
             (None, why) => {
                 html.raw("<td colspan=\"2\">");
-                badge(&mut html, "bad", "can't be asked");
+                unavailable(&mut html, view, &model.id);
                 html.element("<small>", why.unwrap_or("it names no adapter"), "</small></td></tr>");
             }
         }
     }
-    if gateway.models.iter().next().is_none() {
+    if view.models.iter().next().is_none() {
         html.raw("<tr><td colspan=\"5\" class=\"none\">models.yml names no model.</td></tr>");
     }
     html.raw("</tbody>").raw(TABLE_END);
@@ -58,7 +57,7 @@ fn routes(html: &mut Html, view: &View) {
                     html.raw(" ");
                     breaker(html, served);
                 }
-                None => badge(html, "bad", "can't be asked"),
+                None => unavailable(html, view, &candidate.model),
             }
             html.raw("</li>");
         }
@@ -85,10 +84,19 @@ fn share(candidate: &Candidate) -> String {
     }
 }
 
-pub(super) fn locality(html: &mut Html, locality: Locality) {
+fn locality(html: &mut Html, locality: Locality) {
     match locality {
         Locality::Local => badge(html, "good", "local"),
         Locality::Cloud => badge(html, "info", "cloud"),
+        Locality::NoGrant => badge(html, "bad", "no grant"),
+    }
+}
+
+/// The mark of a model that is not available: without a grant it is never shown as anything else.
+fn unavailable(html: &mut Html, view: &View, model: &str) {
+    match view.locality(model) {
+        Some(Locality::NoGrant) => locality(html, Locality::NoGrant),
+        Some(_) | None => badge(html, "bad", "can't be asked"),
     }
 }
 
