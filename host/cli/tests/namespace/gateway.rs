@@ -40,6 +40,11 @@ impl Gateway {
             let wasm = folder.path().join(format!("adapters/{way}.wasm"));
             fs::write(wasm, hauski_tests::guest(&way.replace('-', "_"))).unwrap();
         }
+        Self::start_in(folder, variables, arguments)
+    }
+
+    /// Starts it with the files that are in the folder.
+    pub(crate) fn start_in(folder: &TempDir, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = common::command(env!("CARGO_BIN_EXE_hauski"), folder);
         command.args(arguments).env("HAUSKI_BIND", BIND).envs(variables.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -87,12 +92,17 @@ pub(crate) fn bound() {
     });
 }
 
-/// Sends bytes from the test's own address, and reads until the gateway closes.
-pub(crate) fn raw(bytes: &str) -> String {
+/// Connects from the test's own address.
+pub(crate) fn connect() -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((TEST, 0)).into()).unwrap();
     socket.connect(&BIND.parse::<SocketAddr>().unwrap().into()).unwrap();
-    let mut stream = TcpStream::from(socket);
+    TcpStream::from(socket)
+}
+
+/// Sends bytes from the test's own address, and reads until the gateway closes.
+pub(crate) fn raw(bytes: &str) -> String {
+    let mut stream = connect();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.write_all(bytes.as_bytes()).unwrap();
     let mut answer = Vec::new();

@@ -10,9 +10,11 @@
 #![expect(clippy::disallowed_methods, reason = "these are the providers and the name server")]
 
 mod capture;
+mod cells;
 #[path = "../common/mod.rs"]
 mod common;
 mod gateway;
+mod localities;
 mod matrix;
 mod world;
 
@@ -25,11 +27,21 @@ use std::process::Command;
 use tempfile::TempDir;
 use world::Names;
 
-const TEST: &str = "nothing_is_sent_that_is_not_granted";
 const INSIDE: &str = "HAUSKI_TEST_NAMESPACE";
 
 #[test]
 fn nothing_is_sent_that_is_not_granted() {
+    in_namespace("nothing_is_sent_that_is_not_granted", inside);
+}
+
+/// The promises of locality, model by model and cell by cell.
+#[test]
+fn prompts_leave_only_where_the_route_allows_it() {
+    in_namespace("prompts_leave_only_where_the_route_allows_it", localities::inside);
+}
+
+/// Runs `inside` in a network namespace of its own: there, this process runs again with only the test of this name.
+fn in_namespace(test: &str, inside: fn()) {
     if std::env::var_os(INSIDE).is_some() {
         return inside();
     }
@@ -41,7 +53,7 @@ fn nothing_is_sent_that_is_not_granted() {
     };
     let this = std::env::current_exe().unwrap();
     let mut again = Command::new(unshare[0]);
-    again.args(&unshare[1..]).arg("env").arg(format!("{INSIDE}=1")).arg(this).args(["--exact", TEST, "--nocapture"]);
+    again.args(&unshare[1..]).arg("env").arg(format!("{INSIDE}=1")).arg(this).args(["--exact", test, "--nocapture"]);
     let output = again.output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     println!("{text}");

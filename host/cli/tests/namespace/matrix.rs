@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 
 /// What the policy allows.
 pub(crate) const GRANTS: &str = r#"[
-    { url: "http://127.0.0.1:8001/v1/", adapters: [probe, probe-wasi-http] },
-    { url: "http://[::1]:8002/", adapters: [probe, probe-wasi-http] },
-    { url: "http://93.184.216.34/", adapters: [probe, probe-wasi-http] },
-    { url: "http://127.0.0.1:8006/", adapters: [probe] },
-    { url: "http://127.0.0.1:8080/", adapters: [probe, probe-wasi-http] },
-    { url: "http://api.allowed.test:8003/v1/", adapters: [probe, probe-wasi-http] },
-    { url: "http://long.allowed.test:8003/", adapters: [probe, probe-wasi-http] },
-    { url: "http://gpu.allowed.test:8004/", adapters: [probe, probe-wasi-http], network: private },
-    { url: "http://*.wild.test:8005/", adapters: [probe, probe-wasi-http] },
-    { url: "https://api.allowed.test/", adapters: [probe, probe-wasi-http] },
-    { url: "http://rebound.allowed.test:8003/", adapters: [probe, probe-wasi-http] },
-    { url: "http://metadata.allowed.test/", adapters: [probe, probe-wasi-http], network: private },
-    { url: "http://mixed.allowed.test:8003/", adapters: [probe, probe-wasi-http] },
-    { url: "http://listed.allowed.test:8004/", adapters: [probe, probe-wasi-http], network: private },
-    { url: "http://gone.allowed.test:8003/", adapters: [probe, probe-wasi-http] },
+    { url: "http://127.0.0.1:8001/v1/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://[::1]:8002/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://93.184.216.34/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://127.0.0.1:8006/", adapters: [probe], models: ["*"] },
+    { url: "http://127.0.0.1:8080/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://api.allowed.test:8003/v1/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://long.allowed.test:8003/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://gpu.allowed.test:8004/", adapters: [probe, probe-wasi-http], network: private, models: ["*"] },
+    { url: "http://*.wild.test:8005/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "https://api.allowed.test/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://rebound.allowed.test:8003/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://metadata.allowed.test/", adapters: [probe, probe-wasi-http], network: private, models: ["*"] },
+    { url: "http://mixed.allowed.test:8003/", adapters: [probe, probe-wasi-http], models: ["*"] },
+    { url: "http://listed.allowed.test:8004/", adapters: [probe, probe-wasi-http], network: private, models: ["*"] },
+    { url: "http://gone.allowed.test:8003/", adapters: [probe, probe-wasi-http], models: ["*"] },
   ]"#;
 
 /// Where something answers: what is granted, and what is not and would be found.

@@ -63,7 +63,7 @@ fn addresses(name: &str) -> Option<&'static [Ipv4Addr]> {
     const PRIVATE: Ipv4Addr = Ipv4Addr::new(10, 1, 2, 3);
     const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
     match name {
-        "api.allowed.test" | "long.allowed.test" | "a.wild.test" => Some(&[PUBLIC]),
+        "api.allowed.test" | "long.allowed.test" | "a.wild.test" | "cloud.allowed.test" => Some(&[PUBLIC]),
         "gpu.allowed.test" => Some(&[PRIVATE]),
         "rebound.allowed.test" => Some(&[Ipv4Addr::LOCALHOST]),
         "metadata.allowed.test" => Some(&[METADATA]),
