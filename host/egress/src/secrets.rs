@@ -3,6 +3,7 @@
 //! In go the grants' templates; out comes the value for a grant, and only to the door. There is no way to print one.
 
 use crate::search::Needles;
+use crate::secret_value::{self, MAX_HEADER_LENGTH, SecretProblem};
 use bytes::Bytes;
 use hauski_policy::{Grant, SecretPart, SecretTemplate};
 use http::{HeaderName, HeaderValue};
@@ -12,9 +13,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
-
-/// The shortest value that can be told from ordinary text in an answer.
-const SHORTEST: usize = 8;
 
 /// The values of all grants' secrets.
 #[derive(Default)]
@@ -39,7 +37,7 @@ pub(crate) struct Attached {
 
 /// A secret that could not be loaded. Names the reference, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the entry in line {line} needs {reference}, which {problem}")]
+#[error("the secret of the entry in line {line} can't be used: {reference} {problem}")]
 pub struct MissingSecret {
     /// The line of the grant in `routing.yaml`.
     pub line: usize,
@@ -49,29 +47,9 @@ pub struct MissingSecret {
     pub problem: SecretProblem,
 }
 
-/// What is wrong with a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SecretProblem {
-    /// The environment has no such variable.
-    #[error("is not set")]
-    Unset,
-    /// The file can't be read.
-    #[error("can't be read ({0})")]
-    Unreadable(io::ErrorKind),
-    /// There is nothing in it.
-    #[error("is empty")]
-    Empty,
-    /// Blanking it out of answers would blank out ordinary text.
-    #[error("is shorter than {SHORTEST} characters: redacting it would blank out ordinary text")]
-    TooShort,
-    /// The header's value would have other characters than printable ASCII, or the header's name is none.
-    #[error("does not make a valid header")]
-    NotAHeader,
-}
-
 impl Secrets {
-    /// Fetches the secrets of all `grants`. `env` looks up a variable, `read_file` a file's content, of which white space at
-    /// the end is cut off.
+    /// Fetches the secrets of all `grants`. `env` looks up a variable, `read_file` a file's content. Both are held to the same
+    /// rule: white space at the edges and a byte order mark are trimmed, and anything that no key has is refused.
     ///
     /// # Errors
     /// All that are missing or unusable, in the file's order.
@@ -125,23 +103,28 @@ fn fetch(
     if !missing.is_empty() {
         return Err(missing);
     }
-    // Of its full size from the start: growing would leave copies behind.
-    let mut value = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
-    parts.iter().for_each(|part| value.extend_from_slice(part));
     let is_text = |part: &SecretPart| matches!(part, SecretPart::Text(_));
-    let values = template.parts.iter().zip(parts).filter(|(part, _)| !is_text(part)).map(|(_, value)| value);
-    let needles = Needles::new(values.chain([value.clone()]));
-    attach(template, value, needles).ok_or_else(|| {
+    let unusable = |problem| {
         let references = template.parts.iter().filter(|part| !is_text(part)).map(reference);
         let reference = references.collect::<Vec<_>>().join(" and ");
-        vec![MissingSecret { line, reference, problem: SecretProblem::NotAHeader }]
-    })
+        vec![MissingSecret { line, reference, problem }]
+    };
+    let len = parts.iter().map(|part| part.len()).sum();
+    if len > MAX_HEADER_LENGTH {
+        return Err(unusable(SecretProblem::HeaderTooLong));
+    }
+    // Of its full size from the start: growing would leave copies behind.
+    let mut value = Zeroizing::new(Vec::with_capacity(len));
+    parts.iter().for_each(|part| value.extend_from_slice(part));
+    let values = template.parts.iter().zip(parts).filter(|(part, _)| !is_text(part)).map(|(_, value)| value);
+    let needles = Needles::new(values.chain([value.clone()]));
+    attach(template, value, needles).ok_or_else(|| unusable(SecretProblem::NotAHeader))
 }
 
-/// The value's bytes stay in one place, which is wiped when the last header that shares them is gone.
+/// Makes the header. The value's bytes stay in one place, which is wiped when the last header that shares them is gone.
 fn attach(template: &SecretTemplate, value: Zeroizing<Vec<u8>>, needles: Needles) -> Option<Entry> {
-    // Of anything else there are spellings that the redactor does not know.
-    if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+    // Recipients trim values, and the redactor knows the spellings of printable ASCII only.
+    if value.trim_ascii().len() != value.len() || !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
     }
     let name = HeaderName::from_bytes(template.header.as_bytes()).ok()?;
@@ -157,20 +140,12 @@ fn fetch_part(
 ) -> Result<Zeroizing<Vec<u8>>, SecretProblem> {
     let bytes = match part {
         SecretPart::Text(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
-        SecretPart::Env(name) => Zeroizing::new(env(name).ok_or(SecretProblem::Unset)?.into_encoded_bytes()),
+        SecretPart::Env(name) => env(name).ok_or(SecretProblem::Unset)?.into_encoded_bytes(),
         SecretPart::File(path) => {
-            let content = read_file(Path::new(&**path)).map_err(|error| SecretProblem::Unreadable(error.kind()))?;
-            let mut content = Zeroizing::new(content);
-            let length = content.trim_ascii_end().len();
-            content.truncate(length);
-            content
+            read_file(Path::new(&**path)).map_err(|error| SecretProblem::Unreadable(error.kind()))?
         }
     };
-    match bytes.len() {
-        0 => Err(SecretProblem::Empty),
-        1..SHORTEST => Err(SecretProblem::TooShort),
-        _ => Ok(bytes),
-    }
+    secret_value::check(Zeroizing::new(bytes))
 }
 
 fn reference(part: &SecretPart) -> String {
@@ -180,3 +155,6 @@ fn reference(part: &SecretPart) -> String {
         SecretPart::File(path) => format!("`${{file:{path}}}`"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,8 +27,8 @@ impl SecretTemplate {
 pub enum SecretPart {
     /// Plain text, such as `Bearer `.
     Text(Box<str>),
-    /// `${env:NAME}`: the value of an environment variable.
+    /// `${env:NAME}`: the value of an environment variable, without white space at its edges.
     Env(Box<str>),
-    /// `${file:PATH}`: the content of a file, without white space at its end.
+    /// `${file:PATH}`: the content of a file, without white space at its edges.
     File(Box<str>),
 }

@@ -163,5 +163,8 @@ async fn a_secret_that_is_not_there() {
     let problems = prepared.err().unwrap();
     assert!(matches!(problems[..], [Problem::Secret { .. }]), "{problems:?}");
     let text = problems[0].to_string();
-    assert!(text.contains("routing.yaml: the entry in line 4 needs") && text.contains("one"), "{text}");
+    assert!(
+        text.contains("routing.yaml: the secret of the entry in line 4 can't be used") && text.contains("one"),
+        "{text}"
+    );
 }
