@@ -3,9 +3,11 @@
 //! In go a guest's fields; out come the fields as they are sent. What frames the message or names the way is the door's:
 //! such a field is refused, not dropped, so that an author sees what is wrong.
 
+pub(crate) mod names;
+
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 
 /// Fields in one head, names repeated or not.
@@ -14,19 +16,27 @@ pub const MAX_FIELDS: usize = 128;
 /// Bytes of all names and values of one head.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// Fields by which providers know whose request it is. Where the operator's secret is attached, a guest's own are dropped: it
-/// would be somebody else there, and what it sends would be theirs.
-const CREDENTIALS: [&str; 6] = ["authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "x-auth-token"];
-
-/// Why a request's head can't be sent as it is.
+/// A reason why a request's head can't be sent as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    /// A field that the door sets, that says how the message travels, or that stands for another method, host or path.
-    #[error("header `{0}` says where or how the message goes and can't be set by an adapter")]
+    /// A header that the gateway sets, that says how the message travels, or that stands for another method, host, path or client.
+    #[error("header `{0}` can't be sent: it says where or how the message goes; leave it out")]
     Forbidden(HeaderName),
-    /// `range`, where the grant attaches a secret: of an echo that comes in parts, none would be recognised.
-    #[error("header `range` can't be sent where the gateway attaches a secret")]
-    Range,
+    /// A header such as `range` beside an attached secret. An echo that arrives in parts is not recognized.
+    #[error(
+        "header `{0}` can't be sent: an echo of the attached secret is not redacted in a partial response; leave it out"
+    )]
+    Partial(HeaderName),
+    /// A query field that some servers take for another method.
+    #[error(
+        "query field `{0}` (`_` is read as `-`) can't be sent: some servers take it for another method; leave it out"
+    )]
+    QueryMethod(&'static str),
+    /// A query field with a credential beside an attached secret.
+    #[error(
+        "query field `{0}` (`_` is read as `-`) can't be sent: the gateway attaches a secret, and this is another credential; leave it out"
+    )]
+    QueryCredential(&'static str),
     /// A name with characters that no field name has.
     #[error("a header's name has characters that are not allowed")]
     Name,
@@ -47,45 +57,10 @@ pub enum InvalidRequest {
     Target,
 }
 
-/// Whether an adapter may not set this field at all. `content-length` is not among them: it is compared with the body.
+/// Returns whether an adapter may not set this header at all. `content-length` is not among them: it is compared with the body.
 #[must_use]
 pub fn is_forbidden(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    if !name.contains('_') {
-        return is_the_doors(name);
-    }
-    // Where fields become variables, as in CGI, `_` is `-`.
-    let name = name.replace('_', "-");
-    name == "content-length" || is_the_doors(&name)
-}
-
-/// `name` in lower case.
-fn is_the_doors(name: &str) -> bool {
-    matches!(
-        name,
-        "host"
-            | "connection"
-            | "keep-alive"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-            | "forwarded"
-            | "expect"
-            // What the grant says of method, host and path is not to be taken back.
-            | "x-http-method-override"
-            | "x-http-method"
-            | "x-method-override"
-            | "x-original-method"
-            | "x-original-url"
-            | "x-original-uri"
-            | "x-original-host"
-            | "x-rewrite-url"
-            | "x-rewrite-uri"
-            | "x-host"
-    ) || name.starts_with("proxy-")
-        || name.starts_with("x-forwarded")
+    names::is_forbidden(name)
 }
 
 /// The fields with these names and values, in this order; stops at the first one too many.
@@ -137,26 +112,19 @@ pub(crate) fn prepare(guest: HeaderMap, secret: Option<(HeaderName, HeaderValue)
     let mut fields = guest;
     fields.remove(CONTENT_LENGTH);
     if let Some((name, value)) = secret {
-        if fields.contains_key(RANGE) {
-            return Err(InvalidRequest::Range);
+        if let Some(partial) = fields.keys().find(|field| names::is_partial(field)) {
+            return Err(InvalidRequest::Partial(partial.clone()));
         }
+        let is_replaced = |field: &&HeaderName| {
+            names::is_coding(field) || names::is_credential(field) || names::is_same(field, &name)
+        };
+        let replaced: Vec<_> = fields.keys().filter(is_replaced).cloned().collect();
+        replaced.iter().for_each(|field| drop(fields.remove(field)));
         // Compression would hide an echo. Without this field, a provider could choose it by itself.
         fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let stands_for = |field: &HeaderName, name: &str| is_same_variable(field.as_str(), name);
-        let is_key = |field: &&HeaderName| {
-            stands_for(field, name.as_str()) || CREDENTIALS.iter().any(|name| stands_for(field, name))
-        };
-        let others: Vec<_> = fields.keys().filter(is_key).cloned().collect();
-        others.iter().for_each(|field| drop(fields.remove(field)));
         fields.insert(name, value);
     }
     Ok(Head { fields, content_length })
-}
-
-/// Whether two names are one where `_` is `-`.
-fn is_same_variable(one: &str, other: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    one.bytes().map(plain).eq(other.bytes().map(plain))
 }
 
 /// Whether the body of an answer with these fields is what it says, byte for byte: neither compressed nor otherwise encoded.
@@ -288,9 +256,46 @@ mod tests {
             let untouched = prepare(map(guest).unwrap(), None).unwrap();
             assert_eq!(untouched.fields.len(), guest.len());
         }
-        let range = [("Range", "bytes=0-3")];
-        assert_eq!(prepare(map(&range).unwrap(), secret()).map(drop), Err(InvalidRequest::Range));
-        assert_eq!(prepare(map(&range).unwrap(), None).map(drop), Ok(()));
+        for (name, lower) in [
+            ("Range", "range"),
+            ("Request-Range", "request-range"),
+            ("request_range", "request_range"),
+            ("If-Range", "if-range"),
+        ] {
+            let range = [("accept", "*/*"), (name, "bytes=0-3")];
+            let refused = Err(InvalidRequest::Partial(HeaderName::from_static(lower)));
+            assert_eq!(prepare(map(&range).unwrap(), secret()).map(drop), refused);
+            assert_eq!(prepare(map(&range).unwrap(), None).map(drop), Ok(()));
+        }
+    }
+
+    #[test]
+    fn secret_replaces_other_credentials_and_codings() {
+        for secret in ["authorization", "x-of-an-operator", "accept_encoding"] {
+            let guest = [
+                ("Cookie", "a=b"),
+                ("X_API_Key", "guest"),
+                ("apikey", "guest"),
+                ("Private-Token", "guest"),
+                ("x_of-an_operator", "guest"),
+                ("accept_encoding", "gzip"),
+                ("Accept-Charset", "utf-16"),
+                ("OpenAI-Project", "p"),
+                ("x-a", "a"),
+            ];
+            let attached = Some((HeaderName::from_static(secret), HeaderValue::from_static("ours")));
+            let head = prepare(map(&guest).unwrap(), attached).unwrap();
+            let mut got: Vec<_> = head.fields.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
+            got.sort_unstable();
+            let mut expected =
+                vec![("accept-encoding", "identity"), ("openai-project", "p"), ("x-a", "a"), (secret, "ours")];
+            if secret != "x-of-an-operator" {
+                expected.push(("x_of-an_operator", "guest"));
+            }
+            expected.sort_unstable();
+            assert_eq!(got, expected);
+            assert_eq!(prepare(map(&guest).unwrap(), None).unwrap().fields.len(), guest.len(), "without a secret");
+        }
     }
 
     #[test]

@@ -246,7 +246,7 @@ async fn f03_nothing_may_hide_an_echo() {
     world.fields = vec![("Range", "bytes=0-3")];
     world.get(&caller, &open).await.unwrap();
     let refused = world.send(&caller, &url).await;
-    assert!(matches!(refused, Err(EgressError::InvalidRequest(InvalidRequest::Range))), "{refused:?}");
+    assert!(matches!(refused, Err(EgressError::InvalidRequest(InvalidRequest::Partial(_)))), "{refused:?}");
     assert_eq!(upstream.requests().len(), 3);
 }
 
