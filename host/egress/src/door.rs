@@ -8,7 +8,7 @@ use crate::redact::Redactor;
 use crate::upload::{Gauge, Upload};
 use crate::{
     Ask, Caller, Denied, EgressError, InvalidRequest, OutboundBody, Permit, Response, ResponseBody, Shared, dial,
-    guard, headers, tls,
+    guard, headers, query, tls,
 };
 use bytes::Bytes;
 use hauski_policy::{Denial, Method, Scheme, Scope};
@@ -167,6 +167,7 @@ fn assemble(account: &Account, fields: HeaderMap, body: OutboundBody) -> Result<
             })?),
         };
     let redactor = secret.as_ref().map(|secret| Box::new(Redactor::new(Arc::clone(&secret.needles))));
+    query::check(pass.target.query(), secret.is_some())?;
     let head = headers::prepare(fields, secret.map(|secret| (secret.name, secret.value)))?;
     let body = unless_bodiless(pass.target.method(), head.content_length, body);
     let upload = Upload::new(body, head.content_length, account.standing())?;

@@ -22,6 +22,7 @@ mod observe;
 pub mod os_lock;
 mod pass;
 mod pool;
+mod query;
 mod redact;
 mod resolve;
 mod response;

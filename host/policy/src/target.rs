@@ -207,6 +207,12 @@ impl Target {
         &self.path_and_query[..self.path_len]
     }
 
+    /// The query without its `?`; empty where there is none.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        self.path_and_query.get(self.path_len + 1..).unwrap_or_default()
+    }
+
     /// The path and, with its `?`, the query: the request line's target in origin form (RFC 9112, section 3.2.1).
     #[must_use]
     pub fn path_and_query(&self) -> &str {
@@ -303,6 +309,20 @@ mod tests {
             check(&format!("https://a.test{path}"), Err(InvalidTarget::Character));
         }
         check("https://a.test/?a=%2", Err(InvalidTarget::Encoding));
+    }
+
+    #[test]
+    fn query_is_the_text_behind_the_path() {
+        for (url, path, query) in [
+            ("https://a.test", "/", ""),
+            ("https://a.test/v1", "/v1", ""),
+            ("https://a.test/v1?", "/v1", ""),
+            ("https://a.test?a=b", "/", "a=b"),
+            ("https://a.test/v1?a=/b?c&d", "/v1", "a=/b?c&d"),
+        ] {
+            let target = Target::parse("GET", url).unwrap();
+            assert_eq!((target.path(), target.query()), (path, query), "{url}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod c_dns;
 #[cfg(test)]
 mod d_answers;
 #[cfg(test)]
+mod d_credentials;
+#[cfg(test)]
 mod d_protocol;
 #[cfg(test)]
 mod d_requests;
