@@ -4,6 +4,7 @@
 
 use crate::audit::plain;
 use crate::bindings::hauski::adapter;
+use crate::outgoing_handler;
 use crate::state::{Io, State};
 use serde::Serialize;
 use wasmtime::component::{HasSelf, Linker};
@@ -60,9 +61,7 @@ const TABLE: &[(&str, &str, Kind, Link)] = &[
     ("wasi:http/types", "0.2.", Kind::Way, |l| {
         http::types::add_to_linker::<_, WasiHttp>(l, &http::types::LinkOptions::default(), State::http)
     }),
-    ("wasi:http/outgoing-handler", "0.2.", Kind::Way, |l| {
-        http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, State::http)
-    }),
+    ("wasi:http/outgoing-handler", "0.2.", Kind::Way, outgoing_handler::add_to_linker),
     ("wasi:io/error", "0.2.", Kind::Plain, |l| io::error::add_to_linker::<_, Io>(l, |s| s.ctx().table)),
     ("wasi:io/poll", "0.2.", Kind::Plain, |l| io::poll::add_to_linker::<_, Io>(l, |s| s.ctx().table)),
     ("wasi:io/streams", "0.2.", Kind::Plain, |l| io::streams::add_to_linker::<_, Io>(l, |s| s.ctx().table)),

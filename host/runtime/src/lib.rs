@@ -22,6 +22,7 @@ mod load;
 mod log;
 mod memory;
 mod meter;
+mod outgoing_handler;
 mod priority;
 mod progress;
 mod reply;
