@@ -20,6 +20,7 @@ mod loading;
 mod locality;
 mod reloading;
 mod shipped;
+mod secrets;
 mod stopping;
 mod swapping;
 mod telemetry;
