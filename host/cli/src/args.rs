@@ -29,6 +29,9 @@ pub(crate) enum Command {
         /// Print one JSON object instead of text
         #[arg(long)]
         json: bool,
+        /// Ask the provider of each model for its models as well, within the grants; needs the ledger, which a running gateway holds
+        #[arg(long)]
+        online: bool,
         /// Fail on warnings as well: wide grants, files that can't be loaded, models that can't be asked
         #[arg(long)]
         strict: bool,
@@ -221,9 +224,11 @@ Exit codes:
   2   the command line is wrong
   64  the configuration is wrong: environment, policies, secrets, keys, certificate, adapters folder
   65  the ledger is not what was written, or the adapters are not those of the lock
+  69  a provider did not answer `hauski check --online`
 
 Examples:
   hauski check                        what would `serve` say?
+  hauski check --online               do the providers answer?
   HAUSKI_BIND=127.0.0.1:9000 hauski serve
   hauski keys new laptop              a key for a client
   hauski adapters ls                  which adapter may reach what?

@@ -14,6 +14,8 @@ use std::process::ExitCode;
 const CONFIGURATION: u8 = 64;
 /// The ledger is not what was written, or the adapters are not what was approved (`EX_DATAERR`).
 const CHANGED: u8 = 65;
+/// A provider did not answer (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
 /// What clap gives for a wrong command line.
 const USAGE: u8 = 2;
 /// The start failed, or the end was not orderly.
@@ -28,6 +30,8 @@ pub(crate) enum Failure {
     Configuration(Vec<Problem>),
     /// Files that are valid each by itself, and do not fit together.
     Review(Vec<Diagnostics>),
+    /// Providers gave no answer to `check --online`.
+    Unanswered(Diagnostics),
     /// `check --strict` found so many warnings.
     Strict(usize),
     /// The ledger can't be read.
@@ -61,6 +65,7 @@ impl Failure {
             Self::Settings(errors) => errors.iter().for_each(|error| eprintln!("error[{BAD_SETTING}]: {error}")),
             Self::Configuration(problems) => problems.iter().for_each(|problem| eprintln!("{}", show(problem))),
             Self::Review(found) => found.iter().for_each(|found| eprintln!("{}", found.render(colour(&io::stderr())))),
+            Self::Unanswered(found) => eprintln!("{}", found.render(colour(&io::stderr()))),
             Self::Strict(flaws) => eprintln!("error[{STRICT}]: {}", strict(*flaws)),
             Self::Ledger(error) => eprintln!("error[{LEDGER}]: {error}"),
             Self::Changed(problems) => eprintln!("error[{LEDGER_CHANGED}]: {}", changed(*problems)),
@@ -79,6 +84,7 @@ impl Failure {
             Self::Reported(failure) => failure.code(),
             Self::Configuration(problems) if problems.iter().any(is_of_the_machine) => START,
             Self::Settings(_) | Self::Configuration(_) | Self::Review(_) | Self::Strict(_) => CONFIGURATION,
+            Self::Unanswered(_) => UNAVAILABLE,
             Self::Changed(_) | Self::Drift { .. } => CHANGED,
             Self::Usage(_) => USAGE,
             Self::Interrupted | Self::Start(_) | Self::Ledger(_) | Self::Other(_) => START,
@@ -91,6 +97,7 @@ impl Failure {
             Self::Settings(errors) => errors.iter().map(|error| item(BAD_SETTING, error)).collect(),
             Self::Configuration(problems) => problems.iter().flat_map(problem_to_json).collect(),
             Self::Review(found) => found.iter().flat_map(diagnostics_to_json).collect(),
+            Self::Unanswered(found) => diagnostics_to_json(found),
             Self::Strict(flaws) => vec![item(STRICT, &strict(*flaws))],
             Self::Ledger(error) => vec![item(LEDGER, error)],
             Self::Changed(problems) => vec![item(LEDGER_CHANGED, &changed(*problems))],

@@ -47,7 +47,7 @@ pub use keys::{Argon2id, Key, KeyHash, Keys};
 pub use limits::{AdapterLimits, LatencyBudgets, LedgerLimits, Limits, ServerLimits};
 pub use lock::{Change, Drift, DriftKind, Lock, Locked, Unapproved};
 pub use model_names::ModelNames;
-pub use models::{Model, Models, is_model_id};
+pub use models::{Finding, Model, Models, is_model_id};
 pub use plan::{Ask, Fact, Held, Plan, Reason, Step, Why, plan};
 pub use reach::{ModelScope, Reach, Scope};
 pub use review::{AdapterFacts, AdapterFile, review};

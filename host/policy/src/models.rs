@@ -1,6 +1,7 @@
 //! The models of `models.yml` in their valid form.
 
 use crate::base_url::BaseUrl;
+use crate::diagnostics::{Diagnostics, Severity};
 use crate::id::AdapterId;
 use crate::source::FileText;
 use std::collections::BTreeMap;
@@ -59,6 +60,21 @@ pub fn is_model_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
+/// Something that was found about a model beyond its file, such as by asking its provider.
+#[derive(Clone, Debug)]
+pub struct Finding<'a> {
+    /// The public name of the model.
+    pub model: &'a str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, in kebab case; does not change between versions.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
 /// All models, in the file's order; their ids are distinct.
 #[derive(Clone, Debug, Default)]
 pub struct Models {
@@ -70,6 +86,22 @@ impl Models {
     /// The models, in the file's order.
     pub fn iter(&self) -> impl Iterator<Item = &Model> {
         self.list.iter()
+    }
+
+    /// Returns diagnostics at the places of models, one for each finding.
+    #[must_use]
+    pub fn diagnose(&self, findings: &[Finding<'_>]) -> Diagnostics {
+        let mut reader = self.text.reader();
+        for finding in findings {
+            let places = self.get(finding.model).map(|model| &model.places);
+            let place = places.map(|places| places.base_url.clone().unwrap_or_else(|| places.id.clone()));
+            let (code, message) = (finding.code, finding.message.clone());
+            match finding.severity {
+                Severity::Error => reader.error(code, &place.unwrap_or_default(), message).help(&*finding.help),
+                Severity::Warning => reader.warning(code, &place.unwrap_or_default(), message).help(&*finding.help),
+            };
+        }
+        reader.into_diagnostics()
     }
 
     /// The model with this public name.

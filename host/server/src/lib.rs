@@ -55,6 +55,7 @@ pub use access::{FreshKey, NoRandom};
 pub use app::Gateway;
 pub use environment::{Environment, Process, Settings};
 pub use metrics::Metrics;
+pub use probe::{ProviderReport, ask_providers};
 pub use reload::{log_diagnostics, log_warnings};
 pub use serve::{Running, StartError, start};
 pub use telemetry::{Endpoint, InvalidEndpoint};

@@ -3,12 +3,15 @@
 //! In goes the view of the moment; out come successes and failures for the breakers, so that a model that is down is known to be
 //! before a request meets it, and one that is up again is asked again. A look asks the adapter for its provider's models.
 
-use crate::app::App;
+use crate::app::{App, Gateway};
 use crate::retry::{Health, Tried};
 use crate::view::Served;
+use hauski_egress::Door;
 use hauski_policy::Locality;
 use hauski_runtime::{Call, CallError, Progress};
+use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
@@ -50,19 +53,65 @@ pub(crate) async fn look(app: App) {
     }
 }
 
-/// Asks for the provider's models, and tells the breaker.
-async fn ask(app: &App, served: &Served) {
-    let progress = Progress::default();
-    let call = Call {
-        request_id: "probe".into(),
-        tenant: "probe".into(),
+/// A call on the gateway's own account, on behalf of a model and within its reach.
+fn call(served: &Served, id: &str, progress: &Progress, door: &Arc<Door>) -> Call {
+    Call {
+        request_id: id.into(),
+        tenant: id.into(),
         started: Instant::now(),
         progress: progress.clone(),
         settings: served.settings.clone(),
         scope: served.scope.clone(),
         local_only: served.locality == Locality::Local,
-        door: Some(app.door.clone()),
-    };
+        door: Some(door.clone()),
+    }
+}
+
+/// The answer of a model's provider to the question for its models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderReport {
+    /// The public name of the model on whose behalf it was asked.
+    pub model: Box<str>,
+    /// The name by which the provider knows the model.
+    pub upstream: Box<str>,
+    /// The ids of the models that the provider lists, or why there is no list.
+    pub listed: Result<Vec<String>, String>,
+}
+
+/// Asks the provider of each model that is offered for its models, one after the other, within the model's reach. `before` is called
+/// with the name of each model.
+///
+/// The ledger has to be open: without a record, nothing is sent.
+pub async fn ask_providers(gateway: &Gateway, before: &mut dyn FnMut(&str)) -> Vec<ProviderReport> {
+    let (view, door) = (gateway.view(), Arc::new(Door::new(gateway.egress.clone())));
+    let mut reports = Vec::new();
+    for served in view.all_served() {
+        before(&served.model);
+        let call = call(served, "check", &Progress::default(), &door);
+        let listed = match timeout(PATIENCE, served.adapter.models(call)).await {
+            Ok(Ok(models)) => Ok(models.iter().filter_map(|model| id(model)).collect()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        };
+        let (model, upstream) = (served.model.clone(), served.upstream.clone());
+        reports.push(ProviderReport { model, upstream, listed });
+    }
+    reports
+}
+
+/// The id of an entry of a provider's list.
+fn id(entry: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Entry {
+        id: String,
+    }
+    serde_json::from_str::<Entry>(entry).ok().map(|entry| entry.id)
+}
+
+/// Asks for the provider's models, and tells the breaker.
+async fn ask(app: &App, served: &Served) {
+    let progress = Progress::default();
+    let call = call(served, "probe", &progress, &app.door);
     let health = match timeout(PATIENCE, served.adapter.models(call)).await {
         Ok(Ok(_)) => Health::Well,
         Ok(Err(error)) => found(&error, &progress),

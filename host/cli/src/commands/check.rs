@@ -1,6 +1,6 @@
 //! `hauski check`: everything that `serve` does before it binds.
 
-use super::{print_json, settings};
+use super::{online, print_json, settings};
 use crate::failure::{Failure, colour, diagnostics_to_json};
 use hauski_policy::Diagnostics;
 use hauski_server::Gateway;
@@ -8,8 +8,9 @@ use hauski_server::setup::{self, World};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// Checks the configuration. Warnings, and what can't be loaded or asked, are shown; they are a failure only if `strict`.
-pub(crate) fn run(as_json: bool, strict: bool) -> Result<(), Failure> {
+/// Checks the configuration, and with `online` the providers. Warnings, and what can't be loaded or asked, are shown; they are a failure
+/// only if `strict`.
+pub(crate) fn run(as_json: bool, online: bool, strict: bool) -> Result<(), Failure> {
     let (gateway, warnings) = match prepare() {
         Ok(prepared) => prepared,
         Err(failure) if as_json => {
@@ -20,16 +21,22 @@ pub(crate) fn run(as_json: bool, strict: bool) -> Result<(), Failure> {
     };
     let notes = notes(&gateway);
     let (wrong, review): (Vec<_>, Vec<_>) = gateway.review().into_iter().partition(|found| found.errors() > 0);
-    let warnings: Vec<_> = warnings.into_iter().chain(review).collect();
+    let reports = if online && wrong.is_empty() { Some(online::ask(&gateway)?) } else { None };
+    let found = reports.as_ref().map(|reports| online::diagnose(&gateway, reports));
+    let unanswered = found.clone().filter(|found| found.errors() > 0);
+    let found = found.filter(|found| found.errors() == 0);
+    let warnings: Vec<_> = warnings.into_iter().chain(review).chain(found).collect();
     let flaws = notes.len() + warnings.iter().map(Diagnostics::warnings).sum::<usize>();
-    let failure = match wrong.is_empty() {
-        true => (strict && flaws > 0).then_some(Failure::Strict(flaws)),
-        false => Some(Failure::Review(wrong)),
+    let failure = match (wrong.is_empty(), unanswered) {
+        (false, _) => Some(Failure::Review(wrong)),
+        (true, Some(found)) => Some(Failure::Unanswered(found)),
+        (true, None) => (strict && flaws > 0).then_some(Failure::Strict(flaws)),
     };
     if as_json {
         let warnings: Vec<Value> = warnings.iter().flat_map(diagnostics_to_json).collect();
         let problems = failure.as_ref().map(Failure::to_json).unwrap_or_default();
-        print_json(&json!({ "ok": failure.is_none(), "problems": problems, "warnings": warnings, "notes": notes }))?;
+        print_json(&json!({ "ok": failure.is_none(), "problems": problems, "warnings": warnings, "notes": notes,
+            "online": reports.as_deref().map(online::to_json) }))?;
         return failure.map_or(Ok(()), |failure| Err(Failure::Reported(Box::new(failure))));
     }
     let mut out = io::stdout().lock();

@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod keys;
 mod ledger;
 mod models;
+mod online;
 mod policy;
 mod route;
 mod serve;
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     match &args.command {
         Command::Serve(options) => serve::run(*options),
-        Command::Check { json, strict } => check::run(*json, *strict),
+        Command::Check { json, online, strict } => check::run(*json, *online, *strict),
         Command::Keys(Keys::New(wanted)) => keys::new(wanted),
         Command::Keys(Keys::Ls { json }) => keys::ls(*json),
         Command::Models(Models::Ls { json }) => models::ls(*json),
