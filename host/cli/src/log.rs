@@ -5,19 +5,21 @@
 //! where and on which thread, and never what it says, which may quote a request.
 
 use crate::failure::colour;
-use hauski_server::environment::LogFormat;
+use hauski_server::environment::{LogFilter, LogFormat};
 use std::panic::PanicHookInfo;
 use std::{io, panic, thread};
+use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The most lines that wait to be written: some megabytes.
 const LINES: usize = 16_384;
 
 /// What is logged, and how.
 pub(crate) struct Wanted {
-    pub(crate) filter: EnvFilter,
+    pub(crate) filter: LogFilter,
     pub(crate) format: LogFormat,
 }
 
@@ -36,10 +38,14 @@ impl Log {
             .thread_name("hauski-log")
             .finish(io::stderr());
         let dropped = lines.error_counter();
-        let log = tracing_subscriber::fmt().with_env_filter(wanted.filter).with_writer(lines);
+        let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(lines);
+        let targets = targets(wanted.filter);
         match wanted.format {
-            LogFormat::Text => log.with_ansi(colour(&io::stderr())).init(),
-            LogFormat::Json => log.with_ansi(false).json().flatten_event(true).with_current_span(false).init(),
+            LogFormat::Text => log.with_ansi(colour(&io::stderr())).finish().with(targets).init(),
+            LogFormat::Json => {
+                let log = log.with_ansi(false).json().flatten_event(true).with_current_span(false);
+                log.finish().with(targets).init();
+            }
         }
         panic::set_hook(Box::new(panicked));
         Self { dropped, _writer: writer }
@@ -48,9 +54,10 @@ impl Log {
 
 /// Has a command that only looks say what it warns of, and which adapters take long to compile.
 pub(crate) fn notes() {
-    let filter = EnvFilter::new("warn,hauski_runtime=info");
-    let notes = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time();
-    notes.with_target(false).with_ansi(colour(&io::stderr())).init();
+    let targets = Targets::new().with_default(Level::WARN).with_target("hauski_runtime", Level::INFO);
+    let notes = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(io::stderr).without_time();
+    let notes = notes.with_target(false).with_ansi(colour(&io::stderr()));
+    notes.finish().with(targets).init();
 }
 
 /// Logs a panic.
@@ -59,9 +66,9 @@ fn panicked(info: &PanicHookInfo<'_>) {
     tracing::error!(location, thread = thread::current().name(), "a panic, which is a mistake in the gateway");
 }
 
-/// The filter that the text of [`LOG`](hauski_server::environment::LOG) describes, if it is one.
-pub(crate) fn filter(text: &str) -> Option<EnvFilter> {
-    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(text).ok()
+/// Returns the filter in the form that the log takes.
+fn targets(filter: LogFilter) -> Targets {
+    Targets::new().with_default(filter.level).with_targets(filter.targets)
 }
 
 impl Drop for Log {
@@ -81,7 +88,7 @@ mod tests {
     const WORDS: &str = "canary-of-a-panic";
 
     fn panics(format: LogFormat) {
-        let _log = Log::start(Wanted { filter: filter("info").unwrap(), format });
+        let _log = Log::start(Wanted { filter: "info".parse().unwrap(), format });
         assert!(panic::catch_unwind(|| panic!("{WORDS}")).is_err());
     }
 

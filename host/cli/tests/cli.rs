@@ -238,7 +238,7 @@ fn what_the_environment_may_not_say() {
         .arg("check")
         .assert()
         .code(64)
-        .stderr(contains("HAUSKI_LOG=`hauski=loud`: write `level` or `crate=level,…` instead"));
+        .stderr(contains("HAUSKI_LOG=`hauski=loud`: `loud` is not a level; write `level` or `crate=level,…`"));
     hauski(&folder)
         .env("HAUSKI_LOG_FORMAT", "yaml")
         .env("HAUSKI_OTLP_ENDPOINT", "localhost:4318")

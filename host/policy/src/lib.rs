@@ -53,4 +53,5 @@ pub use reach::{ModelScope, Reach, Scope};
 pub use review::{AdapterFacts, AdapterFile, review};
 pub use route::{Candidate, Route};
 pub use secret::{SecretPart, SecretTemplate};
+pub use suggest::closest as did_you_mean;
 pub use target::{InvalidTarget, Method, Scheme, Target};

@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that is closest to a misspelt one.
 
-/// The closest of `known`, if it is close.
-pub(crate) fn closest<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
+/// Returns the word of `known` that is closest to `text`, if it is close.
+pub fn closest<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
     const LONGEST: usize = 64;
     let near = |word: &str| text.len() <= LONGEST && distance(text, word) <= (word.len() / 3).max(1);
     known.iter().copied().filter(|word| near(word)).min_by_key(|word| distance(text, word))

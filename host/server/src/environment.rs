@@ -3,8 +3,10 @@
 //!
 //! A value that can't be used is an error, never the default: whoever set it did not mean the default.
 
+mod log_filter;
 mod observing;
 
+pub use log_filter::{LogFilter, LogFilterError};
 pub use observing::{LogFormat, log, log_format};
 
 use crate::telemetry::Endpoint;
@@ -168,6 +170,17 @@ pub enum SettingError {
         expected: &'static str,
         /// What holds without it.
         default: &'static str,
+    },
+    /// The filter of the log.
+    #[error(
+        "{LOG}=`{value}`: {cause}; write `level` or `crate=level,…` with the levels off, error, warn, info, debug and trace, \
+         or unset it for the default `info`"
+    )]
+    Log {
+        /// The variable's value, escaped.
+        value: String,
+        /// The first error in it.
+        cause: LogFilterError,
     },
     /// Two that say the same thing, perhaps differently.
     #[error("`{0}` and `{1}` are both set: unset one of them")]

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// The gateway's settings and what is to be logged, or all variables that can't be used. The listings read only what they need.
 fn settings() -> Result<(Settings, log::Wanted), Failure> {
-    let log = (environment::log(&Process, log::filter), environment::log_format(&Process));
+    let log = (environment::log(&Process), environment::log_format(&Process));
     match (Settings::read(&Process), log) {
         (Ok(settings), (Ok(filter), Ok(format))) => Ok((settings, log::Wanted { filter, format })),
         (settings, (filter, format)) => {

@@ -1,6 +1,6 @@
 //! What the environment says of log and telemetry.
 
-use super::{Environment, LOG, LOG_FORMAT, OTLP, SettingError, parse, set};
+use super::{Environment, LOG, LOG_FORMAT, LogFilter, OTLP, SettingError, parse, set};
 use crate::telemetry::Endpoint;
 
 /// What a line of the log is.
@@ -12,12 +12,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// What `filter` makes of what [`LOG`] says.
+/// Returns the filter that [`LOG`] describes.
 ///
 /// # Errors
-/// If it is not UTF-8, or `filter` can't read it.
-pub fn log<T>(env: &dyn Environment, filter: fn(&str) -> Option<T>) -> Result<T, SettingError> {
-    parse(env, LOG, "`level` or `crate=level,…`", filter)
+/// If it is not UTF-8, or not a filter.
+pub fn log(env: &dyn Environment) -> Result<LogFilter, SettingError> {
+    let text = parse(env, LOG, "`level` or `crate=level,…`", |text| Some(text.to_owned()))?;
+    text.parse().map_err(|cause| SettingError::Log { value: text.escape_debug().to_string(), cause })
 }
 
 /// What [`LOG_FORMAT`] says.
@@ -63,6 +64,22 @@ mod tests {
         let errors = Settings::read(&env(OTLP, "http://user:hunter22@host?k=hunter22")).unwrap_err();
         assert_eq!(errors, [SettingError::Collector]);
         assert!(!errors[0].to_string().contains("hunter22"));
+    }
+
+    #[test]
+    fn log_filter_is_info_unless_it_is_set() {
+        for env in [BTreeMap::new(), env(LOG, "")] {
+            assert_eq!(log(&env).unwrap(), "info".parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn log_filter_error_says_what_to_write() {
+        assert_eq!(
+            log(&env(LOG, "inof")).unwrap_err().to_string(),
+            "HAUSKI_LOG=`inof`: `inof` is not a level, did you mean `info`?; write `level` or `crate=level,…` with the \
+             levels off, error, warn, info, debug and trace, or unset it for the default `info`"
+        );
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Environment for NotUtf8 {
 #[test]
 fn what_is_not_utf_8_is_an_error_and_not_unset() {
     let errors = Settings::read(&NotUtf8).unwrap_err();
-    let texts: Vec<_> = errors.iter().chain(&log(&NotUtf8, |_| Some(())).err()).map(ToString::to_string).collect();
+    let texts: Vec<_> = errors.iter().chain(&log(&NotUtf8).err()).map(ToString::to_string).collect();
     assert_eq!(
         texts,
         [
