@@ -178,6 +178,16 @@ fn the_log_can_be_json() {
 }
 
 #[test]
+fn unknown_variables_are_in_the_log() {
+    let folder = folder();
+    let mut serve = command(HAUSKI, &folder);
+    serve.env("HAUSKI_LGO", "debug").arg("serve");
+    let log = Served::start(serve).log();
+    let line = log.lines().find(|line| line.contains("HAUSKI_LGO")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains(" WARN ") && line.contains("did you mean `HAUSKI_LOG`?"), "{line}");
+}
+
+#[test]
 fn a_second_signal_ends_the_drain() {
     for (first, second) in [(Signal::TERM, Signal::INT), (Signal::INT, Signal::INT)] {
         let folder = folder();

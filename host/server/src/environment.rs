@@ -5,9 +5,11 @@
 
 mod log_filter;
 mod observing;
+mod unknown;
 
 pub use log_filter::{LogFilter, LogFilterError};
 pub use observing::{LogFormat, log, log_format};
+pub use unknown::{UnknownVariable, unknown_variables};
 
 use crate::telemetry::Endpoint;
 use std::collections::BTreeMap;
@@ -73,6 +75,9 @@ pub const DEFAULTS: [(&str, &str, &str); 16] = [
 pub trait Environment: Send + Sync + 'static {
     /// The variable's value, if it is set; whether it is UTF-8 is for the reader to judge.
     fn var(&self, name: &str) -> Option<OsString>;
+
+    /// Returns the names of all variables that are set.
+    fn names(&self) -> Vec<OsString>;
 }
 
 /// The environment of this process.
@@ -82,11 +87,19 @@ impl Environment for Process {
     fn var(&self, name: &str) -> Option<OsString> {
         std::env::var_os(name)
     }
+
+    fn names(&self) -> Vec<OsString> {
+        std::env::vars_os().map(|(name, _)| name).collect()
+    }
 }
 
 impl Environment for BTreeMap<String, String> {
     fn var(&self, name: &str) -> Option<OsString> {
         self.get(name).map(OsString::from)
+    }
+
+    fn names(&self) -> Vec<OsString> {
+        self.keys().map(OsString::from).collect()
     }
 }
 

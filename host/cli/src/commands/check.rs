@@ -3,8 +3,9 @@
 use super::{online, print_json, settings};
 use crate::failure::{Failure, colour, diagnostics_to_json};
 use hauski_policy::Diagnostics;
-use hauski_server::Gateway;
+use hauski_server::environment::{UnknownVariable, unknown_variables};
 use hauski_server::setup::{self, World};
+use hauski_server::{Gateway, Process};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -14,10 +15,13 @@ pub(crate) fn run(as_json: bool, online: bool, strict: bool) -> Result<(), Failu
     let (gateway, warnings) = match prepare() {
         Ok(prepared) => prepared,
         Err(failure) if as_json => {
-            print_json(&json!({ "ok": false, "problems": failure.to_json() }))?;
+            print_json(&json!({ "ok": false, "problems": failure.to_json(), "notes": misspelled_variables() }))?;
             return Err(Failure::Reported(Box::new(failure)));
         }
-        Err(failure) => return Err(failure),
+        Err(failure) => {
+            print_warnings(&misspelled_variables())?;
+            return Err(failure);
+        }
     };
     let notes = notes(&gateway);
     let (wrong, review): (Vec<_>, Vec<_>) = gateway.review().into_iter().partition(|found| found.errors() > 0);
@@ -43,13 +47,17 @@ pub(crate) fn run(as_json: bool, online: bool, strict: bool) -> Result<(), Failu
     for warning in warnings.iter().filter(|warning| !warning.is_empty()) {
         writeln!(out, "{}", warning.render(colour(&out)))?;
     }
-    for line in &notes {
-        writeln!(out, "warning: {line}")?;
-    }
+    print_warnings(&notes)?;
     if let Some(failure) = failure {
         return Err(failure);
     }
     Ok(writeln!(out, "ok: {}", summary(&gateway))?)
+}
+
+/// Prints a line for each note. Standard output may be locked by the caller.
+fn print_warnings(notes: &[String]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    notes.iter().try_for_each(|note| writeln!(out, "warning: {note}"))
 }
 
 fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {
@@ -81,5 +89,13 @@ pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
     notes.extend(gateway.routes_to_review());
     notes.extend(gateway.keys_to_review());
     notes.extend(gateway.telemetry_denied());
+    let unknown = unknown_variables(&Process, Some(&gateway.view().routing.egress));
+    notes.extend(unknown.iter().map(UnknownVariable::to_string));
     notes
+}
+
+/// Returns the notes on variables that are close to those of the gateway. Without a valid policy, others may be secrets.
+pub(super) fn misspelled_variables() -> Vec<String> {
+    let unknown = unknown_variables(&Process, None);
+    unknown.iter().filter(|variable| variable.is_misspelled()).map(UnknownVariable::to_string).collect()
 }

@@ -29,7 +29,11 @@ pub(crate) fn run(options: Serve) -> Result<(), Failure> {
     // Held to the end: what is still to be written is written when it is dropped.
     let _log = log::Log::start(wanted);
     let files = descriptors::raise();
-    let (gateway, warnings) = setup::prepare(&settings, World::real()).map_err(Failure::Configuration)?;
+    let prepared = setup::prepare(&settings, World::real());
+    let (gateway, warnings) = prepared.map_err(|problems| {
+        check::misspelled_variables().iter().for_each(|note| tracing::warn!("{note}"));
+        Failure::Configuration(problems)
+    })?;
     lock.iter().for_each(os_lock::report);
     warnings.iter().for_each(log_warnings);
     warn(&settings, &gateway, files);

@@ -37,6 +37,10 @@ fn keys_that_are_not_utf_8_are_refused() {
         fn var(&self, name: &str) -> Option<OsString> {
             (name == KEYS_TEXT).then(|| OsString::from_vec(b"abcdef\xff".to_vec()))
         }
+
+        fn names(&self) -> Vec<OsString> {
+            vec![KEYS_TEXT.into()]
+        }
     }
     let error = keys(&Bytes).unwrap_err();
     assert_eq!(error, SettingError::KeysText);
@@ -49,6 +53,10 @@ struct NotUtf8;
 impl Environment for NotUtf8 {
     fn var(&self, _: &str) -> Option<OsString> {
         Some(OsString::from_vec(vec![0xff]))
+    }
+
+    fn names(&self) -> Vec<OsString> {
+        Vec::new()
     }
 }
 
