@@ -4,7 +4,10 @@
 //! requests of a whole core. Up to [`LINES`] wait; beyond that lines are dropped, and counted at the end. A panic is a line as well:
 //! where and on which thread, and never what it says, which may quote a request.
 
+mod fields;
+
 use crate::failure::colour;
+use fields::Logfmt;
 use hauski_server::environment::{LogFilter, LogFormat};
 use std::panic::PanicHookInfo;
 use std::{io, panic, thread};
@@ -41,7 +44,7 @@ impl Log {
         let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(lines);
         let targets = targets(wanted.filter);
         match wanted.format {
-            LogFormat::Text => log.with_ansi(colour(&io::stderr())).finish().with(targets).init(),
+            LogFormat::Text => log.with_ansi(colour(&io::stderr())).fmt_fields(Logfmt).finish().with(targets).init(),
             LogFormat::Json => {
                 let log = log.with_ansi(false).json().flatten_event(true).with_current_span(false);
                 log.finish().with(targets).init();
@@ -56,7 +59,7 @@ impl Log {
 pub(crate) fn notes() {
     let targets = Targets::new().with_default(Level::WARN).with_target("hauski_runtime", Level::INFO);
     let notes = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(io::stderr).without_time();
-    let notes = notes.with_target(false).with_ansi(colour(&io::stderr()));
+    let notes = notes.with_target(false).with_ansi(colour(&io::stderr())).fmt_fields(Logfmt);
     notes.finish().with(targets).init();
 }
 
