@@ -160,7 +160,7 @@ fn the_log_can_be_json() {
     serve.env("HAUSKI_LOG_FORMAT", "json").arg("serve");
     let served = Served::start(serve);
     let mut client = served.connect();
-    write!(client, "GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nx-request-id: r-1\r\nconnection: close\r\n\r\n")
+    write!(client, "GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\nx-request-id: r-1\r\nconnection: close\r\n\r\n")
         .unwrap();
     client.read_to_end(&mut Vec::new()).unwrap();
     let log = served.log();
@@ -172,7 +172,8 @@ fn the_log_can_be_json() {
     }
     let request = lines.iter().find(|line| line["request_id"] == "r-1").unwrap();
     assert_eq!((&request["level"], &request["message"]), (&"INFO".into(), &"request".into()));
-    assert_eq!((&request["path"], &request["status"]), (&"/health".into(), &200.into()));
+    assert_eq!((&request["path"], &request["status"]), (&"/v1/models".into(), &200.into()));
+    assert_eq!(request["outcome"], "complete");
     assert!(request["target"].as_str().unwrap().starts_with("hauski_server"), "{request}");
     assert!(lines.iter().any(|line| line["level"] == "WARN"), "{log}");
 }
@@ -185,6 +186,24 @@ fn unknown_variables_are_in_the_log() {
     let log = Served::start(serve).log();
     let line = log.lines().find(|line| line.contains("HAUSKI_LGO")).unwrap_or_else(|| panic!("{log}"));
     assert!(line.contains(" WARN ") && line.contains("did you mean `HAUSKI_LOG`?"), "{line}");
+}
+
+#[test]
+fn the_log_has_a_line_for_each_request_but_probes() {
+    let folder = folder();
+    let mut serve = command(HAUSKI, &folder);
+    serve.arg("serve");
+    let served = Served::start(serve);
+    for path in ["/health", "/nowhere", "/v1/models"] {
+        let mut client = served.connect();
+        write!(client, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").unwrap();
+        client.read_to_end(&mut Vec::new()).unwrap();
+    }
+    let log = served.log();
+    assert!(!log.contains("path=/health"), "{log}");
+    let line = log.lines().find(|line| line.contains("path=/v1/models")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains(" INFO ") && line.contains(" status=200 outcome=complete "), "{line}");
+    assert!(log.lines().any(|line| line.contains("path=unmatched status=404 outcome=refused")), "{log}");
 }
 
 #[test]

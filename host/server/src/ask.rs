@@ -76,6 +76,7 @@ impl<'a> Asking<'a> {
             };
             let trace = self.exchange.trace.as_ref();
             let attempt = trace.map(|trace| Attempt::begin(trace, served, self.is_held(served), tries));
+            self.exchange.report.attempted(served, self.is_held(served));
             tries += 1;
             let (started, before) = (Instant::now(), self.exchange.progress.answers());
             let error = match question.put(served, self.call(served)).await {

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::body::{self, Buffered};
 use crate::error::ApiError;
 use crate::observe::RequestId;
+use crate::report::Report;
 use crate::telemetry::Trace;
 use crate::{json, locality};
 use axum::extract::Request;
@@ -35,6 +36,8 @@ pub(crate) struct Exchange {
     /// The value of `x-hauski-route-key`.
     pub(crate) route_key: Option<String>,
     pub(crate) progress: Progress,
+    /// The report of the models that are tried for it.
+    pub(crate) report: Report,
     /// What its attempts at models belong to, where a collector is named.
     pub(crate) trace: Option<Trace>,
     /// The body's place in memory, held as long as it is needed.
@@ -53,13 +56,24 @@ impl Exchange {
         let local_only = locality::local_only(request.headers())? || held;
         let route_key = route_key(request.headers())?;
         let trace = request.extensions().get::<Trace>().cloned();
+        let report = request.extensions().get::<Report>().cloned().unwrap_or_default();
         let (bytes, buffered) = body::read(request, &app.gateway).await?;
         let (started, progress) = (Instant::now(), Progress::default());
         let text = json::checked(bytes)?;
-        Ok((
-            Self { app, id, started, local_only, client, tenant, route_key, progress, trace, _buffered: buffered },
-            text,
-        ))
+        let exchange = Self {
+            app,
+            id,
+            started,
+            local_only,
+            client,
+            tenant,
+            route_key,
+            progress,
+            report,
+            trace,
+            _buffered: buffered,
+        };
+        Ok((exchange, text))
     }
 
     /// What the gateway itself has taken of the time so far.

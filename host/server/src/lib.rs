@@ -36,6 +36,7 @@ mod probe;
 mod question;
 mod reload;
 mod remote_urls;
+mod report;
 mod retry;
 mod router;
 mod serve;

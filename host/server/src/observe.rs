@@ -1,12 +1,13 @@
 //! Request id, metrics and log line of each request: in one place, outside all handlers.
 //!
-//! The line is written when the answer's last byte is handed over or the client has left. It names route, status and cause;
-//! never a body, a query, or words that are not the gateway's own.
+//! The line is written when the answer's last byte is handed over or the client has left. It names route, status, model, tokens,
+//! outcome and cause; never a body, a query, or words that are not the gateway's own.
 
 use crate::access::Named;
 use crate::app::App;
 use crate::error::{ApiError, Cause};
 use crate::metrics::Metrics;
+use crate::report::{Report, Tried};
 use crate::telemetry::{Ended, Visit};
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
@@ -37,6 +38,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         path: path.clone().unwrap_or_else(|| "unmatched".into()),
         id: id.clone(),
         client: app.gateway.access.keyring().map(|_| Named::default()),
+        report: (request.method() == Method::POST).then(Report::default),
         started,
         status: None,
         cause: None,
@@ -54,6 +56,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     request.extensions_mut().insert(RequestId(id.clone()));
     if let Some(client) = record.client.clone() {
         request.extensions_mut().insert(client);
+    }
+    if let Some(report) = record.report.clone() {
+        request.extensions_mut().insert(report);
     }
     let mut response = next.run(request).await;
     record.status = Some(response.status().as_u16());
@@ -120,6 +125,8 @@ struct Record {
     id: Arc<str>,
     /// Whose key it shows, where keys are asked for.
     client: Option<Named>,
+    /// The models that were tried for it, where a request can ask one.
+    report: Option<Report>,
     started: Instant,
     /// Of the answer, once there is one.
     status: Option<u16>,
@@ -162,38 +169,74 @@ impl Drop for Record {
             visit.end(&self.ended(took));
         }
         self.metrics.finished(self.method, &self.path, &status.to_string(), took);
+        self.log(status, took);
+    }
+}
+
+impl Record {
+    /// Returns the word for how the request ended: one of a small set that stays the same.
+    fn outcome(&self, status: u16) -> &'static str {
+        match self.end {
+            End::BrokeOff => "broke_off",
+            End::Left => "client_left",
+            End::Panicked => "panicked",
+            End::Complete if status >= 500 => "failed",
+            End::Complete if status >= 400 => "refused",
+            End::Complete => "complete",
+        }
+    }
+
+    /// Writes the request's line.
+    fn log(&self, status: u16, took: Duration) {
         let (request_id, method, path, bytes) = (&*self.id, self.method, &*self.path, self.bytes);
-        let ms = took.as_secs_f64() * 1e3;
+        let (ms, outcome) = (took.as_secs_f64() * 1e3, self.outcome(status));
         let client = self.client.as_ref().and_then(Named::get);
-        match (&self.cause, self.end) {
-            (Some(Cause { code, message }), _) if status >= 500 => {
-                tracing::warn!(
+        let tried = self.report.as_ref().map(Report::tried).unwrap_or_default();
+        let Tried { locality, stream, input_tokens, output_tokens, .. } = tried;
+        let (model, adapter) = (tried.model.as_deref(), tried.adapter.as_deref());
+        let attempts = Some(tried.attempts).filter(|attempts| *attempts > 1);
+        let code = self.cause.as_ref().map(|cause| cause.code);
+        // The fields of all lines are the same; those that are absent are left out.
+        macro_rules! line {
+            ($level:ident, $message:literal $(, $more:ident = $value:expr)?) => {
+                tracing::$level!(
                     request_id,
                     client,
                     method,
                     path,
                     status,
+                    outcome,
                     ms,
                     bytes,
+                    model,
+                    adapter,
+                    locality,
+                    stream,
+                    attempts,
+                    input_tokens,
+                    output_tokens,
                     code,
-                    cause = message,
-                    "request failed"
-                );
+                    $($more = $value,)?
+                    $message
+                )
+            };
+        }
+        match (&self.cause, self.end) {
+            (Some(Cause { message, .. }), _) if status >= 500 => {
+                line!(warn, "request failed", cause = message.as_deref());
             }
-            (Some(Cause { code, .. }), _) => {
-                tracing::info!(request_id, client, method, path, status, ms, bytes, code, "request refused");
-            }
-            (None, End::BrokeOff) => {
-                tracing::warn!(request_id, client, method, path, status, ms, bytes, "answer broke off")
-            }
-            (None, End::Panicked) => {
-                tracing::error!(request_id, client, method, path, status, ms, bytes, "request ended by a panic");
-            }
-            (None, End::Left) => tracing::info!(request_id, client, method, path, status, ms, bytes, "client left"),
-            (None, End::Complete) => tracing::info!(request_id, client, method, path, status, ms, bytes, "request"),
+            (Some(_), _) => line!(info, "request refused"),
+            (None, End::BrokeOff) => line!(warn, "answer broke off"),
+            (None, End::Panicked) => line!(error, "request ended by a panic"),
+            (None, End::Left) => line!(info, "client left"),
+            (None, End::Complete) if status < 400 && PROBES.contains(&path) => line!(debug, "request"),
+            (None, End::Complete) => line!(info, "request"),
         }
     }
 }
+
+/// The paths that monitors ask all the time: their successes are logged at `debug` only.
+const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 
 /// A body that tells its record what went through.
 struct Observed {
@@ -242,6 +285,7 @@ mod tests {
             path: "/x".into(),
             id: "a".into(),
             client: None,
+            report: None,
             started: Instant::now(),
             status,
             cause: None,
@@ -260,6 +304,24 @@ mod tests {
         assert_eq!((status, error, left), told);
         drop(record);
         assert_eq!(metrics.requests.with_label_values(&["POST", "/x", counted]).get(), 1);
+    }
+
+    #[track_caller]
+    fn check_outcome(status: u16, end: End, expected: &str) {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        assert_eq!(record(&metrics, Some(status), end).outcome(status), expected);
+    }
+
+    #[test]
+    fn outcome_is_one_of_a_few_words() {
+        check_outcome(200, End::Complete, "complete");
+        check_outcome(404, End::Complete, "refused");
+        check_outcome(429, End::Complete, "refused");
+        check_outcome(499, End::Complete, "refused");
+        check_outcome(503, End::Complete, "failed");
+        check_outcome(200, End::BrokeOff, "broke_off");
+        check_outcome(200, End::Left, "client_left");
+        check_outcome(200, End::Panicked, "panicked");
     }
 
     #[test]

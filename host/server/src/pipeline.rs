@@ -30,6 +30,7 @@ pub(crate) async fn chat(
 ) -> Result<Response, ApiError> {
     answer.named(&fresh_id());
     let view = exchange.app.gateway.view();
+    exchange.report.requested(&exchange.app.gateway, &view, &request.model, request.stream);
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
     if request.stream { streamed(&asking, request, answer).await } else { whole(&asking, request, answer).await }
@@ -38,6 +39,7 @@ pub(crate) async fn chat(
 /// Answers an embeddings request.
 pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Result<Response, ApiError> {
     let view = exchange.app.gateway.view();
+    exchange.report.requested(&exchange.app.gateway, &view, &request.model, false);
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
     let mut got = asking.ask(&Embedded(request)).await?;
@@ -106,7 +108,9 @@ fn observe_added(asking: &Asking<'_>, served: &Served, tally: &Tally) {
 
 /// Counts what the answer takes, to its end.
 fn tally<T>(asking: &Asking<'_>, got: &mut Got<'_, T>) -> Tally {
-    Tally::new(asking.exchange.app.gateway.metrics.clone(), &got.served.model, got.attempt.take())
+    let exchange = asking.exchange;
+    let metrics = exchange.app.gateway.metrics.clone();
+    Tally::new(metrics, &got.served.model, exchange.report.clone(), got.attempt.take())
 }
 
 /// Brings the answer into its form. Who asked for a route is told which model it is from.

@@ -2,6 +2,7 @@
 
 use crate::error::ApiError;
 use crate::metrics::Metrics;
+use crate::report::Report;
 use crate::telemetry::Attempt;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use std::time::Duration;
 pub(crate) struct Tally {
     metrics: Arc<Metrics>,
     model: Box<str>,
+    /// The report that is told of them.
+    report: Report,
     /// What the provider said last: each statement holds for all of the answer so far.
     usage: Option<Usage>,
     /// The attempt that the answer is of, where a collector is named.
@@ -43,8 +46,8 @@ fn count(tokens: Option<f64>) -> Option<u64> {
 
 impl Tally {
     /// For an answer of the model with this public name.
-    pub(crate) fn new(metrics: Arc<Metrics>, model: &str, attempt: Option<Attempt>) -> Self {
-        Self { metrics, model: model.into(), usage: None, attempt }
+    pub(crate) fn new(metrics: Arc<Metrics>, model: &str, report: Report, attempt: Option<Attempt>) -> Self {
+        Self { metrics, model: model.into(), report, usage: None, attempt }
     }
 
     /// Notes the first chunk of a stream.
@@ -98,6 +101,7 @@ impl Drop for Tally {
             for (kind, tokens) in [("input", input), ("output", output)] {
                 self.metrics.tokens.with_label_values(&[&*self.model, kind]).inc_by(tokens.unwrap_or_default());
             }
+            self.report.counted(input, output);
             if let Some(attempt) = &mut self.attempt {
                 attempt.tokens(input, output);
             }
@@ -119,9 +123,13 @@ mod tests {
             (r#"{"prompt_tokens":1e9,"completion_tokens":18446744073709551615}"#, 1_000_000_000, 0),
         ] {
             let metrics = Arc::new(Metrics::new().unwrap());
-            Tally::new(metrics.clone(), "m", None).note(&format!(r#"{{"usage":{usage}}}"#));
+            let report = Report::default();
+            Tally::new(metrics.clone(), "m", report.clone(), None).note(&format!(r#"{{"usage":{usage}}}"#));
             let counted = |kind: &str| metrics.tokens.with_label_values(&["m", kind]).get();
             assert_eq!((counted("input"), counted("output")), (input, output), "{usage}");
+            let tried = report.tried();
+            let reported = (tried.input_tokens.unwrap_or_default(), tried.output_tokens.unwrap_or_default());
+            assert_eq!(reported, (input, output), "{usage}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod limits;
 mod loading;
 mod locality;
 mod reloading;
+mod request_log;
 mod secrets;
 mod shipped;
 mod stopping;
