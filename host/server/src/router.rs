@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::dialect::{Understand, chat, completions, messages, responses};
 use crate::error::ApiError;
-use crate::handlers::{adapters, answers, config, health, metrics, models, openapi};
+use crate::handlers::{adapters, answers, config, health, metrics, models, openapi, root};
 use crate::{access, console, form, observe};
 use axum::Router;
 use axum::handler::Handler;
@@ -25,6 +25,7 @@ pub(crate) struct Entry {
 /// The routes that are always there.
 pub(crate) fn always() -> Vec<Entry> {
     vec![
+        shows("/", root::root),
         shows("/health", health::health),
         shows("/ready", health::ready),
         shows("/metrics", metrics::metrics),

@@ -100,6 +100,36 @@ async fn metrics_count_by_route() {
 }
 
 #[tokio::test]
+async fn root_points_to_what_there_is() {
+    let host = echo().start().await;
+    let answer = host.client().get("/").await;
+    assert_eq!(
+        (answer.status, &answer.headers["content-type"]),
+        (StatusCode::OK, &"application/json".parse().unwrap())
+    );
+    let pointers = answer.json();
+    assert_eq!((&pointers["name"], &pointers["version"]), (&"HausKI".into(), &env!("CARGO_PKG_VERSION").into()));
+    for (name, path) in
+        pointers.as_object().unwrap().iter().filter(|(name, _)| !["name", "version"].contains(&&***name))
+    {
+        let path = path.as_str().unwrap();
+        assert_eq!(host.client().get(path).await.status, StatusCode::OK, "{name}: {path}");
+    }
+
+    let request = Request::get("/").header("accept", "text/html,*/*;q=0.8").body(Bytes::new()).unwrap();
+    let page = host.client().send(request).await;
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none';"));
+    assert_eq!(page.headers["vary"], "accept");
+    for (name, path) in pointers.as_object().unwrap().iter().filter(|(_, path)| path.as_str().unwrap().starts_with('/'))
+    {
+        assert!(page.text.contains(&format!("href=\"{}\"", path.as_str().unwrap())), "{name}: {}", page.text);
+    }
+    let head = host.client().send(Request::head("/").body(Bytes::new()).unwrap()).await;
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+}
+
+#[tokio::test]
 async fn the_configuration_is_shown_on_request_and_on_loopback_only() {
     let paths = ["/config/routing", "/config/limits", "/config/models", "/adapters"];
     let any = ([0, 0, 0, 0], 0).into();

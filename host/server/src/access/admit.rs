@@ -70,6 +70,8 @@ enum Needs {
 fn needs(path: &str, is_public: bool) -> Needs {
     match path {
         "/health" => Needs::Nothing,
+        "/" if is_public => Needs::TellsMore,
+        "/" => Needs::Nothing,
         "/console" => Needs::Operator,
         _ if path.starts_with("/console/") => Needs::Operator,
         "/ready" if is_public => Needs::TellsMore,
@@ -155,6 +157,7 @@ mod tests {
     fn what_needs_a_key() {
         for (path, here, public) in [
             ("/health", Needs::Nothing, Needs::Nothing),
+            ("/", Needs::Nothing, Needs::TellsMore),
             ("/ready", Needs::Nothing, Needs::TellsMore),
             ("/metrics", Needs::Nothing, Needs::Key),
             ("/openapi.json", Needs::Nothing, Needs::Key),
@@ -169,7 +172,7 @@ mod tests {
             ("/Health", Needs::Key, Needs::Key),
             ("//health", Needs::Key, Needs::Key),
             ("/config", Needs::Key, Needs::Key),
-            ("/", Needs::Key, Needs::Key),
+            ("//", Needs::Key, Needs::Key),
             ("", Needs::Key, Needs::Key),
         ] {
             assert_eq!((needs(path, false), needs(path, true)), (here, public), "{path}");

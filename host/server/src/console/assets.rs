@@ -20,8 +20,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// An answer of the console's, with the headers that all of them have.
-pub(super) fn answer(content_type: &'static str, body: impl IntoResponse) -> Response {
+/// Returns an answer with the headers that all of the console's pages have.
+pub(crate) fn answer(content_type: &'static str, body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -14,6 +14,7 @@ mod pace;
 mod page;
 mod parts;
 
+pub(crate) use assets::answer;
 pub(crate) use denials::Denials;
 pub(crate) use pace::Pace;
 

@@ -33,6 +33,7 @@ pub(super) fn operations() -> Vec<Entry> {
         embeddings(),
         list(),
         one(),
+        root(),
         get("/health", "operation", "Whether the process runs.", &[("text/plain", text("ok"))]).open(),
         ready(),
         get(
@@ -107,6 +108,12 @@ fn one() -> Entry {
     let Draft(path, operation) = get("/v1/models/{id}", "models", "One of them.", &bodies);
     let operation = errors(operation.parameter(id()).parameter(version()), Form::Either, EVERYWHERE);
     Draft(path, errors(operation, Form::Either, &[("404", "There is no such model.")])).end()
+}
+
+fn root() -> Entry {
+    let pointers = object("The paths of what there is, by name; `version` on loopback, or with a key.");
+    let bodies = [("application/json", pointers), ("text/html", text("The same, for clients that accept pages."))];
+    get("/", "operation", "Where to find what the gateway offers.", &bodies).open()
 }
 
 fn ready() -> Entry {

@@ -62,6 +62,21 @@ async fn others_are_told_nothing_without_a_key() {
     assert_eq!((ready["models"].as_u64(), ready["keys"]["count"].as_u64()), (Some(2), Some(1)));
 }
 
+#[tokio::test]
+async fn root_names_no_version_to_strangers() {
+    let file = keys(&[("laptop", LAPTOP, ALL)]);
+    let (near, far) = (echo().keys(&file).start().await, public().keys(&file).start().await);
+    for key in ["", "hk-wrong"] {
+        let answer = get(&far, "/", key).await;
+        assert_eq!((answer.status, answer.json()["console"].as_str()), (StatusCode::OK, Some("/console")));
+        assert!(!answer.text.contains("version"), "{}", answer.text);
+        assert!(get(&near, "/", key).await.json()["version"].is_string(), "loopback");
+    }
+    assert!(get(&far, "/", LAPTOP).await.json()["version"].is_string());
+    let page = send(&far, "/", &[("accept", "text/html")], None).await;
+    assert!(page.text.contains("/console") && !page.text.contains(env!("CARGO_PKG_VERSION")), "{}", page.text);
+}
+
 /// A page that a name was rebound for has no key; a gateway that others reach has a name.
 #[tokio::test]
 async fn with_a_key_any_name_will_do() {
