@@ -63,11 +63,11 @@ def test_several_at_once(through):
 
 
 def test_another_port_is_denied(through, gateway, stranger):
-    before = gateway.metric("egress_denied_total", adapter="openai-compatible")
+    before = gateway.metric("hauski_egress_denied_total", adapter="openai-compatible")
     with pytest.raises(openai.InternalServerError) as failure:
         through.chat.completions.create(model="elsewhere", **ASK)
     assert failure.value.code == "egress_denied"
-    assert gateway.metric("egress_denied_total", adapter="openai-compatible") == before + 1
+    assert gateway.metric("hauski_egress_denied_total", adapter="openai-compatible") == before + 1
     assert f"127.0.0.1:{stranger.getsockname()[1]}" in gateway.log
     with pytest.raises(BlockingIOError):
         stranger.accept()

@@ -1,9 +1,18 @@
 //! The metrics that `/metrics` shows, in Prometheus' text form. Labels are bounded: routes, adapters, granted destinations, codes.
 
+mod alias;
+mod conventions;
+mod limits;
+mod process;
+
 use crate::app::Breakers;
 use crate::console::Pace;
+use alias::Alias;
+use conventions::register;
 use hauski_egress::Ledger;
 use hauski_runtime::Adapters;
+use limits::LimitMetrics;
+use process::ProcessMetrics;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{
@@ -18,6 +27,9 @@ pub(crate) const SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
     300.0, 600.0,
 ];
+
+/// The name of the durations of requests that the budget gate reads. They are there under the prefixed name as well.
+const REQUEST_SECONDS: &str = "http_request_duration_seconds";
 
 /// All metrics of a gateway.
 pub struct Metrics {
@@ -43,7 +55,7 @@ pub struct Metrics {
     pub(crate) limit_hits: IntCounterVec,
     instances: IntGaugeVec,
     memory: IntGaugeVec,
-    limits: IntGaugeVec,
+    limits: LimitMetrics,
     cpu_seconds: CounterVec,
     /// Held while what adapters count is taken over.
     taking: Mutex<()>,
@@ -59,7 +71,7 @@ impl Metrics {
     /// Metrics that all stand at zero.
     ///
     /// # Errors
-    /// If two of them had one name, which a test would have shown.
+    /// If two of them had one name, or one broke the conventions, which a test would have shown.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let counter = |name, help, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels)?);
@@ -67,21 +79,24 @@ impl Metrics {
         let seconds = |name, help, labels: &[&str]| {
             add(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?)
         };
-        let build = gauge("build_info", "What runs here; always 1.", &["version"])?;
+        let build = gauge("hauski_build_info", "What runs here; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let request_seconds = seconds(
+            "hauski_http_request_duration_seconds",
+            "From a request's head to the end of its answer.",
+            &["method", "path"],
+        )?;
+        register(&registry, Box::new(Alias::new(REQUEST_SECONDS, request_seconds.clone())?))?;
+        register(&registry, Box::new(ProcessMetrics::new()?))?;
         Ok(Self {
             requests: counter(
-                "http_requests_total",
+                "hauski_http_requests_total",
                 "Requests, when their answer is complete.",
                 &["method", "path", "status"],
             )?,
-            request_seconds: seconds(
-                "http_request_duration_seconds",
-                "From a request's head to the end of its answer.",
-                &["method", "path"],
-            )?,
+            request_seconds,
             first_token_seconds: seconds(
-                "first_token_seconds",
+                "hauski_first_token_seconds",
                 "From a streaming request's last byte to the first chunk of its answer, with all tries and pauses before it.",
                 &["adapter"],
             )?,
@@ -89,112 +104,123 @@ impl Metrics {
                 &registry,
                 Histogram::with_opts(
                     HistogramOpts::new(
-                        "inter_chunk_seconds",
+                        "hauski_inter_chunk_seconds",
                         "Between two pieces of a streamed answer, from when the first was asked to be written.",
                     )
                     .buckets(SECONDS.to_vec()),
                 )?,
             )?,
             added_seconds: seconds(
-                "added_latency_seconds",
+                "hauski_added_latency_seconds",
                 "What the gateway adds: from a request's last byte to its whole answer or first chunk, as the client gets it, \
                  without the time in which others were waited for: names, connections, providers, and pauses between tries. \
                  Waiting for an instance of the adapter is in it.",
                 &["adapter"],
             )?,
             tokens: counter(
-                "tokens_total",
+                "hauski_tokens_total",
                 "Tokens of requests and answers, as providers count them.",
                 &["model", "kind"],
             )?,
-            retries: counter("retries_total", "Times that a request was tried again at the same model.", &["model"])?,
+            retries: counter(
+                "hauski_retries_total",
+                "Times that a request was tried again at the same model.",
+                &["model"],
+            )?,
             probes: counter(
-                "probes_total",
+                "hauski_probes_total",
                 "Looks of the gateway's own at whether a model's provider can be used.",
                 &["model", "result"],
             )?,
             egress_requests: counter(
-                "egress_requests_total",
+                "hauski_egress_requests_total",
                 "Requests of adapters that the policy allowed, when their answer is complete or has failed.",
                 &["adapter", "destination", "result"],
             )?,
             egress_denied: counter(
-                "egress_denied_total",
+                "hauski_egress_denied_total",
                 "Requests of adapters that the policy denied; nothing of them was sent.",
                 &["adapter", "destination", "reason"],
             )?,
             egress_bytes: counter(
-                "egress_bytes_total",
+                "hauski_egress_bytes_total",
                 "Bytes of bodies sent to and received from destinations.",
                 &["destination", "direction"],
             )?,
             egress_seconds: seconds(
-                "egress_request_duration_seconds",
+                "hauski_egress_request_duration_seconds",
                 "From an allowed request of an adapter to the end of its answer.",
                 &["adapter"],
             )?,
             policy_reloads: counter(
-                "policy_reloads_total",
+                "hauski_policy_reloads_total",
                 "Times that the policy was read again after the start; one that failed changed nothing.",
                 &["result"],
             )?,
             adapter_reloads: counter(
-                "adapter_reloads_total",
+                "hauski_adapter_reloads_total",
                 "Files of the adapters folder that have changed after the start, and what came of it.",
                 &["result"],
             )?,
             policy_generation: add(
                 &registry,
-                IntGauge::new("policy_generation", "Which policy holds: 1 is the one of the start.")?,
+                IntGauge::new("hauski_policy_generation", "Which policy holds: 1 is the one of the start.")?,
             )?,
             policy_stale: add(
                 &registry,
                 IntGauge::new(
-                    "policy_stale",
+                    "hauski_policy_stale",
                     "1 while the policy, the keys or the lock on disk can't hold and the last good ones hold on.",
                 )?,
             )?,
             tls_stale: add(
                 &registry,
-                IntGauge::new("tls_stale", "1 while the certificate on disk can't be used and the last good one is.")?,
+                IntGauge::new(
+                    "hauski_tls_stale",
+                    "1 while the certificate on disk can't be used and the last good one is.",
+                )?,
             )?,
             telemetry_dropped: counter(
-                "telemetry_dropped_total",
+                "hauski_telemetry_dropped_total",
                 "Spans, and exports of metrics, that did not reach the collector of telemetry.",
                 &["kind"],
             )?,
-            instances: gauge("adapter_instances", "Instances that serve a request at this moment.", &["adapter"])?,
+            instances: gauge(
+                "hauski_adapter_instances",
+                "Instances that serve a request at this moment.",
+                &["adapter"],
+            )?,
             memory: gauge(
-                "adapter_memory_bytes",
+                "hauski_adapter_memory_bytes",
                 "Linear memory of the instances that live at this moment.",
                 &["adapter"],
             )?,
-            limits: gauge(
-                "adapter_limit",
-                "The limits of limits.yaml, each in the unit that its key ends with.",
-                &["adapter", "limit"],
-            )?,
+            limits: LimitMetrics::new(&registry)?,
             limit_hits: counter(
-                "adapter_limit_hits_total",
+                "hauski_adapter_limit_hits_total",
                 "Requests, and requests to providers, that a limit of limits.yaml has ended.",
                 &["adapter", "limit"],
             )?,
             cpu_seconds: add(
                 &registry,
                 CounterVec::new(
-                    Opts::new("adapter_cpu_seconds_total", "Time that instances have computed."),
+                    Opts::new("hauski_adapter_cpu_seconds_total", "Time that instances have computed."),
                     &["adapter"],
                 )?,
             )?,
             taking: Mutex::default(),
-            queued: gauge("adapter_queue_depth", "Requests that wait for an instance at this moment.", &["adapter"])?,
+            queued: gauge(
+                "hauski_adapter_queue_depth",
+                "Requests that wait for an instance at this moment.",
+                &["adapter"],
+            )?,
             breakers: gauge(
-                "breaker_state",
+                "hauski_breaker_state",
                 "Whether a model is asked: 0 closed, which is yes; 1 open, which is no; 2 half-open, one request finds out.",
                 &["model"],
             )?,
-            adapters: gauge("adapters", "Files of the adapters folder.", &["state"])?,
-            connections: add(&registry, IntGauge::new("http_connections", "Open connections of clients.")?)?,
+            adapters: gauge("hauski_adapters", "Files of the adapters folder.", &["state"])?,
+            connections: add(&registry, IntGauge::new("hauski_http_connections", "Open connections of clients.")?)?,
             pace: Pace::default(),
             registry,
         })
@@ -205,7 +231,7 @@ impl Metrics {
         if ledger.stats().is_none() {
             return Ok(());
         }
-        self.registry.register(Box::new(LedgerMetrics::new(ledger.clone())?))
+        register(&self.registry, Box::new(LedgerMetrics::new(ledger.clone())?))
     }
 
     /// The text of `/metrics`; what the adapters know themselves is asked now.
@@ -227,15 +253,14 @@ impl Metrics {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         // Those that were removed are not shown any more.
-        [&self.instances, &self.queued, &self.memory, &self.limits].into_iter().for_each(IntGaugeVec::reset);
+        [&self.instances, &self.queued, &self.memory].into_iter().for_each(IntGaugeVec::reset);
+        self.limits.reset();
         for (id, adapter) in adapters.iter() {
             let (id, consumption) = (id.as_str(), adapter.consumption());
             self.instances.with_label_values(&[id]).set(count(adapter.in_flight()));
             self.queued.with_label_values(&[id]).set(count(adapter.waiting()));
             self.memory.with_label_values(&[id]).set(count(consumption.memory_bytes()));
-            for (limit, value) in adapter.limits().to_json().as_object().into_iter().flatten() {
-                self.limits.with_label_values(&[id, limit]).set(value.as_i64().unwrap_or(i64::MAX));
-            }
+            self.limits.set(id, adapter.limits());
             let cpu = self.cpu_seconds.with_label_values(&[id]);
             cpu.inc_by((consumption.cpu().as_secs_f64() - cpu.get()).max(0.0));
             for (limit, hits) in consumption.hits() {
@@ -267,12 +292,15 @@ impl LedgerMetrics {
     fn new(ledger: Ledger) -> Result<Self, prometheus::Error> {
         Ok(Self {
             ledger,
-            records: IntCounter::new("egress_ledger_records_total", "Records written to the ledger.")?,
+            records: IntCounter::new("hauski_egress_ledger_records_total", "Records written to the ledger.")?,
             unavailable: IntCounter::new(
-                "egress_ledger_unavailable_total",
+                "hauski_egress_ledger_unavailable_total",
                 "Requests of adapters that were refused because the ledger could not take their record.",
             )?,
-            up: IntGauge::new("egress_ledger_up", "1 while the ledger takes records; 0: no request is let out.")?,
+            up: IntGauge::new(
+                "hauski_egress_ledger_up",
+                "1 while the ledger takes records; 0: no request is let out.",
+            )?,
             turn: Mutex::default(),
         })
     }
@@ -299,6 +327,6 @@ impl Collector for LedgerMetrics {
 }
 
 fn add<M: Collector + Clone + 'static>(registry: &Registry, metric: M) -> Result<M, prometheus::Error> {
-    registry.register(Box::new(metric.clone()))?;
+    register(registry, Box::new(metric.clone()))?;
     Ok(metric)
 }

@@ -148,6 +148,6 @@ for (const streaming of [false, true]) {
       return true;
     });
     assert.deepEqual(upstream.requests, []);
-    assert.match(await gateway.metrics(), /^egress_denied_total\{adapter="openai-compatible".*\} [1-9]/m);
+    assert.match(await gateway.metrics(), /^hauski_egress_denied_total\{adapter="openai-compatible".*\} [1-9]/m);
   });
 }

@@ -120,11 +120,11 @@ def test_a_client_that_leaves_takes_the_provider_along(client, upstream):
 @pytest.mark.parametrize("model", ["other-port", "other-path"])
 @pytest.mark.parametrize("streaming", [False, True])
 def test_what_no_grant_names_is_not_reached(client, gateway, upstream, stranger, model, streaming):
-    before = gateway.metric("egress_denied_total", adapter="openai-compatible")
+    before = gateway.metric("hauski_egress_denied_total", adapter="openai-compatible")
     with pytest.raises(openai.InternalServerError) as failure:
         list(ask(client, model, stream=streaming))
     assert (failure.value.status_code, failure.value.code) == (502, "egress_denied")
-    assert gateway.metric("egress_denied_total", adapter="openai-compatible") == before + 1
+    assert gateway.metric("hauski_egress_denied_total", adapter="openai-compatible") == before + 1
     assert "egress_denied" in gateway.log
     assert upstream.requests == []
     with pytest.raises(BlockingIOError):

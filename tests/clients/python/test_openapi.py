@@ -78,8 +78,8 @@ def test_schemathesis_finds_nothing(gateway):
     assert done.returncode == 0, done.stdout + done.stderr
     for path in ASKED:
         # Else it would have found nothing because nothing got through.
-        assert gateway.metric("http_requests_total", path=path, status="200") > ENOUGH, path
-        assert gateway.metric("http_requests_total", path=path, status="400") > ENOUGH, path
+        assert gateway.metric("hauski_http_requests_total", path=path, status="200") > ENOUGH, path
+        assert gateway.metric("hauski_http_requests_total", path=path, status="400") > ENOUGH, path
 
 
 HELLO = [{"role": "user", "content": "hello"}]

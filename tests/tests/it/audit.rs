@@ -103,7 +103,7 @@ async fn an_approval_takes_effect_and_so_does_its_end() {
     until("a note", async || !stale().await.is_null()).await;
     assert!(stale().await["problem"].as_str().unwrap().starts_with("adapters.lock:1:"));
     assert!(serves(&host).await);
-    host.client().until_metric("policy_stale 1", PATIENCE).await;
+    host.client().until_metric("hauski_policy_stale 1", PATIENCE).await;
     // What is approved no more serves no more; nor is anything where there is no lock.
     for lock in ["adapters: []\n", ""] {
         host.set_file("adapters.lock", &self::lock(&version(1)).await);

@@ -58,10 +58,10 @@ async fn a_granted_host_is_reached() {
         assert!(request.starts_with("POST /v1/x?q=1 HTTP/1.1\r\n"), "{way}: {request}");
         assert!(request.contains(&format!("host: {}\r\n", upstream.address())), "{way}: {request}");
         let done = format!(
-            "egress_requests_total{{adapter=\"{way}\",destination=\"http://{}\",result=\"complete\"}} 1",
+            "hauski_egress_requests_total{{adapter=\"{way}\",destination=\"http://{}\",result=\"complete\"}} 1",
             upstream.address()
         );
-        assert_eq!(host.client().metrics(&format!("egress_requests_total{{adapter=\"{way}\"")).await, [done]);
+        assert_eq!(host.client().metrics(&format!("hauski_egress_requests_total{{adapter=\"{way}\"")).await, [done]);
     }
 }
 
@@ -80,7 +80,7 @@ async fn an_unlisted_host_is_denied_without_a_packet() {
             let seen = send(&host, way, json!({ "url": url })).await;
             assert_eq!(seen["err"], "denied", "{way} {url}: {seen}");
         }
-        let denied = host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\"")).await;
+        let denied = host.client().metrics(&format!("hauski_egress_denied_total{{adapter=\"{way}\"")).await;
         for reason in ["host-not-granted", "scheme-not-granted", "port-not-granted"] {
             assert!(
                 denied
@@ -226,13 +226,16 @@ async fn the_gateway_itself_can_not_be_reached() {
         for name in ["127.0.0.1", "own.test"] {
             let own = format!("http://{name}:{port}");
             assert_eq!(send(&host, way, json!({ "url": format!("{own}/health") })).await["err"], "denied");
-            let line =
-                format!("egress_denied_total{{adapter=\"{way}\",destination=\"{own}\",reason=\"own-address\"}} 1");
-            let denied =
-                host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\",destination=\"{own}\"")).await;
+            let line = format!(
+                "hauski_egress_denied_total{{adapter=\"{way}\",destination=\"{own}\",reason=\"own-address\"}} 1"
+            );
+            let denied = host
+                .client()
+                .metrics(&format!("hauski_egress_denied_total{{adapter=\"{way}\",destination=\"{own}\""))
+                .await;
             assert_eq!(denied, [line]);
         }
-        let all = host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\"")).await;
+        let all = host.client().metrics(&format!("hauski_egress_denied_total{{adapter=\"{way}\"")).await;
         assert_eq!(all.len(), 2, "{all:?}");
     }
 }

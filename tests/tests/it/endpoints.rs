@@ -65,12 +65,14 @@ async fn heads_and_broken_streams_are_counted_as_what_they_are() {
     let request = Request::builder().method(Method::HEAD).uri("/health").body(Bytes::new()).unwrap();
     let head = host.client().send(request).await;
     assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
-    host.client().until_metric("http_requests_total{method=\"HEAD\",path=\"/health\",status=\"200\"} 1", SOON).await;
+    host.client()
+        .until_metric("hauski_http_requests_total{method=\"HEAD\",path=\"/health\",status=\"200\"} 1", SOON)
+        .await;
     let broken = host.client().stream("ends-badly", "x").await;
     assert_eq!((broken.status, broken.complete), (StatusCode::OK, false), "{}", broken.text);
-    let counted = "http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"502\"} 1";
+    let counted = "hauski_http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"502\"} 1";
     host.client().until_metric(counted, SOON).await;
-    let left = host.client().metrics("http_requests_total").await;
+    let left = host.client().metrics("hauski_http_requests_total").await;
     assert!(!left.iter().any(|line| line.contains("status=\"499\"")), "{left:?}");
 }
 
@@ -85,18 +87,60 @@ async fn metrics_count_by_route() {
     let metrics = host.client().get("/metrics").await;
     assert_eq!(metrics.headers["content-type"], "text/plain; version=0.0.4");
     for line in [
-        r#"http_requests_total{method="POST",path="/v1/chat/completions",status="200"} 2"#,
-        r#"http_requests_total{method="POST",path="/v1/chat/completions",status="404"} 1"#,
-        r#"http_requests_total{method="GET",path="unmatched",status="404"} 1"#,
-        r#"http_requests_total{method="other",path="/health",status="405"} 1"#,
+        r#"hauski_http_requests_total{method="POST",path="/v1/chat/completions",status="200"} 2"#,
+        r#"hauski_http_requests_total{method="POST",path="/v1/chat/completions",status="404"} 1"#,
+        r#"hauski_http_requests_total{method="GET",path="unmatched",status="404"} 1"#,
+        r#"hauski_http_requests_total{method="other",path="/health",status="405"} 1"#,
+        r#"hauski_http_request_duration_seconds_count{method="POST",path="/v1/chat/completions"} 3"#,
         r#"http_request_duration_seconds_count{method="POST",path="/v1/chat/completions"} 3"#,
-        r#"first_token_seconds_count{adapter="echo"} 1"#,
-        r#"adapters{state="loaded"} 1"#,
-        "build_info{version=",
+        r#"hauski_first_token_seconds_count{adapter="echo"} 1"#,
+        r#"hauski_adapters{state="loaded"} 1"#,
+        "hauski_build_info{version=",
     ] {
         assert!(metrics.text.contains(line), "{line} is not in\n{}", metrics.text);
     }
     assert!(!metrics.text.contains("not/there"));
+}
+
+/// What each family is registered as is checked in `metrics/conventions.rs`; this is the text that is served.
+#[tokio::test]
+async fn metrics_follow_the_conventions_of_prometheus() {
+    let host = echo().ledger().start().await;
+    host.client().chat("echo", "x").await;
+    host.client().stream("echo", "x").await;
+    let text = host.client().get("/metrics").await.text;
+    let kinds: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    assert!(kinds.len() > 20, "{text}");
+    for (name, kind) in &kinds {
+        let is_contract = *name == "http_request_duration_seconds";
+        assert!(name.starts_with("hauski_") || name.starts_with("process_") || is_contract, "{name}");
+        assert!(!name.split('_').any(|word| ["ms", "mib", "kib", "minutes"].contains(&word)), "{name}");
+        assert_eq!(name.ends_with("_total"), *kind == "counter", "{name}");
+        assert!(*kind != "histogram" || name.ends_with("_seconds") || name.ends_with("_bytes"), "{name}");
+        let help = text.lines().find_map(|line| line.strip_prefix(&format!("# HELP {name} ")));
+        assert!(help.is_some_and(|help| help.len() > 5), "{name}: {help:?}");
+    }
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    for name in samples.filter_map(|line| line.split(['{', ' ']).next()) {
+        let suffixes = ["", "_bucket", "_sum", "_count"];
+        let is_of = |family: &str| suffixes.iter().any(|suffix| name == format!("{family}{suffix}"));
+        assert!(kinds.iter().any(|(family, _)| is_of(family)), "{name} has no type");
+    }
+    for name in ["cpu_seconds_total", "open_fds", "max_fds", "resident_memory_bytes", "start_time_seconds", "threads"] {
+        assert!(text.contains(&format!("\nprocess_{name} ")), "{name}: {text}");
+    }
+}
+
+/// The budget gate reads the old name.
+#[tokio::test]
+async fn request_durations_are_the_same_under_both_names() {
+    let host = echo().start().await;
+    host.client().chat("echo", "x").await;
+    let text = host.client().get("/metrics").await.text;
+    let lines = |start: &str| -> Vec<_> { text.lines().filter_map(|line| line.strip_prefix(start)).collect() };
+    let durations = lines("http_request_duration_seconds");
+    assert!(durations.len() > 20, "{text}");
+    assert_eq!(durations, lines("hauski_http_request_duration_seconds"));
 }
 
 #[tokio::test]

@@ -31,7 +31,9 @@ async fn fails_alone(host: &TestHost, model: &str, status: u16, code: &str) {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{stream} {}", answer.text);
         echo_answers(host).await;
     }
-    host.client().until_metric(&format!("adapter_instances{{adapter=\"{model}\"}} 0"), Duration::from_secs(5)).await;
+    host.client()
+        .until_metric(&format!("hauski_adapter_instances{{adapter=\"{model}\"}} 0"), Duration::from_secs(5))
+        .await;
 }
 
 #[tokio::test]
@@ -46,7 +48,7 @@ async fn others_are_quick_beside_one_that_spins() {
     let host = beside_echo("spins").override_limits("spins: { cpu_ms: 500 }").workers(1).start().await;
     let client = host.client();
     let spins = tokio::spawn(async move { client.chat("spins", "x").await });
-    client.until_metric("adapter_instances{adapter=\"spins\"} 1", Duration::from_secs(10)).await;
+    client.until_metric("hauski_adapter_instances{adapter=\"spins\"} 1", Duration::from_secs(10)).await;
     let mut took = Vec::new();
     while !spins.is_finished() {
         let begin = Instant::now();
@@ -150,7 +152,9 @@ async fn floods_bodies() {
             assert_eq!(answer.status.as_u16(), 502, "{what}: {}", answer.text);
             assert!(["adapter_trapped", "adapter_failed"].contains(&&*answer.code()), "{what}: {}", answer.text);
         }
-        host.client().until_metric("adapter_instances{adapter=\"floods-bodies\"} 0", Duration::from_secs(5)).await;
+        host.client()
+            .until_metric("hauski_adapter_instances{adapter=\"floods-bodies\"} 0", Duration::from_secs(5))
+            .await;
     }
 }
 

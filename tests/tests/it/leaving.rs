@@ -57,8 +57,8 @@ async fn read_until(stream: &mut TcpStream, text: &str) {
 
 /// Nothing is left of a client but the connection that asks.
 async fn all_is_given_back(client: Client, adapter: &str) {
-    client.until_metric(&format!("adapter_instances{{adapter=\"{adapter}\"}} 0"), SOON).await;
-    client.until_metric("http_connections 1", SOON).await;
+    client.until_metric(&format!("hauski_adapter_instances{{adapter=\"{adapter}\"}} 0"), SOON).await;
+    client.until_metric("hauski_http_connections 1", SOON).await;
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_client_that_leaves_closes_the_providers_connection() {
             if stream && head == PIECE {
                 read_until(&mut client, "hello").await;
             }
-            host.client().until_metric(&format!("adapter_instances{{adapter=\"{model}\"}} 1"), SOON).await;
+            host.client().until_metric(&format!("hauski_adapter_instances{{adapter=\"{model}\"}} 1"), SOON).await;
             let left = Instant::now();
             drop(client);
             let (Told::Closed(Some(closed)), _) = wait(told).await else {
@@ -84,7 +84,7 @@ async fn a_client_that_leaves_closes_the_providers_connection() {
             let took = closed - left;
             assert!(took < Duration::from_secs(1), "{model} {stream} {head:?}: closed after {took:?}");
             all_is_given_back(host.client(), model).await;
-            let left = "http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"} 1";
+            let left = "hauski_http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"} 1";
             host.client().until_metric(left, SOON).await;
         }
     }
@@ -114,11 +114,11 @@ async fn a_client_that_leaves_the_queue_gives_its_place_back() {
     let mut first = client.begin_chat("probe", &order, false).await;
     wait(seen).await;
     let second = client.begin_chat("probe", &order, false).await;
-    client.until_metric("http_connections 3", SOON).await;
+    client.until_metric("hauski_http_connections 3", SOON).await;
     // Now it is known to be connected; a moment more, and it waits for its instance.
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(second);
-    client.until_metric("http_connections 2", SOON).await;
+    client.until_metric("hauski_http_connections 2", SOON).await;
     let mut third = client.begin_chat("probe", &order, false).await;
     for waiting in [&mut first, &mut third] {
         release.send(()).unwrap();
@@ -180,9 +180,9 @@ async fn a_client_that_stops_reading_is_given_up() {
     let host = builder.request_seconds(1).start().await;
     let mut stalled = host.client().begin_chat("streams-forever", "x", true).await;
     read_until(&mut stalled, "data: ").await;
-    host.client().until_metric("adapter_instances{adapter=\"streams-forever\"} 1", SOON).await;
-    host.client().until_metric("adapter_instances{adapter=\"streams-forever\"} 0", 4 * SOON).await;
-    host.client().until_metric("http_connections 1", SOON).await;
+    host.client().until_metric("hauski_adapter_instances{adapter=\"streams-forever\"} 1", SOON).await;
+    host.client().until_metric("hauski_adapter_instances{adapter=\"streams-forever\"} 0", 4 * SOON).await;
+    host.client().until_metric("hauski_http_connections 1", SOON).await;
     // What was on its way arrives; then the connection is at its end, without the stream's.
     let mut rest = Vec::new();
     let _ = tokio::time::timeout(SOON, stalled.read_to_end(&mut rest)).await.unwrap();
@@ -196,11 +196,11 @@ async fn a_client_that_leaves_ends_a_guest_that_computes() {
     let host = TestHost::builder().guest("spins").limit("cpu_ms", 60_000).limit("total_ms", 60_000).start().await;
     for _ in 0..3 {
         let client = host.client().begin_chat("spins", "x", false).await;
-        host.client().until_metric("adapter_instances{adapter=\"spins\"} 1", SOON).await;
+        host.client().until_metric("hauski_adapter_instances{adapter=\"spins\"} 1", SOON).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         drop(client);
         all_is_given_back(host.client(), "spins").await;
     }
-    let hits = host.client().metrics("adapter_limit_hits_total{adapter=\"spins\"").await;
+    let hits = host.client().metrics("hauski_adapter_limit_hits_total{adapter=\"spins\"").await;
     assert!(hits.iter().all(|line| line.ends_with(" 0")), "{hits:?}");
 }

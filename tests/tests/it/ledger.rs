@@ -118,7 +118,7 @@ async fn what_can_not_be_recorded_is_not_sent() {
     let host = probes().grant(&grant).ledger().start().await;
     let up = |client: Client, value: &'static str| async move {
         let begun = Instant::now();
-        while client.metrics("egress_ledger_up").await != [format!("egress_ledger_up {value}")] {
+        while client.metrics("hauski_egress_ledger_up").await != [format!("hauski_egress_ledger_up {value}")] {
             assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", client.metrics("egress_ledger").await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -135,7 +135,10 @@ async fn what_can_not_be_recorded_is_not_sent() {
         assert!(seen["err"].is_string(), "{way}: {seen}");
     }
     assert_eq!((sent, upstream.requests().len()), (1, 1));
-    assert_eq!(host.client().metrics("egress_ledger_unavailable_total").await, ["egress_ledger_unavailable_total 2"]);
+    assert_eq!(
+        host.client().metrics("hauski_egress_ledger_unavailable_total").await,
+        ["hauski_egress_ledger_unavailable_total 2"]
+    );
     fs::remove_dir(&blocked).unwrap();
     up(host.client(), "1").await;
     for way in WAYS {

@@ -33,12 +33,12 @@ async fn check(limit: &str, code: &str, stream: bool, host: &TestHost) {
     assert!(answer.text.contains(&format!("\"code\":\"{code}\"")), "{limit}: {} {}", answer.status, answer.text);
     echo().await;
     host.client()
-        .until_metric(&format!("adapter_limit_hits_total{{adapter=\"bad\",limit=\"{limit}\"}} 1"), PATIENCE)
+        .until_metric(&format!("hauski_adapter_limit_hits_total{{adapter=\"bad\",limit=\"{limit}\"}} 1"), PATIENCE)
         .await;
-    let hits = host.client().metrics("adapter_limit_hits_total").await;
+    let hits = host.client().metrics("hauski_adapter_limit_hits_total").await;
     assert_eq!(hits.iter().filter(|line| !line.ends_with(" 0")).count(), 1, "{limit}: {hits:?}");
     // Nothing of it is left.
-    for gauge in ["adapter_instances", "adapter_queue_depth", "adapter_memory_bytes"] {
+    for gauge in ["hauski_adapter_instances", "hauski_adapter_queue_depth", "hauski_adapter_memory_bytes"] {
         host.client().until_metric(&format!("{gauge}{{adapter=\"bad\"}} 0"), PATIENCE).await;
     }
 }
@@ -52,7 +52,7 @@ async fn memory() {
 async fn time_on_a_processor() {
     let host = guest("spins").override_limits("bad: { cpu_ms: 200 }").start().await;
     check("cpu_ms", "adapter_cpu_limit", false, &host).await;
-    let cpu = host.client().metrics("adapter_cpu_seconds_total{adapter=\"bad\"}").await;
+    let cpu = host.client().metrics("hauski_adapter_cpu_seconds_total{adapter=\"bad\"}").await;
     let seconds: f64 = cpu[0].rsplit(' ').next().unwrap().parse().unwrap();
     assert!((0.2..1.0).contains(&seconds), "{cpu:?}");
 }
@@ -66,8 +66,8 @@ async fn what_is_computed_is_counted_meanwhile() {
         let shown = host.client().metrics(&format!("{name}{{adapter=\"bad\"}}")).await;
         shown[0].rsplit(' ').next().unwrap().parse().unwrap()
     };
-    until("some of it", async || count("adapter_cpu_seconds_total").await > 0.1).await;
-    assert!((count("adapter_instances").await - 1.0).abs() < 0.1);
+    until("some of it", async || count("hauski_adapter_cpu_seconds_total").await > 0.1).await;
+    assert!((count("hauski_adapter_instances").await - 1.0).abs() < 0.1);
 }
 
 #[tokio::test]
@@ -105,8 +105,8 @@ async fn instances_and_their_queue() {
             .start()
             .await;
         let first = host.client().begin_chat("bad", "x", true).await;
-        host.client().until_metric("adapter_instances{adapter=\"bad\"} 1", PATIENCE).await;
-        let memory = host.client().metrics("adapter_memory_bytes{adapter=\"bad\"}").await;
+        host.client().until_metric("hauski_adapter_instances{adapter=\"bad\"} 1", PATIENCE).await;
+        let memory = host.client().metrics("hauski_adapter_memory_bytes{adapter=\"bad\"}").await;
         assert!(!memory[0].ends_with(" 0"), "{memory:?}");
         let answer = host.client().chat("bad", "x").await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (429, "adapter_busy"), "{limit}");
@@ -118,24 +118,26 @@ async fn instances_and_their_queue() {
 
 /// The one that was refused is counted, and the other is gone with its client.
 async fn check_after(limit: &str, host: &TestHost) {
-    for line in ["adapter_instances{adapter=\"bad\"} 0", "adapter_memory_bytes{adapter=\"bad\"} 0"] {
+    for line in ["hauski_adapter_instances{adapter=\"bad\"} 0", "hauski_adapter_memory_bytes{adapter=\"bad\"} 0"] {
         host.client().until_metric(line, PATIENCE).await;
     }
-    let hits = host.client().metrics("adapter_limit_hits_total{adapter=\"bad\"").await;
+    let hits = host.client().metrics("hauski_adapter_limit_hits_total{adapter=\"bad\"").await;
     let broken: Vec<_> = hits.iter().filter(|line| !line.ends_with(" 0")).collect();
-    assert_eq!(broken, [&format!("adapter_limit_hits_total{{adapter=\"bad\",limit=\"{limit}\"}} 1")]);
+    assert_eq!(broken, [&format!("hauski_adapter_limit_hits_total{{adapter=\"bad\",limit=\"{limit}\"}} 1")]);
 }
 
 /// What may be used stands beside what is.
 #[tokio::test]
 async fn the_limits_are_shown() {
     let host = guest("counts").override_limits("bad: { memory_mib: 7, queue: 3 }").start().await;
-    let shown = host.client().metrics("adapter_limit{").await;
+    let shown = host.client().metrics("hauski_adapter_limit_").await;
     for line in [
-        "adapter_limit{adapter=\"bad\",limit=\"memory_mib\"} 7",
-        "adapter_limit{adapter=\"bad\",limit=\"queue\"} 3",
-        "adapter_limit{adapter=\"echo\",limit=\"memory_mib\"} 16",
-        "adapter_limit{adapter=\"echo\",limit=\"response_mib\"} 4",
+        "hauski_adapter_limit_bytes{adapter=\"bad\",limit=\"memory_mib\"} 7340032",
+        "hauski_adapter_limit_count{adapter=\"bad\",limit=\"queue\"} 3",
+        "hauski_adapter_limit_bytes{adapter=\"echo\",limit=\"memory_mib\"} 16777216",
+        "hauski_adapter_limit_bytes{adapter=\"echo\",limit=\"response_mib\"} 4194304",
+        "hauski_adapter_limit_seconds{adapter=\"echo\",limit=\"connect_ms\"} 2",
+        "hauski_adapter_limit_seconds{adapter=\"echo\",limit=\"probe_seconds\"} 0",
     ] {
         assert!(shown.iter().any(|one| one == line), "{line}: {shown:?}");
     }

@@ -44,9 +44,9 @@ async fn a_local_only_request_reaches_only_what_is_local() {
         let got = ask(&host, way, &upstream.url("/"), None).await;
         assert!(got.headers["x-hauski-route"].to_str().unwrap().ends_with("locality=cloud"));
         let denied = format!(
-            "egress_denied_total{{adapter=\"{way}\",destination=\"https://api.allowed.test:443\",reason=\"not-local\"}} 1"
+            "hauski_egress_denied_total{{adapter=\"{way}\",destination=\"https://api.allowed.test:443\",reason=\"not-local\"}} 1"
         );
-        assert_eq!(host.client().metrics(&format!("egress_denied_total{{adapter=\"{way}\"")).await, [denied]);
+        assert_eq!(host.client().metrics(&format!("hauski_egress_denied_total{{adapter=\"{way}\"")).await, [denied]);
     }
 }
 
@@ -139,7 +139,7 @@ async fn what_is_claimed_holds_though_the_policy_changes_meanwhile() {
         let change = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
             host.set_grants(&[&near, CLOUD]);
-            host.client().until_metric("policy_generation 2", Duration::from_secs(20)).await;
+            host.client().until_metric("hauski_policy_generation 2", Duration::from_secs(20)).await;
             go.send(()).unwrap();
         };
         tokio::join!(waits, change).0

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until the policy with this number holds.
 async fn until(host: &TestHost, generation: u32) {
-    host.client().until_metric(&format!("policy_generation {generation}"), PATIENCE).await;
+    host.client().until_metric(&format!("hauski_policy_generation {generation}"), PATIENCE).await;
 }
 
 async fn ready(host: &TestHost) -> Value {
@@ -46,7 +46,10 @@ async fn f06_a_change_holds_without_a_signal_and_without_a_restart() {
     assert_eq!(host.client().get("/config/routing").await.json()["egress"]["allow"].as_array().unwrap().len(), 1);
     let adapters = host.client().get("/adapters").await.json();
     assert_eq!(adapters["adapters"][0]["grants"][0]["url"], upstream.url("/v1/"));
-    assert_eq!(host.client().metrics("policy_reloads_total").await, ["policy_reloads_total{result=\"ok\"} 1"]);
+    assert_eq!(
+        host.client().metrics("hauski_policy_reloads_total").await,
+        ["hauski_policy_reloads_total{result=\"ok\"} 1"]
+    );
     let connections = upstream.connections();
     host.set_grants(&[UNRELATED]);
     until(&host, 3).await;
@@ -69,8 +72,8 @@ async fn f06_what_can_not_hold_changes_nothing_and_is_shown() {
         (4, "egress: { allow: null }", "routing.yaml:1:"),
     ] {
         host.set_routing(broken);
-        host.client().until_metric("policy_stale 1", PATIENCE).await;
-        host.client().until_metric(&format!("policy_reloads_total{{result=\"failed\"}} {at}"), PATIENCE).await;
+        host.client().until_metric("hauski_policy_stale 1", PATIENCE).await;
+        host.client().until_metric(&format!("hauski_policy_reloads_total{{result=\"failed\"}} {at}"), PATIENCE).await;
         let policy = ready(&host).await;
         let problem = policy["stale"]["problem"].as_str().unwrap();
         assert!(problem.starts_with(place) && policy["generation"] != 0, "{policy}");
@@ -79,13 +82,13 @@ async fn f06_what_can_not_hold_changes_nothing_and_is_shown() {
         }
         assert_eq!(host.client().get("/ready").await.status, 200);
         host.set_routing(&good);
-        host.client().until_metric("policy_stale 0", PATIENCE).await;
+        host.client().until_metric("hauski_policy_stale 0", PATIENCE).await;
         assert!(ready(&host).await["stale"].is_null());
     }
     assert!(!Log::lines_with("RELOAD_GONE").is_empty(), "the log names what is missing");
     // A file that is gone is no file that grants nothing.
     std::fs::remove_file(host.folder().join("routing.yaml")).unwrap();
-    host.client().until_metric("policy_stale 1", PATIENCE).await;
+    host.client().until_metric("hauski_policy_stale 1", PATIENCE).await;
     assert_eq!(ready(&host).await["stale"]["problem"], "routing.yaml: entity not found");
     assert_eq!(send(&host, "probe", order.clone()).await["ok"]["status"], 200);
 }
@@ -126,9 +129,9 @@ async fn f07_a_stream_whose_grant_is_withdrawn_breaks_off() {
     assert!(rest.contains("\"code\":\"egress_denied\"") && !rest.contains("\"at\":2"), "{rest}");
     assert!(!complete && !rest.contains("[DONE]"), "a broken answer never looks whole: {rest}");
     assert_eq!(
-        host.client().metrics("egress_requests_total").await,
+        host.client().metrics("hauski_egress_requests_total").await,
         [format!(
-            "egress_requests_total{{adapter=\"openai-compatible\",destination=\"http://{}\",result=\"grant-withdrawn\"}} 1",
+            "hauski_egress_requests_total{{adapter=\"openai-compatible\",destination=\"http://{}\",result=\"grant-withdrawn\"}} 1",
             upstream.address()
         )]
     );
@@ -149,7 +152,7 @@ async fn a_secrets_file_that_changes_is_read_again() {
     send(&host, "probe", order.clone()).await;
     // Gone, the last one holds on.
     key.close().unwrap();
-    host.client().until_metric("policy_stale 1", PATIENCE).await;
+    host.client().until_metric("hauski_policy_stale 1", PATIENCE).await;
     send(&host, "probe", order).await;
     let keys: Vec<_> =
         upstream.requests().iter().map(|request| request.split("sk-").nth(1).unwrap()[..5].to_owned()).collect();
@@ -175,7 +178,7 @@ async fn f06_a_secret_that_becomes_a_pipe_holds_nothing_up() {
         probes().grant(&format!("{{ url: \"{}\", adapters: [probe], {secret} }}", upstream.url("/v1/"))).start().await;
     std::fs::remove_file(&key).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&key).status().unwrap().success());
-    host.client().until_metric("policy_stale 1", PATIENCE).await;
+    host.client().until_metric("hauski_policy_stale 1", PATIENCE).await;
     assert_eq!(ready(&host).await["stale"]["problem"], "routing.yaml:4: secret-missing");
     host.set_grants(&[UNRELATED]);
     until(&host, 2).await;

@@ -88,16 +88,16 @@ async fn new_changed_and_removed_files_take_effect() {
     fs::remove_file(&path).unwrap();
     until("an end", async || serving(host.client()).await.is_err()).await;
     assert!(serving(host.client()).await.unwrap_err().contains("there is no `counts.wasm`"));
-    let reloads = host.client().metrics("adapter_reloads_total").await;
+    let reloads = host.client().metrics("hauski_adapter_reloads_total").await;
     assert_eq!(
         reloads,
         [
-            "adapter_reloads_total{result=\"loaded\"} 3",
-            "adapter_reloads_total{result=\"refused\"} 0",
-            "adapter_reloads_total{result=\"removed\"} 1"
+            "hauski_adapter_reloads_total{result=\"loaded\"} 3",
+            "hauski_adapter_reloads_total{result=\"refused\"} 0",
+            "hauski_adapter_reloads_total{result=\"removed\"} 1"
         ]
     );
-    assert_eq!(host.client().metrics("adapter_instances").await, [""; 0]);
+    assert_eq!(host.client().metrics("hauski_adapter_instances").await, [""; 0]);
 }
 
 /// Swaps under load, each with bytes of its own: none of the requests notices.
@@ -289,7 +289,7 @@ async fn versions_of_an_adapter_share_its_limits() {
     let path = builder.adapters().join("counts.wasm");
     let host = builder.expose_config().start().await;
     let stream = host.client().begin_chat("counts", "x", true).await;
-    host.client().until_metric("adapter_instances{adapter=\"counts\"} 1", PATIENCE).await;
+    host.client().until_metric("hauski_adapter_instances{adapter=\"counts\"} 1", PATIENCE).await;
     replace(&path, &version(1));
     let digest = short_digest(&version(1));
     until("another version", async || {

@@ -127,7 +127,7 @@ async fn those_who_do_not_shake_hands_are_given_up() {
     for plain in ["GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", "\x7f\x7f\x7f\x7f\x7f\x7f"] {
         assert!(!host.client().raw(plain).await.contains("HTTP/1.1"), "nothing is said in the clear");
     }
-    until(&host, &cert, "/metrics", "\nhttp_connections 1\n").await;
+    until(&host, &cert, "/metrics", "\nhauski_http_connections 1\n").await;
 }
 
 #[tokio::test]
@@ -165,11 +165,11 @@ async fn a_certificate_that_changes_is_shown_from_then_on() {
     let mut kept = connect(&host, &old, BOTH, &[]).await.unwrap();
     host.set_file("cert.pem", &new);
     until(&host, &old, "/ready", "\"problem\":\"key.pem: private-key-of-another\"").await;
-    until(&host, &old, "/metrics", "\ntls_stale 1\n").await;
+    until(&host, &old, "/metrics", "\nhauski_tls_stale 1\n").await;
     assert!(connect(&host, &new, BOTH, &[]).await.is_err());
     host.set_file("key.pem", &new_key);
     until(&host, &new, "/ready", "\"tls\":{\"stale\":null}").await;
-    until(&host, &new, "/metrics", "\ntls_stale 0\n").await;
+    until(&host, &new, "/metrics", "\nhauski_tls_stale 0\n").await;
     assert!(connect(&host, &old, BOTH, &[]).await.is_err());
     // Connections go on with what they have.
     kept.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();

@@ -251,9 +251,9 @@ async fn no_key_is_written_down_or_handed_on() {
     let basic = format!("Basic {right}");
     refused(&send(&host, "/v1/models", &[("authorization", &basic)], None).await);
     host.reload();
-    host.client().until_metric("policy_generation 2", std::time::Duration::from_secs(20)).await;
+    host.client().until_metric("hauski_policy_generation 2", std::time::Duration::from_secs(20)).await;
     host.set_keys(&format!("keys: [{{ name: quiet-client-77, models: [m], hash: {right} }}]"));
-    host.client().until_metric("policy_stale 1", std::time::Duration::from_secs(20)).await;
+    host.client().until_metric("hauski_policy_stale 1", std::time::Duration::from_secs(20)).await;
     assert_eq!(upstream.requests().len(), 1);
     assert!(!upstream.requests()[0].contains("hk-never"), "{:?}", upstream.requests());
     assert_eq!(Log::lines_with("hk-never-written"), Vec::<String>::new());

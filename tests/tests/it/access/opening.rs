@@ -116,7 +116,7 @@ async fn keys_that_can_not_hold_change_nothing() {
         let is =
             |answer: &Answer| answer.json()["keys"]["stale"]["problem"].as_str().is_some_and(|is| is.contains(problem));
         until(&host, "/ready", is).await;
-        host.client().until_metric("policy_stale 1", PATIENCE).await;
+        host.client().until_metric("hauski_policy_stale 1", PATIENCE).await;
         assert!(host.client().get("/ready").await.json()["policy"]["stale"].is_null());
         assert_eq!(chat(&host, LAPTOP, "echo").await.content(), "hello");
         refused(&host.client().chat("echo", "hello").await);
@@ -133,7 +133,7 @@ async fn keys_that_can_not_hold_change_nothing() {
     host.reload();
     holds("keys.yaml: entity not found").await;
     host.set_keys(&good);
-    host.client().until_metric("policy_stale 0", PATIENCE).await;
+    host.client().until_metric("hauski_policy_stale 0", PATIENCE).await;
 }
 
 #[tokio::test]

@@ -34,10 +34,10 @@ async fn d11_answers_without_an_end_are_cut_at_the_cap() {
             assert!(!answer.content().contains("\"ok\""), "{way} {head:?}: {:.200}", answer.text);
             let streamed = host.client().stream(way, &order).await;
             assert!(!streamed.text.contains("[DONE]"), "{way} {head:?}");
-            let idle = format!("adapter_instances{{adapter=\"{way}\"}} 0");
+            let idle = format!("hauski_adapter_instances{{adapter=\"{way}\"}} 0");
             host.client().until_metric(&idle, Duration::from_secs(5)).await;
         }
-        let metrics = host.client().metrics("egress_requests_total{").await;
+        let metrics = host.client().metrics("hauski_egress_requests_total{").await;
         // A length that is no number of bytes that there can be is not even looked at.
         let result = if head.contains("18446744073709551615") { "response-head" } else { "response-too-large" };
         assert!(metrics.iter().any(|line| line.contains(&format!("result=\"{result}\""))), "{head:?}: {metrics:?}");

@@ -159,7 +159,9 @@ async fn f11_floods_stay_their_requests_own() {
     let ((), slowest) = tokio::join!(floods, echoes);
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     for model in ["floods-handles", "floods-log", "allocates", "spins"] {
-        client.until_metric(&format!("adapter_instances{{adapter=\"{model}\"}} 0"), Duration::from_secs(5)).await;
+        client
+            .until_metric(&format!("hauski_adapter_instances{{adapter=\"{model}\"}} 0"), Duration::from_secs(5))
+            .await;
     }
 }
 

@@ -350,7 +350,7 @@ async fn r12_the_list_of_models_is_the_probe() {
     let list = r#"{"data":[{"type":"model","id":"claude","created_at":"2025-02-19T00:00:00Z"}],"has_more":false}"#;
     let upstream = answers("200 OK", "", list);
     let host = gateway(&upstream).limit("probe_seconds", 1).start().await;
-    host.client().until_metric(r#"probes_total{model="m0",result="well"} 1"#, Duration::from_secs(10)).await;
+    host.client().until_metric(r#"hauski_probes_total{model="m0",result="well"} 1"#, Duration::from_secs(10)).await;
     let sent = upstream.requests().pop().unwrap();
     assert!(sent.starts_with("GET /v1/models?limit=1000 HTTP/1.1\r\n") && sent.contains("2023-06-01"), "{sent}");
 }

@@ -79,7 +79,9 @@ async fn ask_endless(head: String, piece: String, change: impl FnOnce(Builder) -
     let (upstream, written) = endless(head, piece);
     let host = change(roomy(&upstream)).start().await;
     let answer = host.client().post(CHAT, ask("m0", true)).await;
-    host.client().until_metric("adapter_instances{adapter=\"openai-compatible\"} 0", Duration::from_secs(5)).await;
+    host.client()
+        .until_metric("hauski_adapter_instances{adapter=\"openai-compatible\"} 0", Duration::from_secs(5))
+        .await;
     assert_eq!(upstream.connections(), 1, "it is not asked again");
     (answer, written.load(Ordering::SeqCst))
 }

@@ -54,10 +54,10 @@ async fn begin(client: Client, body: &str) -> TcpStream {
 }
 
 async fn all_is_given_back(host: &TestHost) {
-    for line in ["adapter_instances{adapter=\"openai-compatible\"} 0", "http_connections 1"] {
+    for line in ["hauski_adapter_instances{adapter=\"openai-compatible\"} 0", "hauski_http_connections 1"] {
         host.client().until_metric(line, PATIENCE).await;
     }
-    host.client().until_metric("adapter_queue_depth{adapter=\"openai-compatible\"} 0", PATIENCE).await;
+    host.client().until_metric("hauski_adapter_queue_depth{adapter=\"openai-compatible\"} 0", PATIENCE).await;
 }
 
 /// How long the provider's connection outlived the client's, which had said `more` after its request, with the provider silent after
@@ -109,9 +109,9 @@ async fn r19_who_leaves_the_queue_is_never_asked_for() {
     let first = begin(host.client(), &ask("m0", true)).await;
     wait(seen.silent).await;
     let waiting = begin(host.client(), &ask("m0", true)).await;
-    host.client().until_metric("adapter_queue_depth{adapter=\"openai-compatible\"} 1", PATIENCE).await;
+    host.client().until_metric("hauski_adapter_queue_depth{adapter=\"openai-compatible\"} 1", PATIENCE).await;
     drop(waiting);
-    host.client().until_metric("adapter_queue_depth{adapter=\"openai-compatible\"} 0", PATIENCE).await;
+    host.client().until_metric("hauski_adapter_queue_depth{adapter=\"openai-compatible\"} 0", PATIENCE).await;
     assert_eq!(upstream.connections(), 1);
     drop(first);
     all_is_given_back(&host).await;
@@ -127,7 +127,7 @@ async fn r19_who_leaves_during_a_pause_is_not_tried_for_again() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(client);
-    host.client().until_metric("http_connections 1", PATIENCE).await;
+    host.client().until_metric("hauski_http_connections 1", PATIENCE).await;
     let tried = reset.connections();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!((tried, reset.connections()), (4, 4), "the next pause is longer than 400 ms");

@@ -114,7 +114,7 @@ async fn r18_what_would_be_denied_is_not_asked() {
     let answer = host.client().post(CHAT, ask("chat", false)).await;
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
     assert!(answer.text.contains("\"m0\""), "{}", answer.text);
-    assert!(host.client().metrics("egress_denied_total{").await.is_empty());
+    assert!(host.client().metrics("hauski_egress_denied_total{").await.is_empty());
 }
 
 #[tokio::test]
@@ -145,8 +145,11 @@ async fn a_model_with_more_time_is_asked_when_the_first_has_none_left() {
         let answer = host.client().post(CHAT, ask("chat", false)).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{limits}: {}", answer.text);
         assert_eq!(second.connections() - before, connections, "{limits}");
-        let closed = "breaker_state{model=\"m1\"} 0".to_owned();
-        assert!(host.client().metrics("breaker_state").await.contains(&closed), "who had no time did nothing wrong");
+        let closed = "hauski_breaker_state{model=\"m1\"} 0".to_owned();
+        assert!(
+            host.client().metrics("hauski_breaker_state").await.contains(&closed),
+            "who had no time did nothing wrong"
+        );
     }
 }
 
@@ -182,7 +185,7 @@ async fn a_provider_that_hangs_holds_up_no_look_at_others() {
     });
     let well = Upstream::json(r#"{"object":"list","data":[]}"#);
     let host = gateway(&[&hangs, &well]).limit("probe_seconds", 1).start().await;
-    let looks = "probes_total{model=\"m1\",result=\"well\"} 3";
+    let looks = "hauski_probes_total{model=\"m1\",result=\"well\"} 3";
     host.client().until_metric(looks, Duration::from_secs(8)).await;
     assert_eq!(hangs.connections(), 1, "nor is it looked at again while that goes on");
 }

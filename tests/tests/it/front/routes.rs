@@ -178,10 +178,10 @@ async fn a_model_that_fails_again_and_again_is_left_alone_for_a_while() {
     let open = host.client().post(CHAT, ask("m0", false)).await;
     assert_eq!((open.status.as_u16(), open.code().as_str()), (503, "circuit_open"), "{}", open.text);
     assert_eq!((open.headers["retry-after"].to_str().unwrap(), upstream.connections()), ("1", 3));
-    assert_eq!(host.client().metrics("breaker_state").await, ["breaker_state{model=\"m0\"} 1"]);
+    assert_eq!(host.client().metrics("hauski_breaker_state").await, ["hauski_breaker_state{model=\"m0\"} 1"]);
     tokio::time::sleep(std::time::Duration::from_millis(350)).await;
     assert_eq!(host.client().post(CHAT, ask("m0", false)).await.status.as_u16(), 200, "the probe");
-    assert_eq!(host.client().metrics("breaker_state").await, ["breaker_state{model=\"m0\"} 0"]);
+    assert_eq!(host.client().metrics("hauski_breaker_state").await, ["hauski_breaker_state{model=\"m0\"} 0"]);
 }
 
 #[tokio::test]
@@ -198,12 +198,12 @@ async fn looks_of_the_gateways_own_find_out_first() {
     });
     let host = gateway(&[&upstream]).limit("probe_seconds", 1).limit("breaker_failures", 1).start().await;
     let soon = std::time::Duration::from_secs(10);
-    host.client().until_metric("breaker_state{model=\"m0\"} 1", soon).await;
+    host.client().until_metric("hauski_breaker_state{model=\"m0\"} 1", soon).await;
     let answer = host.client().post(CHAT, ask("m0", false)).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "circuit_open"), "{}", answer.text);
     up.store(true, std::sync::atomic::Ordering::SeqCst);
-    host.client().until_metric("breaker_state{model=\"m0\"} 0", soon).await;
-    assert!(!host.client().metrics("probes_total{model=\"m0\",result=\"well\"}").await.is_empty());
+    host.client().until_metric("hauski_breaker_state{model=\"m0\"} 0", soon).await;
+    assert!(!host.client().metrics("hauski_probes_total{model=\"m0\",result=\"well\"}").await.is_empty());
 }
 
 #[tokio::test]

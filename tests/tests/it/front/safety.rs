@@ -341,7 +341,9 @@ async fn r27_prompts_and_secrets_are_in_no_log_line_no_metric_and_no_record() {
         assert!(!Log::lines_with(&format!("request_id=\"{id}\"")).is_empty(), "{id}");
     }
     let ledger = std::io::read_to_string(ledger).unwrap();
-    assert!(ledger.matches("\"verdict\":\"allowed\"").count() >= 90 && metrics.contains("egress_requests_total"));
+    assert!(
+        ledger.matches("\"verdict\":\"allowed\"").count() >= 90 && metrics.contains("hauski_egress_requests_total")
+    );
     for part in ["zqxjkvp", "zqxjkvs"] {
         for text in [&metrics, &ledger, &Log::lines_with(part).join("\n")] {
             assert!(!text.contains(part), "{part}: {text:.2000}");

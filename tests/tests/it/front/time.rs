@@ -176,7 +176,7 @@ async fn r21_a_reader_that_stops_is_given_up() {
     let mut slow = host.client().begin_chat("m0", "hi", true).await;
     let (seen, _) = read_slowly(&mut slow, 100 << 10).await;
     let begin = Instant::now();
-    host.client().until_metric("adapter_instances{adapter=\"openai-compatible\"} 0", PATIENCE).await;
+    host.client().until_metric("hauski_adapter_instances{adapter=\"openai-compatible\"} 0", PATIENCE).await;
     assert!(begin.elapsed() > Duration::from_millis(500), "after {seen} bytes it is waited for: {:?}", begin.elapsed());
 }
 
@@ -238,7 +238,7 @@ async fn r22_a_reload_lets_running_streams_end() {
         &format!("{{ url: \"{url}\", adapters: [openai-compatible], methods: [POST] }}"),
         "https://other.test",
     ]);
-    host.client().until_metric("policy_generation 2", PATIENCE).await;
+    host.client().until_metric("hauski_policy_generation 2", PATIENCE).await;
     go.send(()).unwrap();
     while let Some(frame) = body.frame().await {
         seen.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());

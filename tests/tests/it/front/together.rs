@@ -32,7 +32,10 @@ async fn r28_a_guest_that_fails_takes_nobody_with_it() {
     }
     let answer = slow.await.unwrap();
     assert!(answer.complete && answer.text.ends_with("data: [DONE]\n\n"), "{}", answer.text);
-    assert_eq!(host.client().metrics("breaker_state{model=\"traps\"}").await, ["breaker_state{model=\"traps\"} 0"]);
+    assert_eq!(
+        host.client().metrics("hauski_breaker_state{model=\"traps\"}").await,
+        ["hauski_breaker_state{model=\"traps\"} 0"]
+    );
 }
 
 #[tokio::test]

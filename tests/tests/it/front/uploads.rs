@@ -143,7 +143,7 @@ async fn r26_no_more_of_a_refused_body_is_read_than_the_limit() {
     }
     // And what the sockets hold.
     assert!((64..100).contains(&sent), "{sent} MiB");
-    host.client().until_metric("http_connections 1", PATIENCE).await;
+    host.client().until_metric("hauski_http_connections 1", PATIENCE).await;
 }
 
 #[tokio::test]

@@ -147,7 +147,9 @@ async fn r07_an_answer_that_breaks_off_has_no_last_chunk() {
 
 async fn counted(host: &TestHost, input: u64, output: u64) {
     for (kind, tokens) in [("input", input), ("output", output)] {
-        host.client().until_metric(&format!("tokens_total{{kind=\"{kind}\",model=\"m0\"}} {tokens}"), SOON).await;
+        host.client()
+            .until_metric(&format!("hauski_tokens_total{{kind=\"{kind}\",model=\"m0\"}} {tokens}"), SOON)
+            .await;
     }
 }
 
@@ -191,7 +193,7 @@ async fn r08_usage_in_a_text_is_none() {
     );
     let stage = Stage::new(vec![Play::whole(format!("data: {text}\n\ndata: [DONE]\n\n"))]).await;
     assert_eq!(chunks(&stage.ask(0, r#""stream":true,"#).await), [text]);
-    assert_eq!(stage.host.client().metrics("tokens_total").await, Vec::<String>::new());
+    assert_eq!(stage.host.client().metrics("hauski_tokens_total").await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -242,13 +244,13 @@ async fn r08_usage_is_counted_where_the_client_leaves() {
         for (case, (_, seen)) in cases.iter().enumerate() {
             leave(&host, case, seen, members).await;
             left += 1;
-            let gone = "http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"}";
+            let gone = "hauski_http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"}";
             host.client().until_metric(&format!("{gone} {left}"), SOON).await;
             told += u64::from(case > 0);
             if told > 0 {
                 counted(&host, told * 11, told * 7).await;
             } else {
-                assert_eq!(host.client().metrics("tokens_total").await, Vec::<String>::new());
+                assert_eq!(host.client().metrics("hauski_tokens_total").await, Vec::<String>::new());
             }
         }
     }

@@ -136,7 +136,7 @@ async fn no_prompt_text_is_exported() {
     let metrics = host.client().get("/metrics").await.text;
     host.stop();
     // The canary was on its way: providers were asked, clients were answered with it, and all of that was noted.
-    assert!(Log::lines_with(ID).len() >= seen.len() && metrics.contains("egress_requests_total"));
+    assert!(Log::lines_with(ID).len() >= seen.len() && metrics.contains("hauski_egress_requests_total"));
     let ledger = std::io::read_to_string(ledger.unwrap()).unwrap();
     assert!(ledger.matches("\"adapter\":\"openai-compatible\"").count() > 20, "{ledger}");
     for text in [metrics, ledger, Log::lines_with(CANARY).join("\n")] {

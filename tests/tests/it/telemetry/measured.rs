@@ -38,12 +38,16 @@ async fn what_others_take_is_not_the_gateways() {
     let collector = Collector::start();
     let host = told(gateway(&[&provider]), &collector).start().await;
     assert!(host.client().post(CHAT, ask("m0", true)).await.complete);
-    let (added, first) =
-        (value(host.client(), "added_latency_seconds_sum"), value(host.client(), "first_token_seconds_sum"));
+    let (added, first) = (
+        value(host.client(), "hauski_added_latency_seconds_sum"),
+        value(host.client(), "hauski_first_token_seconds_sum"),
+    );
     assert!(added.await < 0.15 && first.await >= 0.3);
     // Three chunks have two pauses between them.
-    let (gaps, gap) =
-        (value(host.client(), "inter_chunk_seconds_count"), value(host.client(), "inter_chunk_seconds_sum"));
+    let (gaps, gap) = (
+        value(host.client(), "hauski_inter_chunk_seconds_count"),
+        value(host.client(), "hauski_inter_chunk_seconds_sum"),
+    );
     assert!(gaps.await == 2.0 && gap.await >= 0.5);
     host.stop();
     let found = collector.histograms();
@@ -61,7 +65,7 @@ async fn what_others_take_is_not_the_gateways_whichever_way_it_is_asked_for() {
     let host = probes().grant(&provider.url("/")).start().await;
     for way in WAYS {
         assert_eq!(send(&host, way, json!({ "url": provider.url("/") })).await["ok"]["status"], 200, "{way}");
-        let added = value(host.client(), &format!("added_latency_seconds_sum{{adapter=\"{way}\"")).await;
+        let added = value(host.client(), &format!("hauski_added_latency_seconds_sum{{adapter=\"{way}\"")).await;
         assert!(added < 0.15, "{way}: {added}");
     }
 }
@@ -77,7 +81,7 @@ async fn the_first_token_after_a_fallback_is_its_own_models() {
     let builder = route(gateway(&[&late, &good]), "{ model: m0 }, { model: m1, order: 2 }");
     let host = told(builder, &collector).start().await;
     assert!(host.client().post(CHAT, ask("chat", true)).await.complete);
-    let first = value(host.client(), "first_token_seconds_sum").await;
+    let first = value(host.client(), "hauski_first_token_seconds_sum").await;
     host.stop();
     assert!(first >= 0.6, "the client has waited for both tries: {first}");
     let found = collector.histograms();
@@ -102,7 +106,7 @@ async fn where_nothing_comes_there_is_no_first_token() {
     let empty = Upstream::events("data: [DONE]\n\n");
     let host = gateway(&[&empty]).start().await;
     host.client().post(CHAT, ask("m0", true)).await;
-    assert_eq!(host.client().metrics("first_token_seconds_count").await, Vec::<String>::new());
+    assert_eq!(host.client().metrics("hauski_first_token_seconds_count").await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -118,7 +122,7 @@ async fn only_counts_are_counted() {
         let (provider, collector) = (Upstream::json(format!("{whole}{usage}")), Collector::start());
         let host = told(gateway(&[&provider]), &collector).start().await;
         assert_eq!(host.client().post(CHAT, ask("m0", false)).await.status, 200);
-        let counted = host.client().metrics("tokens_total{kind=\"input\"").await;
+        let counted = host.client().metrics("hauski_tokens_total{kind=\"input\"").await;
         host.stop();
         assert!(counted.iter().all(|line| line.ends_with(&format!(" {}", input.unwrap_or("0")))), "{counted:?}");
         let spans = collector.spans().0;

@@ -200,7 +200,7 @@ async fn what_breaks_off_or_is_left_is_told_as_such() {
     drop(client);
     host.client()
         .until_metric(
-            "http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"} 1",
+            "hauski_http_requests_total{method=\"POST\",path=\"/v1/chat/completions\",status=\"499\"} 1",
             Duration::from_secs(10),
         )
         .await;
@@ -321,7 +321,7 @@ async fn what_a_collector_that_is_gone_misses_is_counted() {
     drop(collector);
     let host = builder.start().await;
     host.client().chat("echo", "hello").await;
-    host.client().until_metric("telemetry_dropped_total{kind=\"spans\"} 2", Duration::from_secs(20)).await;
-    let failures = host.client().metrics("egress_requests_total{adapter=\"telemetry\"").await;
+    host.client().until_metric("hauski_telemetry_dropped_total{kind=\"spans\"} 2", Duration::from_secs(20)).await;
+    let failures = host.client().metrics("hauski_egress_requests_total{adapter=\"telemetry\"").await;
     assert!(failures.iter().any(|line| line.contains("result=\"connect\"")), "{failures:?}");
 }

@@ -20,7 +20,7 @@ async fn what_is_taken_and_rejected_is_counted() {
     });
     let host = told(echo(), &collector).start().await;
     host.client().chat("echo", "hello").await;
-    host.client().until_metric("telemetry_dropped_total{kind=\"spans\"} 1", PATIENCE).await;
+    host.client().until_metric("hauski_telemetry_dropped_total{kind=\"spans\"} 1", PATIENCE).await;
     assert_eq!(collector.spans().0.len(), 2);
     assert!(!Log::lines_with("rejects some of it").is_empty());
     assert_eq!(Log::lines_with("canary-of-a-collector"), Vec::<String>::new());
@@ -47,7 +47,9 @@ async fn a_refusal_that_goes_on_is_logged_once() {
     let host = told(echo(), &collector).start().await;
     for spans in [2, 4] {
         host.client().chat("echo", "hello").await;
-        host.client().until_metric(&format!("telemetry_dropped_total{{kind=\"spans\"}} {spans}"), PATIENCE).await;
+        host.client()
+            .until_metric(&format!("hauski_telemetry_dropped_total{{kind=\"spans\"}} {spans}"), PATIENCE)
+            .await;
     }
     assert_eq!(collector.exports().len(), 2);
     assert_eq!(Log::lines_with("status=418").len(), 1);
