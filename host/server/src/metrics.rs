@@ -7,10 +7,10 @@ mod process;
 
 use crate::app::Breakers;
 use crate::console::Pace;
+use crate::view::View;
 use alias::Alias;
 use conventions::register;
 use hauski_egress::Ledger;
-use hauski_runtime::Adapters;
 use limits::LimitMetrics;
 use process::ProcessMetrics;
 use prometheus::core::{Collector, Desc};
@@ -61,6 +61,7 @@ pub struct Metrics {
     taking: Mutex<()>,
     queued: IntGaugeVec,
     breakers: IntGaugeVec,
+    models: IntGaugeVec,
     adapters: IntGaugeVec,
     pub(crate) connections: IntGauge,
     /// The same requests for the console.
@@ -219,6 +220,11 @@ impl Metrics {
                 "Whether a model is asked: 0 closed, which is yes; 1 open, which is no; 2 half-open, one request finds out.",
                 &["model"],
             )?,
+            models: gauge(
+                "hauski_model_info",
+                "The models whose adapter is loaded, with the locality of their reach: local, cloud or no grant; always 1.",
+                &["model", "adapter", "locality"],
+            )?,
             adapters: gauge("hauski_adapters", "Files of the adapters folder.", &["state"])?,
             connections: add(&registry, IntGauge::new("hauski_http_connections", "Open connections of clients.")?)?,
             pace: Pace::default(),
@@ -235,8 +241,9 @@ impl Metrics {
     }
 
     /// The text of `/metrics`; what the adapters know themselves is asked now.
-    pub(crate) fn render(&self, adapters: &Adapters, breakers: &Breakers) -> Result<Vec<u8>, prometheus::Error> {
-        self.take(adapters);
+    pub(crate) fn render(&self, view: &View, breakers: &Breakers) -> Result<Vec<u8>, prometheus::Error> {
+        let adapters = &view.adapters;
+        self.take(view);
         for (model, breaker) in breakers.all() {
             self.breakers.with_label_values(&[&model]).set(breaker.code());
         }
@@ -249,8 +256,15 @@ impl Metrics {
     }
 
     /// Takes over what the adapters count.
-    fn take(&self, adapters: &Adapters) {
+    fn take(&self, view: &View) {
+        let adapters = &view.adapters;
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.models.reset();
+        for model in view.models.iter() {
+            if let (Some(adapter), Some(locality)) = (&model.adapter, view.locality(&model.id)) {
+                self.models.with_label_values(&[&model.id, adapter.as_str(), locality.as_str()]).set(1);
+            }
+        }
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         // Those that were removed are not shown any more.
         [&self.instances, &self.queued, &self.memory].into_iter().for_each(IntGaugeVec::reset);

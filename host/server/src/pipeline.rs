@@ -30,7 +30,7 @@ pub(crate) async fn chat(
 ) -> Result<Response, ApiError> {
     answer.named(&fresh_id());
     let view = exchange.app.gateway.view();
-    exchange.report.requested(&exchange.app.gateway, &view, &request.model, request.stream);
+    exchange.report.requested(&view, &request.model, request.stream);
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
     if request.stream { streamed(&asking, request, answer).await } else { whole(&asking, request, answer).await }
@@ -39,7 +39,7 @@ pub(crate) async fn chat(
 /// Answers an embeddings request.
 pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Result<Response, ApiError> {
     let view = exchange.app.gateway.view();
-    exchange.report.requested(&exchange.app.gateway, &view, &request.model, false);
+    exchange.report.requested(&view, &request.model, false);
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
     let mut got = asking.ask(&Embedded(request)).await?;

@@ -2,7 +2,6 @@
 //!
 //! It holds public names of models, ids of adapters and numbers: never what a client or a provider wrote.
 
-use crate::app::Gateway;
 use crate::view::{Served, View};
 use hauski_policy::Locality;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +31,8 @@ pub(crate) struct Tried {
 
 impl Report {
     /// Records what is asked for. A name that is neither a model's nor a route's is the client's own text, and is left out.
-    pub(crate) fn requested(&self, gateway: &Gateway, view: &View, name: &str, stream: bool) {
-        let is_known = gateway.models.get(name).is_some() || view.route(name).is_some();
+    pub(crate) fn requested(&self, view: &View, name: &str, stream: bool) {
+        let is_known = view.models.get(name).is_some() || view.route(name).is_some();
         let mut tried = self.lock();
         tried.model = is_known.then(|| name.into());
         tried.stream = Some(stream);

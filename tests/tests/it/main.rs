@@ -18,6 +18,7 @@ mod ledger;
 mod limits;
 mod loading;
 mod locality;
+mod models;
 mod reloading;
 mod request_log;
 mod secrets;

@@ -18,7 +18,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
     let text = app
         .gateway
         .metrics
-        .render(&app.gateway.adapters(), &app.gateway.breakers)
+        .render(&app.gateway.view(), &app.gateway.breakers)
         .map_err(|error| ApiError::metrics(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }
