@@ -34,7 +34,7 @@ test('a record shows when it is written', async () => {
   const row = page.locator(`#ledger-${before + 1}`);
   await row.waitFor();
   const text = await row.innerText();
-  assert.match(text, /openai-compatible\s+allowed\s+POST http:\/\/127\.0\.0\.1:\d+\/v1\/\s+200/);
+  assert.match(text, /openai-compatible\s+llama3\s+allowed\s+POST http:\/\/127\.0\.0\.1:\d+\/v1\/\s+200/);
   assert.equal(await newest().getAttribute('id'), `ledger-${before + 1}`);
   await page.locator('#latency-words', { hasText: 'chat request' }).waitFor();
   assert.deepEqual(page.complaints, []);
@@ -45,7 +45,7 @@ test('a denial shows with the entry that would allow it', async () => {
   const item = page.locator('#denials li', { hasText: '/v2/chat/completions' });
   await item.waitFor();
   const url = `${stage.upstream.origin}/v2/chat/completions`;
-  const entry = `- { url: "${url}", adapters: ["openai-compatible"], methods: [POST] }`;
+  const entry = `- { url: "${url}", adapters: ["openai-compatible"], models: ["elsewhere"], methods: [POST] }`;
   assert.equal(await item.locator('pre').innerText(), entry);
   assert.match(await page.locator('#part-status').innerText(), /Denied\s+1/);
   assert.deepEqual(page.complaints, []);

@@ -38,9 +38,11 @@ export async function setStage(environment = {}) {
     { id: 'lost', adapter: 'not-there' },
   ];
   const closed = { url: 'http://127.0.0.1:9/v1/', adapters: ['openai-compatible'], methods: ['POST'] };
+  // Its list of models is granted, its completions are not: what it is asked for is denied.
+  const narrow = { url: `${upstream.origin}/v2/models`, adapters: ['openai-compatible'], methods: ['GET'] };
   const candidates = [{ model: 'llama3', weight: 3 }, { model: 'echo' }, { model: 'claude', order: 2 }];
   const gateway = await startGateway({
-    grants: [granted, closed, cloud],
+    grants: [granted, closed, cloud, narrow],
     models,
     routes: [{ model: 'chat', candidates }],
     secrets: { PROVIDER_KEY: SECRET, HAUSKI_ADAPTERS: adapters, ...environment },

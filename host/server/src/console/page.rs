@@ -64,7 +64,7 @@ fn ledger(html: &mut Html, gateway: &Gateway) {
     let since = gateway.egress.ledger().recent().map(|recent| recent.since(0)).unwrap_or_default();
     let newest = since.lines.last().map_or(0, |(number, _)| *number);
     html.raw("<p id=\"missed\" class=\"mute\" hidden></p>");
-    let columns = ["No.", "Time", "Adapter", "Verdict", "What", "Outcome", "Bytes out / in", "Took", "Request"];
+    let columns = ["No.", "Time", "Adapter, model", "Verdict", "What", "Outcome", "Bytes out / in", "Took", "Request"];
     parts::table(html, "Records, the newest first", &columns);
     html.raw("<tbody id=\"records\" data-seen=\"").text(newest).raw("\">");
     for (number, line) in since.lines.iter().rev() {

@@ -41,6 +41,8 @@ struct Record<'a> {
     #[serde(borrow, default)]
     adapter: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     verdict: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     reason: Option<Cow<'a, str>>,
@@ -91,7 +93,11 @@ fn cells(html: &mut Html, record: &Record<'_>) {
         html.element("<td class=\"id\">", text(&record.request), "</td>");
         return;
     }
-    html.element("<td>", text(&record.adapter), "</td><td>");
+    html.element("<td>", text(&record.adapter), "");
+    if let Some(model) = &record.model {
+        html.element("<small>", model, "</small>");
+    }
+    html.raw("</td><td>");
     let kind = match record.verdict.as_deref() {
         Some("allowed") if record.end.as_deref() == Some("complete") => "good",
         Some("denied") => "bad",
