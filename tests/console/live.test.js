@@ -45,7 +45,7 @@ test('a denial shows with the entry that would allow it', async () => {
   const item = page.locator('#denials li', { hasText: '/v2/chat/completions' });
   await item.waitFor();
   const url = `${stage.upstream.origin}/v2/chat/completions`;
-  const entry = `- { url: "${url}", adapters: ["openai-compatible"], models: ["elsewhere"], methods: [POST] }`;
+  const entry = `- { url: '${url}', adapters: ['openai-compatible'], models: ['elsewhere'], methods: [POST] }`;
   assert.equal(await item.locator('pre').innerText(), entry);
   assert.match(await page.locator('#part-status').innerText(), /Denied\s+1/);
   assert.deepEqual(page.complaints, []);

@@ -155,7 +155,7 @@ pub(crate) enum Route {
         /// What the request's key is: `x-hauski-route-key`, or else `prompt_cache_key`, `safety_identifier` or `user` of its body
         #[arg(long, default_value = "", hide_default_value = true)]
         key: String,
-        /// As if the request were held to what is local
+        /// As if the request were local-only
         #[arg(long)]
         local_only: bool,
         /// Print one JSON object instead of text

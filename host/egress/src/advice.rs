@@ -80,10 +80,10 @@ pub(crate) struct Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let methods = self.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
-        // In quotes: YAML could take an id such as `1e5` for a number.
-        write!(f, "- {{ url: \"{}\", adapters: [\"{}\"]", self.url, self.adapter)?;
+        // In quotes, since YAML could take an id such as `1e5` for a number; in single ones, so that a quoted log line needs no escapes.
+        write!(f, "- {{ url: '{}', adapters: ['{}']", self.url, self.adapter)?;
         if let Some(model) = &self.model {
-            write!(f, ", models: [\"{model}\"]")?;
+            write!(f, ", models: ['{model}']")?;
         }
         write!(f, ", methods: [{methods}]")?;
         if let Some(network) = self.network {

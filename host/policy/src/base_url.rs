@@ -55,7 +55,8 @@ impl BaseUrl {
 
     /// Returns whether the path of `grant` covers everything below this URL.
     pub(crate) fn is_below(&self, grant: &Grant) -> bool {
-        grant.path.covers(&format!("{}/", self.path))
+        let rest = self.path.strip_prefix(grant.path.as_str().trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     fn covers_path(&self, path: &str) -> bool {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Egress {
     /// The entries of `egress.allow`, in the file's order. All else is denied.
     pub grants: Vec<Arc<Grant>>,
-    /// Whether every request is held to what is local: the other entries grant nothing then.
+    /// Whether every request is local-only: the other entries grant nothing then.
     pub local_only: bool,
 }
 
@@ -43,7 +43,7 @@ pub enum Denial {
     Model,
     /// An entry would cover the request, but its day is past.
     Expired,
-    /// An entry covers the request, but leads away from here, and the request or the policy is held to what is local.
+    /// An entry covers the request, but leads away from here, and the request or the policy is local-only.
     NotLocal,
 }
 

@@ -34,7 +34,7 @@ pub struct Key {
     pub models: ModelNames,
     /// The most requests in a minute; no limit, where it is not given.
     pub requests_per_minute: Option<u32>,
-    /// Whether each request is held to what is local.
+    /// Whether each request is local-only.
     pub local_only: bool,
     /// Whether its holder may see the console.
     pub operator: bool,

@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Fact<'a> {
     /// Whether what it is sent stays local; `None` where its adapter is not there, so that nobody can know.
     pub locality: Option<Locality>,
-    /// Whether a request that is held to what is local could still be sent: some grant in its reach is local.
+    /// Whether a request that is local-only could still be sent: some grant in its reach is local.
     pub has_local: bool,
     /// Whether its model has `canary: true` in `models.yml`.
     pub canary_only: bool,
@@ -26,7 +26,7 @@ pub struct Fact<'a> {
 pub struct Ask<'a> {
     /// What requests share that should be asked of the same model.
     pub key: &'a str,
-    /// Whether the request is held to what is local. The door sees to that; here it is only not led elsewhere without need.
+    /// Whether the request is local-only. The door sees to that; here it is only not led elsewhere without need.
     pub local_only: bool,
     /// `prefer_local` of `routing.yaml`.
     pub prefer_local: bool,
@@ -92,7 +92,7 @@ pub enum Why {
     NotTheCanary,
     /// It can't be asked now, for this reason.
     Unavailable(Box<str>),
-    /// It is not local, the request is held to what is local, and another candidate is local or none of its own grants is.
+    /// It is not local, the request is local-only, and another candidate is local or none of its own grants is.
     LocalOnly,
     /// It is not local, the request began local, and `cloud_fallback` is not enabled.
     CloudFallback,
@@ -142,7 +142,7 @@ impl fmt::Display for Why {
             Self::CanaryOnly => f.write_str("its model takes part only as canary, and it has no `canary_percent`"),
             Self::NotTheCanary => f.write_str("a canary that the request does not fall to"),
             Self::Unavailable(reason) => write!(f, "not available: {reason}"),
-            Self::LocalOnly => f.write_str("not local, and the request is held to what is"),
+            Self::LocalOnly => f.write_str("not local, and the request allows local models only"),
             Self::CloudFallback => {
                 f.write_str("not local, the request began local, and `cloud_fallback` is not enabled")
             }

@@ -8,6 +8,7 @@ use crate::egress::{Egress, Holder};
 use crate::grant::{Grant, Locality};
 use crate::model_names::ModelNames;
 use crate::models::Model;
+use crate::review::AdapterFacts;
 use crate::target::Target;
 use jiff::civil::Date;
 use std::sync::Arc;
@@ -77,6 +78,19 @@ impl ModelNames {
     }
 }
 
+/// The standing of a model under a policy: its reach and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The grants that apply to its requests.
+    pub reach: Reach,
+    /// The locality by these grants alone.
+    pub granted: Locality,
+    /// The presence of a local grant that has not expired: a request that is held to local grants can be answered.
+    pub has_local: bool,
+    /// The locality in effect. Where the policy holds all requests to local grants, a model with a local grant is local.
+    pub locality: Locality,
+}
+
 /// The reach of one model under one policy.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
@@ -90,22 +104,32 @@ impl Egress {
     pub fn reach(&self, holder: Holder<'_>, model: &ModelScope) -> Reach {
         Reach { grants: self.held_by(holder).filter(|grant| grant.is_in_reach_of(model)).cloned().collect() }
     }
+
+    /// Returns the standing of `model`, which this adapter serves, on the day `today` (UTC). What an adapter without a way to send is
+    /// given stays in the sandbox, so its models are local.
+    #[must_use]
+    pub fn standing(&self, adapter: &AdapterFacts<'_>, model: &ModelScope, today: Date) -> Standing {
+        let reach = self.reach(adapter.holder, model);
+        let (granted, has_local) = match adapter.can_send {
+            true => (reach.locality(today), reach.has_local(today)),
+            false => (Locality::Local, true),
+        };
+        let locality = if self.local_only && has_local { Locality::Local } else { granted };
+        Standing { reach, granted, has_local, locality }
+    }
 }
 
 impl Reach {
     /// Returns the locality of what is sent within the reach, computed and never claimed.
     ///
-    /// An expired grant still counts as cloud, because a request that began before midnight may end under it. A reach in which
-    /// every grant has expired is empty.
+    /// Expired grants do not count. A request that began before midnight keeps the locality that it had then.
     #[must_use]
     pub fn locality(&self, today: Date) -> Locality {
-        if !self.grants.iter().any(|grant| grant.holds_on(today)) {
-            return Locality::NoGrant;
-        }
-        if self.grants.iter().all(|grant| grant.locality() == Locality::Local) {
-            Locality::Local
-        } else {
-            Locality::Cloud
+        let mut localities = self.grants.iter().filter(|grant| grant.holds_on(today)).map(|grant| grant.locality());
+        match localities.next() {
+            None => Locality::NoGrant,
+            Some(first) if localities.all(|one| one == Locality::Local) => first,
+            Some(_) => Locality::Cloud,
         }
     }
 

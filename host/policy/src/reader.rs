@@ -94,6 +94,16 @@ impl Reader {
         self.error("wrong-type", &node.span, message)
     }
 
+    /// Returns whether another error would be kept. Past that, errors are only counted, and no help for them needs to be found.
+    pub(crate) fn keeps_errors(&self) -> bool {
+        self.errors < MOST_KEPT
+    }
+
+    /// Returns whether another warning would be kept.
+    pub(crate) fn keeps_warnings(&self) -> bool {
+        self.warnings < MOST_KEPT
+    }
+
     /// Whether an error was noted.
     pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0

@@ -1,7 +1,7 @@
 //! Checks that need more than one file: models against grants, grants against models, routes against both.
 //!
-//! What is found here makes no file invalid, since the files change one after the other while a gateway runs: a model without a
-//! grant is not offered, and nothing is sent for it. `hauski check` fails on the errors, `hauski serve` logs them.
+//! Findings do not invalidate a file, since the files change one after the other while a gateway runs: a model without a grant is not
+//! offered, and nothing is sent for it. `hauski check` fails on the errors, `hauski serve` logs them.
 
 mod models;
 mod near_miss;
@@ -12,13 +12,15 @@ mod tests;
 
 use crate::base_url::BaseUrl;
 use crate::diagnostics::Diagnostics;
-use crate::egress::Holder;
+use crate::egress::{Egress, Holder};
 use crate::files::Routing;
 use crate::grant::{Grant, Locality};
 use crate::id::AdapterId;
 use crate::models::{Model, Models};
 use crate::reach::{ModelScope, Reach};
+use crate::suggest::closest;
 use jiff::civil::Date;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// An adapter that can serve.
 #[derive(Clone, Debug)]
@@ -27,8 +29,10 @@ pub struct AdapterFacts<'a> {
     pub holder: Holder<'a>,
     /// The base URL of models that set none, as the adapter describes it.
     pub base_url: Option<BaseUrl>,
-    /// Whether it imports a way to send requests. Without one, its models are local and need no grant.
-    pub sends: bool,
+    /// The keys of `config` that it describes.
+    pub config_keys: Vec<&'a str>,
+    /// An import that sends requests. Without one, its models are local and need no grant.
+    pub can_send: bool,
 }
 
 /// A file of the adapters folder.
@@ -51,12 +55,59 @@ impl AdapterFile<'_> {
     }
 }
 
-/// Returns what is wrong with `models` and with `routing` in view of each other and of the adapters folder, on the day `today` (UTC).
+/// The findings of a review, by file.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// Findings in `models.yml`.
+    pub models: Diagnostics,
+    /// Findings in `routing.yaml`.
+    pub routing: Diagnostics,
+}
+
+impl Review {
+    /// The findings of both files.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostics> {
+        [&self.models, &self.routing].into_iter()
+    }
+}
+
+/// Compares `models` and `routing` with each other and with the adapters folder, on the day `today` (UTC).
 #[must_use]
-pub fn review(models: &Models, routing: &Routing, adapters: &[AdapterFile<'_>], today: Date) -> [Diagnostics; 2] {
-    let resolved: Vec<_> = models.iter().map(|model| Resolved::new(model, routing, adapters, today)).collect();
-    let of_models = models::review(models, &resolved, routing, adapters, today);
-    [of_models, routes::review(&resolved, routing)]
+pub fn review(models: &Models, routing: &Routing, adapters: &[AdapterFile<'_>], today: Date) -> Review {
+    let known = Known::new(models, routing, adapters, today);
+    let mut near = BTreeSet::new();
+    let models = models::review(models, &known, routing, today, &mut near);
+    let routing = routes::review(&known, routing, &near);
+    Review { models, routing }
+}
+
+/// All models and adapters, indexed: a review takes as many steps as there are pairs of a model and an entry, and each is a comparison
+/// of hosts.
+struct Known<'a> {
+    models: Vec<Resolved<'a>>,
+    by_id: HashMap<&'a str, usize>,
+    adapter_ids: Vec<&'a str>,
+    /// The lines of the entries that some model may use.
+    used: HashSet<usize>,
+}
+
+impl<'a> Known<'a> {
+    fn new(models: &'a Models, routing: &Routing, adapters: &'a [AdapterFile<'a>], today: Date) -> Self {
+        let models: Vec<_> = models.iter().map(|model| Resolved::new(model, routing, adapters, today)).collect();
+        let by_id = models.iter().enumerate().map(|(at, one)| (&*one.model.id, at)).collect();
+        let used = models.iter().flat_map(|one| one.uses(&routing.egress)).collect();
+        Self { models, by_id, adapter_ids: adapters.iter().map(|file| file.id().as_str()).collect(), used }
+    }
+
+    fn model(&self, id: &str) -> Option<&Resolved<'a>> {
+        self.by_id.get(id).and_then(|at| self.models.get(*at))
+    }
+
+    /// Returns the public name that was meant by one that no model has.
+    fn closest_model(&self, name: &str) -> Option<&'a str> {
+        let ids: Vec<_> = self.models.iter().map(|one| &*one.model.id).collect();
+        closest(name, &ids)
+    }
 }
 
 /// A model with what the other files make of it.
@@ -77,23 +128,24 @@ impl<'a> Resolved<'a> {
             Some(AdapterFile::NotLoaded(_)) | None => None,
         };
         let scope = ModelScope::new(model, facts.and_then(|facts| facts.base_url.as_ref()));
-        let reach = facts.map(|facts| routing.egress.reach(facts.holder, &scope)).unwrap_or_default();
-        let locality = facts.map(|facts| if facts.sends { reach.locality(today) } else { Locality::Local });
+        let standing = facts.map(|facts| routing.egress.standing(facts, &scope, today));
+        let locality = standing.as_ref().map(|standing| standing.granted);
+        let reach = standing.map(|standing| standing.reach).unwrap_or_default();
         Self { model, adapter, scope, reach, locality }
     }
 
-    /// Returns whether `grant` may be in the reach of the model: for an adapter that is not loaded, as far as that can be known.
-    fn may_use(&self, grant: &Grant) -> bool {
-        match self.adapter {
-            Some(AdapterFile::Loaded(facts)) => {
-                grant.is_held_by(facts.holder.id, facts.holder.digest) && grant.is_in_reach_of(&self.scope)
-            }
-            Some(AdapterFile::NotLoaded(_)) | None => {
-                let names =
-                    |id: &AdapterId| grant.adapters.as_ref().is_none_or(|all| all.iter().any(|one| one.id == *id));
-                let is_known = grant.models.is_some() || self.scope.base_url.is_some();
-                self.model.adapter.as_ref().is_some_and(names) && (!is_known || grant.is_in_reach_of(&self.scope))
-            }
+    /// Returns the lines of the entries that may be in the reach of the model: for an adapter that is not loaded, as far as that can be
+    /// known.
+    fn uses(&self, egress: &Egress) -> Vec<usize> {
+        if let Some(AdapterFile::Loaded(_)) = self.adapter {
+            return self.reach.grants.iter().map(|grant| grant.line).collect();
         }
+        egress.grants.iter().filter(|grant| self.might_use(grant)).map(|grant| grant.line).collect()
+    }
+
+    fn might_use(&self, grant: &Grant) -> bool {
+        let names = |id: &AdapterId| grant.adapters.as_ref().is_none_or(|all| all.iter().any(|one| one.id == *id));
+        let is_known = grant.models.is_some() || self.scope.base_url.is_some();
+        self.model.adapter.as_ref().is_some_and(names) && (!is_known || grant.is_in_reach_of(&self.scope))
     }
 }

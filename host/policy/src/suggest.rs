@@ -3,7 +3,12 @@
 /// Returns the word of `known` that is closest to `text`, if it is close.
 pub fn closest<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
     const LONGEST: usize = 64;
-    let near = |word: &str| text.len() <= LONGEST && distance(text, word) <= (word.len() / 3).max(1);
+    // By the characters first, which are cheap to count.
+    let near = |word: &str| {
+        let most = (word.len() / 3).max(1);
+        let differ = text.chars().count().abs_diff(word.chars().count());
+        text.len() <= LONGEST && differ <= most && distance(text, word) <= most
+    };
     known.iter().copied().filter(|word| near(word)).min_by_key(|word| distance(text, word))
 }
 

@@ -10,9 +10,10 @@ use crate::reply::Reply;
 use crate::state::Call;
 use hauski_egress::today;
 use hauski_policy::{
-    AdapterFacts, AdapterId, AdapterLimits, BaseUrl, Digest, Egress, Lock, Locked, ModelScope, Models, Reach, Scope,
+    AdapterFacts, AdapterId, AdapterLimits, BaseUrl, Digest, Egress, Lock, Locked, ModelScope, Models, Scope, Standing,
     Target, Unapproved,
 };
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -48,13 +49,8 @@ impl Adapter {
     #[must_use]
     pub fn facts(&self) -> AdapterFacts<'_> {
         let holder = self.template.caller.holder();
-        AdapterFacts { holder, base_url: self.default_base_url(), sends: self.sends() }
-    }
-
-    /// Returns whether it imports a way to send requests. Without one, what it is sent stays in the sandbox.
-    #[must_use]
-    pub fn sends(&self) -> bool {
-        self.imports.iter().any(Named::is_way_out)
+        let config_keys = self.profile.description.config.iter().map(|key| &*key.name).collect();
+        AdapterFacts { holder, base_url: self.default_base_url(), config_keys, can_send: self.can_send() }
     }
 
     /// Returns the base URL of models that set none, if the adapter describes one.
@@ -64,10 +60,15 @@ impl Adapter {
         serde_json::from_str::<String>(key.default.as_deref()?).ok()?.parse().ok()
     }
 
-    /// Returns the reach of a model that it serves, under `egress`.
+    /// Returns the standing of a model that it serves, under `egress` on the day `today` (UTC).
     #[must_use]
-    pub fn reach(&self, egress: &Egress, model: &ModelScope) -> Reach {
-        egress.reach(self.template.caller.holder(), model)
+    pub fn standing(&self, egress: &Egress, model: &ModelScope, today: Date) -> Standing {
+        egress.standing(&self.facts(), model, today)
+    }
+
+    /// Returns whether it imports a way to send requests. Without one, what it is sent stays in the sandbox.
+    fn can_send(&self) -> bool {
+        self.imports.iter().any(Named::is_way_out)
     }
 
     /// The digest of its bytes.

@@ -5,7 +5,7 @@ use crate::bindings::exports::hauski::adapter::about;
 use crate::imports::Import;
 use crate::stamped::Stamped;
 use hauski_egress::today;
-use hauski_policy::{Egress, Holder, Locality, ModelNames, ModelScope, Models, SecretTemplate};
+use hauski_policy::{Egress, Holder, ModelNames, ModelScope, Models, SecretTemplate};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -44,7 +44,7 @@ pub struct Audit<'a> {
     pub imports: Vec<Import>,
     /// The grants that it holds.
     pub grants: Vec<GrantLine>,
-    /// What it may reach on behalf of each of its models.
+    /// The reach of each of its models.
     pub models: Vec<ModelReach>,
 }
 
@@ -55,7 +55,7 @@ pub struct ModelReach {
     pub model: String,
     /// The base URL of its provider: its own, or the default of the adapter.
     pub base_url: Option<String>,
-    /// `local`, `cloud` or `no grant`, computed from the grants in its reach.
+    /// `local`, `cloud` or `no grant`, computed from the grants in its reach and the policy's `local_only`.
     pub locality: &'static str,
     /// The lines of `routing.yaml` with the grants in its reach.
     pub lines: Vec<usize>,
@@ -68,13 +68,12 @@ impl<'a> Audit<'a> {
         let has_grants = grants.iter().any(|grant| !grant.expired);
         let served = models.iter().filter(|model| model.adapter.as_ref() == Some(facts.holder.id));
         let reach = |scope: ModelScope| {
-            let reach = egress.reach(facts.holder, &scope);
-            let locality = if facts.sends { reach.locality(today()) } else { Locality::Local };
+            let standing = egress.standing(&facts, &scope, today());
             ModelReach {
                 model: scope.id.to_string(),
                 base_url: scope.base_url.map(|base| base.to_string()),
-                locality: locality.as_str(),
-                lines: reach.grants.iter().map(|grant| grant.line).collect(),
+                locality: standing.locality.as_str(),
+                lines: standing.reach.grants.iter().map(|grant| grant.line).collect(),
             }
         };
         Self {

@@ -131,7 +131,7 @@ impl Named {
         &self.name
     }
 
-    /// Returns whether requests can be sent by it.
+    /// Returns whether the import sends requests.
     pub(crate) fn is_way_out(&self) -> bool {
         self.kind == Some(Kind::Way)
     }

@@ -14,7 +14,7 @@ use crate::tls::Tls;
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{Door, today};
-use hauski_policy::{AdapterLimits, Diagnostics, Limits, Locality, Model, Models, Route};
+use hauski_policy::{AdapterLimits, Diagnostics, Limits, Locality, Model, Models, Review, Route};
 use hauski_runtime::{Adapters, Library};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -138,18 +138,6 @@ impl Gateway {
         self.view().adapters.clone()
     }
 
-    /// The public names that can be asked: models in the order of `models.yml`, then routes that are no model's name.
-    #[must_use]
-    pub fn names_served(&self, view: &View) -> Vec<Box<str>> {
-        let asked = |name: &str| match view.route(name) {
-            Some(_) => view.routes().any(|route| &*route.name == name),
-            None => view.served(name).is_some(),
-        };
-        let models = view.models.iter().map(|model| &model.id).filter(|id| asked(id));
-        let routes = view.routes().map(|route| &route.name).filter(|name| view.models.get(name).is_none());
-        models.chain(routes).cloned().collect()
-    }
-
     /// The models whose adapter is there and can't serve them, each with the reason, in the order of `models.yml`. What
     /// [`Gateway::review`] reports is not among them.
     #[must_use]
@@ -164,10 +152,10 @@ impl Gateway {
         view.models.iter().filter_map(|model| Some((model.id.clone(), reason(model)?))).collect()
     }
 
-    /// Returns what is wrong with models and policy in view of each other and of the adapters folder. The gateway runs all the same: what
-    /// has no grant is not offered.
+    /// Returns the findings about `models.yml` and `routing.yaml` in view of each other and of the adapters folder. The gateway runs
+    /// in spite of them: a model without a grant is not offered.
     #[must_use]
-    pub fn review(&self) -> [Diagnostics; 2] {
+    pub fn review(&self) -> Review {
         let view = self.view();
         hauski_policy::review(&view.models, &view.routing, &view.adapters.files(), today())
     }

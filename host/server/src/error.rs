@@ -196,7 +196,7 @@ impl ApiError {
 
     /// The request is held to local grants, and the model has none, or none that covers what its adapter asked for.
     pub(crate) fn not_local() -> Self {
-        let message = "the request is held to what is local, and no local grant lets the model's adapter answer it: use a model \
+        let message = "the request is local-only, and no local grant lets the model answer it: use a model \
                        whose `locality` is `local` in `GET /v1/models`; the operator's log names what was denied";
         Self::new(StatusCode::FORBIDDEN, GATEWAY, "not_local", message)
     }

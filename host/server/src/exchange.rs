@@ -27,7 +27,7 @@ pub(crate) struct Exchange {
     pub(crate) id: RequestId,
     /// When its last byte was there: from here on, time is the gateway's and the provider's.
     pub(crate) started: Instant,
-    /// Whether its client wants it held to what is local.
+    /// Whether its client wants it to be local-only.
     pub(crate) local_only: bool,
     /// Whose request it is, where keys are asked for.
     client: Option<Arc<Client>>,

@@ -29,7 +29,7 @@ pub struct Explained {
 pub struct Given {
     /// The request's key.
     pub key: String,
-    /// Whether the request is held to what is local.
+    /// Whether the request is local-only.
     pub local_only: bool,
     /// `prefer_local` of `routing.yaml`.
     pub prefer_local: bool,
@@ -79,7 +79,7 @@ impl Gateway {
             Some(reason) if view.locality(name) == Some(Locality::NoGrant) => ("no-grant", reason.to_owned()),
             Some(reason) => ("unavailable", format!("not available: {reason}")),
             None if given.local_only && view.served(name).is_some_and(|served| !served.has_local) => {
-                ("local-only", "not local, and the request is held to what is".to_owned())
+                ("local-only", "not local, and the request allows local models only".to_owned())
             }
             None if view.served(name).is_none() => ("no-adapter", "it names no adapter in models.yml".to_owned()),
             None => ("named", "the request names it, and no route has its name".to_owned()),

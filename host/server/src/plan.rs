@@ -17,7 +17,7 @@ pub(crate) struct Plan<'a> {
     name: &'a str,
     /// Whether that is a route's, so that the answer has to say which model it is from.
     pub(crate) is_route: bool,
-    /// Whether the policy holds all requests to what is local.
+    /// Whether the policy makes all requests local-only.
     pub(crate) local_only: bool,
     /// What adapters may reach.
     pub(crate) egress: &'a Egress,

@@ -38,7 +38,7 @@ impl Report {
         tried.stream = Some(stream);
     }
 
-    /// Records an attempt at `served`; `held`: it is held to what is local.
+    /// Records an attempt at `served`; `held`: it is local-only.
     pub(crate) fn attempted(&self, served: &Served, held: bool) {
         let locality = if held { Locality::Local } else { served.locality };
         let mut tried = self.lock();

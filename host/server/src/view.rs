@@ -4,7 +4,7 @@ use crate::app::Breakers;
 use crate::breaker::Breaker;
 use crate::error::ApiError;
 use hauski_egress::today;
-use hauski_policy::{Ask, Egress, Fact, Locality, Model, ModelScope, Models, Plan, Route, Routing, Scope};
+use hauski_policy::{Ask, Egress, Fact, Locality, Model, ModelScope, Models, Plan, Route, Routing, Scope, Standing};
 use hauski_runtime::{Adapter, Adapters, ConfigKey};
 use http::HeaderValue;
 use jiff::civil::Date;
@@ -22,6 +22,8 @@ pub struct View {
     pub adapters: Arc<Adapters>,
     /// What serves each model, or why nothing does, by public name.
     serving: BTreeMap<Box<str>, Serving>,
+    /// The public names that can be asked.
+    names: Box<[Box<str>]>,
     /// The number of the policy, from 1 at the start.
     pub generation: u64,
     /// When the policy was loaded.
@@ -42,15 +44,15 @@ pub(crate) struct Served {
     pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
     /// The model as the egress guard knows it.
     pub(crate) scope: Scope,
-    /// Whether what it is sent can leave: `local` or `cloud`. Where the policy holds all requests to what is local, it can't.
+    /// The locality in effect: `local` or `cloud`.
     pub(crate) locality: Locality,
-    /// The same by the grants in its reach alone.
+    /// The locality by the grants in its reach alone.
     granted: Locality,
-    /// Whether a request that is held to what is local can be answered.
+    /// The presence of a local grant: a local-only request can be answered.
     pub(crate) has_local: bool,
     /// The value of `x-hauski-route`.
     pub(crate) route: HeaderValue,
-    /// The same for a request that is held to what is local.
+    /// The same for a local-only request.
     pub(crate) local_route: HeaderValue,
     /// Whether it is asked at present.
     pub(crate) breaker: Arc<Breaker>,
@@ -71,7 +73,7 @@ enum Unserved {
     Unavailable(String),
     /// No grant is in its reach, for this reason.
     NoGrant(String),
-    /// The policy holds all requests to what is local, and no grant in its reach is.
+    /// The policy makes all requests local-only, and no grant in its reach is local.
     NotLocal,
 }
 
@@ -81,9 +83,7 @@ impl Unserved {
         match self {
             Self::NoAdapter => None,
             Self::Unavailable(reason) | Self::NoGrant(reason) => Some(reason),
-            Self::NotLocal => {
-                Some("no grant for it is local, and `egress.local_only` holds all requests to those that are")
-            }
+            Self::NotLocal => Some("none of its grants is local, and `egress.local_only` allows local grants only"),
         }
     }
 }
@@ -99,12 +99,17 @@ impl View {
         generation: u64,
         dry_run: bool,
     ) -> Self {
+        // Once: a view made across midnight must not mix two days.
+        let day = today();
         let serve = |model: &Model| {
-            let served = Served::of(model, &adapters, breakers, &routing.egress, dry_run);
+            let served = Served::of(model, &adapters, breakers, &routing.egress, day, dry_run);
             (model.id.clone(), Serving { canary_only: model.canary, served })
         };
         let serving = models.iter().map(serve).collect();
-        Self { routing, models, adapters, serving, generation, loaded: SystemTime::now(), day: today() }
+        let (names, loaded) = (Box::default(), SystemTime::now());
+        let mut view = Self { routing, models, adapters, serving, names, generation, loaded, day };
+        view.names = view.names_offered();
+        view
     }
 
     /// The model with this id, if it can be asked.
@@ -173,16 +178,31 @@ impl View {
         Fact { locality, has_local, canary_only: serving.canary_only, unavailable }
     }
 
-    /// The routes that can be asked: those where a request that falls to no canary has somebody to be asked, or each falls to one.
-    pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.routing.routes.iter().filter(|route| {
-            let (canaries, others): (Vec<_>, Vec<_>) =
-                route.candidates.iter().cloned().partition(|one| one.canary_percent.is_some());
-            let others = Route { candidates: others, ..Route::clone(route) };
-            let percent: u32 = canaries.iter().filter_map(|one| one.canary_percent).map(u32::from).sum();
-            let are_there = canaries.iter().all(|one| self.served(&one.model).is_some());
-            !self.plan(&others, &self.preferences()).steps.is_empty() || percent == 100 && are_there
-        })
+    /// Returns the public names that can be asked: models in the order of `models.yml`, then routes that are no model's name.
+    #[must_use]
+    pub fn names_served(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// Finds the public names that can be asked, in a time that is linear in the files.
+    fn names_offered(&self) -> Box<[Box<str>]> {
+        let routes: BTreeMap<_, _> =
+            self.routing.routes.iter().map(|one| (&*one.name, self.has_somebody(one))).collect();
+        let is_asked = |id: &str| routes.get(id).copied().unwrap_or_else(|| self.served(id).is_some());
+        let models = self.models.iter().map(|model| &model.id).filter(|id| is_asked(id));
+        let others = self.routing.routes.iter().map(|route| &route.name);
+        let others = others.filter(|name| is_asked(name) && !self.serving.contains_key(&**name));
+        models.chain(others).cloned().collect()
+    }
+
+    /// Returns whether a request to `route` that falls to no canary has somebody to be asked, or each request falls to one.
+    fn has_somebody(&self, route: &Route) -> bool {
+        let (canaries, others): (Vec<_>, Vec<_>) =
+            route.candidates.iter().cloned().partition(|one| one.canary_percent.is_some());
+        let others = Route { candidates: others, ..Route::clone(route) };
+        let percent: u32 = canaries.iter().filter_map(|one| one.canary_percent).map(u32::from).sum();
+        let are_there = canaries.iter().all(|one| self.served(&one.model).is_some());
+        !self.plan(&others, &self.preferences()).steps.is_empty() || percent == 100 && are_there
     }
 
     /// Those candidates of routes that never take part, each with the reason.
@@ -192,9 +212,9 @@ impl View {
             let fact = self.fact(&one.model);
             let only = fact.canary_only && one.canary_percent.is_none();
             let why = match self.serving.get(&*one.model).map(|serving| &serving.served) {
-                None | Some(Err(Unserved::NoAdapter)) => fact.unavailable,
-                // It is told as a model's flaw already.
-                Some(Err(Unserved::Unavailable(_) | Unserved::NoGrant(_) | Unserved::NotLocal)) => None,
+                Some(Err(Unserved::NoAdapter)) => fact.unavailable,
+                // Reported elsewhere: as an unknown candidate, or as what is wrong with the model.
+                None | Some(Err(Unserved::Unavailable(_) | Unserved::NoGrant(_) | Unserved::NotLocal)) => None,
                 Some(Ok(_)) => only.then_some("it takes part only as canary, and has no `canary_percent` here"),
             };
             Some((route, &*one.model, why?))
@@ -241,12 +261,13 @@ impl Serving {
 }
 
 impl Served {
-    /// Finds the model its adapter.
+    /// Returns `model` with its adapter, its settings and its standing, or the reason why it can't be asked.
     fn of(
         model: &Model,
         adapters: &Adapters,
         breakers: &Breakers,
         egress: &Egress,
+        today: Date,
         dry_run: bool,
     ) -> Result<Self, Unserved> {
         let id = model.adapter.as_ref().ok_or(Unserved::NoAdapter)?;
@@ -259,18 +280,13 @@ impl Served {
         }
         let settings = settings(model, &description.config);
         let scope = ModelScope::new(model, adapter.default_base_url().as_ref());
-        let (reach, today) = (adapter.reach(egress, &scope), today());
-        let (granted, has_local) = match adapter.sends() {
-            true => (reach.locality(today), reach.has_local(today)),
-            false => (Locality::Local, true),
-        };
+        let Standing { granted, has_local, locality, .. } = adapter.standing(egress, &scope, today);
         if granted == Locality::NoGrant && !dry_run {
             return Err(Unserved::NoGrant(no_grant(&scope)));
         }
-        if egress.local_only && !has_local {
+        if egress.local_only && !has_local && !dry_run {
             return Err(Unserved::NotLocal);
         }
-        let locality = if egress.local_only { Locality::Local } else { granted };
         let route = |locality: Locality| {
             let (digest, model) = (adapter.profile().short_digest(), &model.id);
             let locality = locality.as_str().replace(' ', "-");
@@ -293,7 +309,7 @@ impl Served {
     }
 }
 
-/// The model's settings: its own, and for the others the defaults that its adapter describes.
+/// Returns the settings of a model: its own, and the adapter's described defaults for the others.
 fn settings(model: &Model, keys: &[ConfigKey]) -> BTreeMap<Box<str>, Box<str>> {
     let defaults = keys.iter().filter_map(|key| Some((&*key.name, key.default.as_deref()?)));
     let mut settings: BTreeMap<Box<str>, Box<str>> =
@@ -302,11 +318,11 @@ fn settings(model: &Model, keys: &[ConfigKey]) -> BTreeMap<Box<str>, Box<str>> {
     settings
 }
 
-/// Why nothing is in the reach of a model.
+/// Returns the reason why the reach of a model is empty, and the remedy.
 fn no_grant(scope: &ModelScope) -> String {
     let remedy = "`hauski check` shows what to write";
     match &scope.base_url {
-        Some(base) => format!("no entry of routing.yaml that holds today covers `{base}` or names the model; {remedy}"),
+        Some(base) => format!("no unexpired entry of routing.yaml covers `{base}` or names the model; {remedy}"),
         None => {
             format!("it has no base URL that an entry of routing.yaml could cover, and no entry names it; {remedy}")
         }

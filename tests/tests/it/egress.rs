@@ -96,7 +96,7 @@ async fn an_unlisted_host_is_denied_without_a_packet() {
         assert!(line.contains("egress denied") && line.contains("reason=\"host-not-granted\""), "{line}");
         assert!(
             line.contains(&format!(
-                "allow_with=- {{ url: \"{}\", adapters: [\"{way}\"], models: [\"{way}\"], methods: [GET] }}",
+                "allow_with=- {{ url: '{}', adapters: ['{way}'], models: ['{way}'], methods: [GET] }}",
                 upstream.url("/")
             )),
             "the log says which entry would allow it: {line}"

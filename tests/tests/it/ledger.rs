@@ -107,7 +107,7 @@ async fn of_a_path_the_log_has_what_the_ledger_has() {
     }
     assert!(closing.requests().iter().all(|request| request.contains(words)));
     assert_eq!(Log::lines_with(words), Vec::<String>::new());
-    let entry = format!("allow_with=- {{ url: \"{}\"", closing.url("/v2/"));
+    let entry = format!("allow_with=- {{ url: '{}'", closing.url("/v2/"));
     assert_eq!(Log::lines_with(&entry).len(), WAYS.len(), "the entry covers what was asked for");
 }
 

@@ -24,7 +24,9 @@ pub(crate) fn run(as_json: bool, online: bool, strict: bool) -> Result<(), Failu
         }
     };
     let notes = notes(&gateway);
-    let (wrong, review): (Vec<_>, Vec<_>) = gateway.review().into_iter().partition(|found| found.errors() > 0);
+    let review = gateway.review();
+    let (wrong, review): (Vec<_>, Vec<_>) =
+        [review.models, review.routing].into_iter().partition(|found| found.errors() > 0);
     let reports = if online && wrong.is_empty() { Some(online::ask(&gateway)?) } else { None };
     let found = reports.as_ref().map(|reports| online::diagnose(&gateway, reports));
     let unanswered = found.clone().filter(|found| found.errors() > 0);
@@ -69,7 +71,7 @@ fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {
 pub(super) fn summary(gateway: &Gateway) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let adapters = count(gateway.adapters().iter().count(), "adapter");
-    let models = count(gateway.names_served(&gateway.view()).len(), "model");
+    let models = count(gateway.view().names_served().len(), "model");
     let grants = count(gateway.view().routing.egress.grants.len(), "egress grant");
     let keys = gateway.keys().map(|keys| format!(", {}", count(keys, "key"))).unwrap_or_default();
     let tls = if gateway.speaks_tls() { ", TLS" } else { "" };

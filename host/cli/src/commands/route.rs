@@ -36,7 +36,7 @@ fn print(explained: &Explained) -> io::Result<()> {
     let yes = |holds: bool| if holds { "yes" } else { "no" };
     writeln!(
         out,
-        "held to what is local: {}; prefer_local: {}; cloud_fallback: {}; begins local: {}\n",
+        "local-only: {}; prefer_local: {}; cloud_fallback: {}; begins local: {}\n",
         yes(given.local_only),
         yes(given.prefer_local),
         yes(given.cloud_fallback),

@@ -38,7 +38,7 @@ pub(crate) fn run(options: Serve) -> Result<(), Failure> {
     warnings.iter().for_each(log_warnings);
     warn(&settings, &gateway, files);
     let summary = check::summary(&gateway);
-    let model = gateway.names_served(&gateway.view()).first().cloned();
+    let model = gateway.view().names_served().first().cloned();
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let greeting = Greeting { tls: gateway.speaks_tls(), keys: gateway.keys().is_some(), summary, model };
     let ledger = gateway.egress.ledger().clone();

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A client's key whose requests are held to what is local.
+/// A client's key whose requests are local-only.
 const KEY: &str = "hsk_locality-0123456789abcdefghijklmnopqrstuvwx";
 const ANSWER: &str = r#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
 const OVERLOADED: &str = r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#;
@@ -147,7 +147,7 @@ fn run(folder: &TempDir, mode: Mode, names: &Names, capture: &Capture, table: &m
 /// The promises, which hold whatever the table says.
 fn hold(kind: Kind, state: State, mode: Mode, told: &str, left: bool, flows: &BTreeSet<String>) {
     let cell = format!("{kind:?} {state:?} {mode:?}: {told}, {flows:?}");
-    assert!(!(mode.is_local_only() && left), "a request that is held to what is local leaves: {cell}");
+    assert!(!(mode.is_local_only() && left), "a request that is local-only leaves: {cell}");
     let stays = kind != Kind::Cloud && mode == Mode::PreferLocal;
     assert!(!(stays && left), "what began local leaves without a fallback: {cell}");
     assert!(!(told.contains("local") && told.starts_with("200") && left), "what is called local has left: {cell}");

@@ -108,7 +108,7 @@ impl Line<'_> {
 /// Why no entry helps against a denial of this kind.
 fn why_not(denied: &Denied) -> Option<&'static str> {
     match denied {
-        Denied::Grant(Denial::NotLocal) => Some("the request was held to what is local, and an entry covers it"),
+        Denied::Grant(Denial::NotLocal) => Some("the request was local-only, and an entry covers it"),
         Denied::OwnAddress(_) => Some("it is the gateway itself"),
         Denied::Target(_) | Denied::UrlTooLong => Some("it is no URL that is let out"),
         Denied::Grant(_) | Denied::AddressClass { .. } => None,

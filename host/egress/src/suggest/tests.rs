@@ -55,7 +55,7 @@ fn check(denials: &[&str], expected: &[&str]) {
 fn entries_are_narrow() {
     check(
         &["a POST https://api.test/v1/chat?key=x host-not-granted", "a POST https://api.test/v1/chat host-not-granted"],
-        &[r#"{ "https://api.test/v1/chat", adapters: ["a"], models: ["m"], methods: [POST] }"#],
+        &[r#"{ 'https://api.test/v1/chat', adapters: ['a'], models: ['m'], methods: [POST] }"#],
     );
     // What was only read is not to be written, and one adapter's denial is not another's.
     check(
@@ -65,26 +65,26 @@ fn entries_are_narrow() {
             "b POST https://api.test/v1/chat path-not-granted",
         ],
         &[
-            r#"{ "https://api.test/v1/models", adapters: ["a"], models: ["m"], methods: [GET] }"#,
-            r#"{ "https://api.test/v1/chat", adapters: ["a"], models: ["m"], methods: [POST] }"#,
-            r#"{ "https://api.test/v1/chat", adapters: ["b"], models: ["m"], methods: [POST] }"#,
+            r#"{ 'https://api.test/v1/models', adapters: ['a'], models: ['m'], methods: [GET] }"#,
+            r#"{ 'https://api.test/v1/chat', adapters: ['a'], models: ['m'], methods: [POST] }"#,
+            r#"{ 'https://api.test/v1/chat', adapters: ['b'], models: ['m'], methods: [POST] }"#,
         ],
     );
     check(
         &["a GET http://127.0.0.1:11434/api host-not-granted", "a PUT http://[::1]:1/ method-not-granted"],
         &[
-            r#"{ "http://127.0.0.1:11434/api", adapters: ["a"], models: ["m"], methods: [GET] }"#,
-            r#"{ "http://[::1]:1/", adapters: ["a"], models: ["m"], methods: [PUT] }"#,
+            r#"{ 'http://127.0.0.1:11434/api', adapters: ['a'], models: ['m'], methods: [GET] }"#,
+            r#"{ 'http://[::1]:1/', adapters: ['a'], models: ['m'], methods: [PUT] }"#,
         ],
     );
     // The network is known once the name was resolved.
     check(
         &["a GET https://gpu.test/ host-not-granted", "a GET https://gpu.test/ address-class private"],
-        &[r#"{ "https://gpu.test/", adapters: ["a"], models: ["m"], methods: [GET], network: private }"#],
+        &[r#"{ 'https://gpu.test/', adapters: ['a'], models: ['m'], methods: [GET], network: private }"#],
     );
     let many: Vec<_> = (0..6).map(|n| format!("a GET https://api.test/v1/files/{n} path-not-granted")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    check(&many, &[r#"{ "https://api.test/v1/files/", adapters: ["a"], models: ["m"], methods: [GET] }"#]);
+    check(&many, &[r#"{ 'https://api.test/v1/files/', adapters: ['a'], models: ['m'], methods: [GET] }"#]);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn only_what_is_wanted() {
     assert_eq!(only(since("2026-11-22T10:00:00Z")).len(), 2);
     assert_eq!(only(since("2026-11-22T10:00:01Z")).len(), 0);
     let pinned = suggest_with(Wanted { pin: true, ..Wanted::default() }, &lines);
-    assert!(entries(&pinned)[0].contains(&format!("adapters: [\"a@{DIGEST}\"]")), "{pinned}");
+    assert!(entries(&pinned)[0].contains(&format!("adapters: ['a@{DIGEST}']")), "{pinned}");
     routing(&pinned);
     // What the policy allows by now, in the network that was needed.
     for (network, expected) in [(Network::Private, 0), (Network::Public, 1)] {
@@ -204,7 +204,7 @@ fn a_path_that_was_cut_is_a_prefix_or_nothing() {
     let fragment = suggest_with(Wanted::default(), &[cut("a GET https://api.test/v1/chat/ path-not-granted")]);
     assert_eq!(
         entries(&fragment),
-        [r#"- { url: "https://api.test/v1/chat/", adapters: ["a"], models: ["m"], methods: [GET] }"#]
+        [r#"- { url: 'https://api.test/v1/chat/', adapters: ['a'], models: ['m'], methods: [GET] }"#]
     );
     routing(&fragment);
     assert!(fragment.to_string().contains("covers all below it; asked for: /v1/chat/…\n"), "{fragment}");

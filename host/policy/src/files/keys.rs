@@ -43,7 +43,7 @@ raw! {
         optional {
             /// The most requests in a minute. No limit, where the key is not there.
             requests_per_minute: Whole<1, 1_000_000>,
-            /// Whether each request is held to what is local. `false`, where the key is not there.
+            /// Whether each request is local-only. `false`, where the key is not there.
             local_only: bool,
             /// Whether its holder may see the console. `false`, where the key is not there.
             operator: bool,

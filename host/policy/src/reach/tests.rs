@@ -148,7 +148,7 @@ fn locality_follows_from_the_grants_in_reach() {
         (&[office], gpu, Locality::Cloud, false),
         (&[ended], LLAMA, Locality::NoGrant, false),
         (&[ended, OPENAI], GPT, Locality::Cloud, false),
-        (&[LOOPBACK, cloud_ended], LLAMA, Locality::Cloud, true),
+        (&[LOOPBACK, cloud_ended], LLAMA, Locality::Local, true),
         (&[cloud_ended], LLAMA, Locality::NoGrant, false),
     ] {
         let reach = reach(entries, model);

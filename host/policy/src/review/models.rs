@@ -1,6 +1,6 @@
 //! The review of `models.yml`: adapters that do not exist, models without a grant, base URLs without their version.
 
-use super::{AdapterFile, Resolved, near_miss};
+use super::{AdapterFile, Known, Resolved, near_miss};
 use crate::base_url::BaseUrl;
 use crate::diagnostics::Diagnostics;
 use crate::files::Routing;
@@ -9,24 +9,31 @@ use crate::models::Models;
 use crate::reader::Reader;
 use crate::render::quote;
 use crate::suggest::closest;
+use crate::target::Method;
 use jiff::civil::Date;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 pub(super) fn review(
     models: &Models,
-    resolved: &[Resolved<'_>],
+    known: &Known<'_>,
     routing: &Routing,
-    adapters: &[AdapterFile<'_>],
     today: Date,
+    near: &mut BTreeSet<usize>,
 ) -> Diagnostics {
     let mut reader = models.text.reader();
-    for one in resolved {
-        check_adapter(one, adapters, &mut reader);
-        if one.locality == Some(Locality::NoGrant) {
-            report_no_grant(one, routing, today, &mut reader);
-        } else {
-            check_version(one, &mut reader);
+    for one in &known.models {
+        check_adapter(one, &known.adapter_ids, &mut reader);
+        check_spelling(one, &mut reader);
+        match one.locality {
+            Some(Locality::NoGrant) => near.extend(report_no_grant(one, known, routing, today, &mut reader)),
+            Some(Locality::Local | Locality::Cloud) => {
+                check_version(one, &mut reader);
+                check_use(one, today, &mut reader);
+            }
+            None => {}
         }
+        check_endpoint(one, &mut reader);
     }
     reader.into_diagnostics()
 }
@@ -36,10 +43,9 @@ fn place(one: &Resolved<'_>) -> Range<usize> {
     one.model.places.base_url.clone().unwrap_or_else(|| one.model.places.id.clone())
 }
 
-fn check_adapter(one: &Resolved<'_>, adapters: &[AdapterFile<'_>], reader: &mut Reader) {
+fn check_adapter(one: &Resolved<'_>, known: &[&str], reader: &mut Reader) {
     let (Some(id), None) = (&one.model.adapter, one.adapter) else { return };
-    let known: Vec<_> = adapters.iter().map(|file| file.id().as_str()).collect();
-    let help = match closest(id.as_str(), &known) {
+    let help = match reader.keeps_errors().then(|| closest(id.as_str(), known)).flatten() {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("put `{id}.wasm` into the adapters folder; `hauski adapters ls` lists what is there"),
     };
@@ -48,7 +54,32 @@ fn check_adapter(one: &Resolved<'_>, adapters: &[AdapterFile<'_>], reader: &mut 
     reader.error("adapter-unknown", &span, message).help(help);
 }
 
-fn report_no_grant(one: &Resolved<'_>, routing: &Routing, today: Date, reader: &mut Reader) {
+/// Reports a setting that was meant to be the base URL. An adapter with a default would use that instead, and send the prompts there.
+fn check_spelling(one: &Resolved<'_>, reader: &mut Reader) {
+    let described = match one.adapter {
+        Some(AdapterFile::Loaded(facts)) => &*facts.config_keys,
+        Some(AdapterFile::NotLoaded(_)) | None => &[],
+    };
+    let is_meant = |key: &str| {
+        let plain: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+        key != "base_url" && (plain.eq_ignore_ascii_case("baseurl") || closest(key, &["base_url"]).is_some())
+    };
+    let keys = one.model.config.keys().map(|key| &**key);
+    for key in keys.filter(|key| is_meant(key) && !described.contains(key)) {
+        let id = quote(&one.model.id);
+        let message = format!("the `config` of the model {id} has {}, which is no base URL", quote(key));
+        reader.error("base-url-misspelt", &one.model.places.id, message).help("write `base_url`");
+    }
+}
+
+/// Reports a model without a grant. Returns the line of the entry that comes closest.
+fn report_no_grant(
+    one: &Resolved<'_>,
+    known: &Known<'_>,
+    routing: &Routing,
+    today: Date,
+    reader: &mut Reader,
+) -> Option<usize> {
     let id = quote(&one.model.id);
     let expired = one.reach.grants.iter().rfind(|grant| !grant.holds_on(today));
     if let Some((line, day)) = expired.and_then(|grant| Some((grant.line, grant.expires?))) {
@@ -57,24 +88,76 @@ fn report_no_grant(one: &Resolved<'_>, routing: &Routing, today: Date, reader: &
         reader
             .error("grants-expired", &place(one), message)
             .help("write a later day under `expires`, or delete the key");
-        return;
+        return None;
     }
     let Some(base) = &one.scope.base_url else {
         let message = format!("no grant names the model {id}, and it has no base URL that one could cover");
         let help = format!(
-            "write `config: {{ base_url: \"https://...\" }}`, or `models: [{}]` in an entry of `egress.allow`",
+            "write `config: {{ base_url: 'https://...' }}`, or `models: [{}]` in an entry of `egress.allow`",
             one.model.id
         );
         reader.error("no-base-url", &place(one), message).help(help);
-        return;
+        return None;
     };
-    let miss = near_miss::nearest(one, base, &routing.egress.grants);
+    let nearest = || near_miss::nearest(one, known, base, &routing.egress.grants);
+    let miss = reader.keeps_errors().then(nearest).flatten();
     let message = match &miss {
         Some(miss) => format!("no grant for the model {id}: no entry covers {base}; {}", miss.found),
         None => format!("no grant for the model {id}: no entry covers {base}"),
     };
+    let line = miss.as_ref().map(|miss| miss.line);
     let help = miss.map_or_else(|| near_miss::entry(one, base), |miss| miss.help);
     reader.error("no-grant", &place(one), message).help(help);
+    line
+}
+
+/// Reports a model for which no completion can be asked: no entry grants POST at its base URL, or names it for POST elsewhere.
+fn check_use(one: &Resolved<'_>, today: Date, reader: &mut Reader) {
+    let base = one.scope.base_url.as_ref();
+    let is_there = |grant: &Grant| grant.models.is_some() || base.is_some_and(|base| base.overlaps(grant));
+    let posts = |grant: &Grant| grant.methods.contains(&Method::Post) && grant.holds_on(today) && is_there(grant);
+    if one.reach.grants.is_empty() || one.reach.grants.iter().any(|grant| posts(grant)) {
+        return;
+    }
+    let id = quote(&one.model.id);
+    let at_base = one.reach.grants.iter().find(|grant| base.is_some_and(|base| base.overlaps(grant)));
+    match (at_base, base) {
+        (Some(grant), _) => {
+            let message = format!("the entry on line {} of routing.yaml grants the model {id} no POST", grant.line);
+            reader.error("no-post", &place(one), message).help("write `methods: [GET, POST]` in the entry");
+        }
+        (None, Some(base)) => {
+            let message = format!(
+                "no entry covers the base URL {base} of the model {id}; the entries that name it are for other places"
+            );
+            reader.error("no-grant", &place(one), message).help(near_miss::entry(one, base));
+        }
+        (None, None) => {
+            let message = format!("the entries that name the model {id} grant no POST");
+            reader.error("no-post", &place(one), message).help("write `methods: [GET, POST]` in one of them");
+        }
+    }
+}
+
+/// Warns of a base URL that names an endpoint, to which adapters would append another one, or that lacks the version of the default that
+/// the adapter describes.
+fn check_endpoint(one: &Resolved<'_>, reader: &mut Reader) {
+    const ENDPOINTS: [&str; 5] = ["/chat/completions", "/completions", "/responses", "/messages", "/embeddings"];
+    let Some(base) = &one.model.base_url else { return };
+    if let Some(rest) = ENDPOINTS.iter().find_map(|endpoint| base.path.strip_suffix(endpoint)) {
+        let above = BaseUrl { path: rest.into(), ..base.clone() };
+        let message = format!("the base URL {base} names an endpoint, and adapters append theirs");
+        reader.warning("base-url-endpoint", &place(one), message).help(format!("write `base_url: '{above}'`"));
+    }
+    let Some(AdapterFile::Loaded(facts)) = one.adapter else { return };
+    let is_prefix = |default: &&BaseUrl| {
+        let origin = (default.scheme, &default.host, default.port) == (base.scheme, &base.host, base.port);
+        origin && base.path.is_empty() && !default.path.is_empty()
+    };
+    if let Some(default) = facts.base_url.as_ref().filter(is_prefix) {
+        let message = format!("the base URL {base} lacks `{}`, which the adapter's default has", default.path);
+        reader.warning("base-url-version", &place(one), message).help(format!("write `base_url: '{default}'`"));
+    }
 }
 
 /// Reports a base URL that lacks the version which every grant for it has. By convention the base URL includes the version, and adapters
@@ -88,9 +171,9 @@ fn check_version(one: &Resolved<'_>, reader: &mut Reader) {
     let version = one.reach.grants.iter().find_map(|grant| Some((version_below(base, grant)?, grant.line)));
     if let Some((version, line)) = version {
         let message = format!(
-            "the base URL {base} lacks `/{version}`, below which the entry on line {line} of routing.yaml grants"
+            "the base URL {base} lacks `/{version}`: the entry on line {line} of routing.yaml covers only `/{version}`"
         );
-        let help = format!("write `base_url: \"{base}/{version}\"`");
+        let help = format!("write `base_url: '{base}/{version}'`");
         reader.error("base-url-version", &place(one), message).help(help);
     }
 }

@@ -1,32 +1,36 @@
 //! The review of `routing.yaml`: entries that apply to no model, names of models that do not exist, routes without a local candidate.
 
-use super::Resolved;
+use super::{Known, Resolved};
 use crate::diagnostics::Diagnostics;
 use crate::files::Routing;
 use crate::grant::{Grant, Locality};
 use crate::model_names::ModelNames;
 use crate::reader::Reader;
 use crate::render::quote;
-use crate::route::Route;
+use crate::route::{Candidate, Route};
 use crate::suggest::closest;
+use std::collections::BTreeSet;
 
-pub(super) fn review(resolved: &[Resolved<'_>], routing: &Routing) -> Diagnostics {
+pub(super) fn review(known: &Known<'_>, routing: &Routing, near: &BTreeSet<usize>) -> Diagnostics {
     let mut reader = routing.text.reader();
     for grant in &routing.egress.grants {
-        check_names(grant, resolved, &mut reader);
-        check_use(grant, resolved, &mut reader);
+        check_names(grant, known, &mut reader);
+        let is_known = check_adapters(grant, &known.adapter_ids, &mut reader);
+        // An entry that comes close to what a model needs is reported with the model.
+        if is_known && !near.contains(&grant.line) {
+            check_use(grant, known, &mut reader);
+        }
     }
     for route in &routing.routes {
-        check_route(route, resolved, routing, &mut reader);
+        check_route(route, known, routing, &mut reader);
     }
     reader.into_diagnostics()
 }
 
-fn check_names(grant: &Grant, resolved: &[Resolved<'_>], reader: &mut Reader) {
+fn check_names(grant: &Grant, known: &Known<'_>, reader: &mut Reader) {
     let Some(ModelNames::These(names)) = &grant.models else { return };
-    let known: Vec<_> = resolved.iter().map(|one| &*one.model.id).collect();
-    for name in names.iter().filter(|name| !known.contains(&&***name)) {
-        let help = match closest(name, &known) {
+    for name in names.iter().filter(|name| known.model(name).is_none()) {
+        let help = match reader.keeps_errors().then(|| known.closest_model(name)).flatten() {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "write the id of a model of models.yml, never that of a route".to_owned(),
         };
@@ -36,10 +40,27 @@ fn check_names(grant: &Grant, resolved: &[Resolved<'_>], reader: &mut Reader) {
     }
 }
 
-fn check_use(grant: &Grant, resolved: &[Resolved<'_>], reader: &mut Reader) {
+/// Warns of adapters that the folder lacks: they may come later. Returns whether all are there.
+fn check_adapters(grant: &Grant, known: &[&str], reader: &mut Reader) -> bool {
+    let refs = grant.adapters.iter().flatten().filter(|one| !one.id.is_reserved());
+    let mut is_known = true;
+    for id in refs.map(|one| one.id.as_str()).filter(|id| !known.contains(id)) {
+        is_known = false;
+        let help = match reader.keeps_warnings().then(|| closest(id, known)).flatten() {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("put `{id}.wasm` into the adapters folder, or delete the name"),
+        };
+        let span = reader.source.line_span(grant.line);
+        let message = format!("the entry names the adapter `{id}`, and the adapters folder has no `{id}.wasm`");
+        reader.warning("adapter-unknown", &span, message).help(help);
+    }
+    is_known
+}
+
+fn check_use(grant: &Grant, known: &Known<'_>, reader: &mut Reader) {
     let for_gateway = grant.adapters.as_ref().is_some_and(|all| all.iter().any(|one| one.id.is_reserved()));
     let named = matches!(grant.models, Some(ModelNames::These(_)));
-    if for_gateway || named || resolved.iter().any(|one| one.may_use(grant)) {
+    if for_gateway || named || known.used.contains(&grant.line) {
         return;
     }
     let span = reader.source.line_span(grant.line);
@@ -52,18 +73,35 @@ fn check_use(grant: &Grant, resolved: &[Resolved<'_>], reader: &mut Reader) {
 
 /// Without a local candidate, neither preference holds anything here: an operator who reads `cloud_fallback: { enabled: false }`
 /// would expect it to.
-fn check_route(route: &Route, resolved: &[Resolved<'_>], routing: &Routing, reader: &mut Reader) {
-    let locality = |name: &str| resolved.iter().find(|one| &*one.model.id == name).and_then(|one| one.locality);
-    let all: Option<Vec<_>> = route.candidates.iter().map(|candidate| locality(&candidate.model)).collect();
+fn check_route(route: &Route, known: &Known<'_>, routing: &Routing, reader: &mut Reader) {
+    for candidate in route.candidates.iter().filter(|candidate| known.model(&candidate.model).is_none()) {
+        let help = match reader.keeps_errors().then(|| known.closest_model(&candidate.model)).flatten() {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "write the id of a model of models.yml, or delete the candidate".to_owned(),
+        };
+        let message = format!("the candidate {} is no model of models.yml", quote(&candidate.model));
+        let span = reader.source.line_span(candidate.line);
+        reader.error("candidate-unknown", &span, message).help(help);
+    }
+    // A canary answers its share; what is left to the others decides.
+    let models: Option<Vec<_>> = route.candidates.iter().map(|one| Some((one, known.model(&one.model)?))).collect();
+    let Some(models) = models else { return };
+    let is_canary = |(one, model): &(&Candidate, &Resolved<'_>)| one.canary_percent.is_some() || model.model.canary;
+    let (canaries, others): (Vec<_>, Vec<_>) = models.into_iter().partition(is_canary);
     // Of an adapter that is not loaded, nobody knows.
+    let all: Option<Vec<_>> = others.iter().map(|(_, model)| model.locality).collect();
     let Some(all) = all else { return };
     let span = reader.source.line_span(route.line);
     let name = quote(&route.name);
-    let holds = routing.prefer_local || !routing.cloud_fallback;
-    if !route.cloud_only && holds && all.iter().all(|locality| *locality == Locality::Cloud) {
+    let holds = (routing.prefer_local || !routing.cloud_fallback) && !routing.egress.local_only;
+    let leaves = !all.is_empty() && all.iter().all(|locality| *locality == Locality::Cloud);
+    if !route.cloud_only && holds && leaves {
+        let (none, which) = match canaries.is_empty() {
+            true => ("no local candidate", "all of its requests"),
+            false => ("no local candidate but canaries", "all requests that fall to no canary"),
+        };
         let message = format!(
-            "the route {name} has no local candidate, so `prefer_local` and `cloud_fallback` can have no effect: all of its \
-             requests leave"
+            "the route {name} has {none}, so `prefer_local` and `cloud_fallback` can have no effect: {which} leave"
         );
         let help = "add a local model, write `local: true` in the entry of a private network that is yours, or write \
                     `cloud_only: true` in the route if that is meant";

@@ -121,7 +121,7 @@ impl Client {
         self.key.models.covers(model)
     }
 
-    /// Whether each request is held to what is local.
+    /// Whether each request is local-only.
     pub(crate) fn local_only(&self) -> bool {
         self.key.local_only
     }

@@ -78,8 +78,9 @@ fn chat(html: &mut Html, gateway: &Gateway) {
     html.raw("<p id=\"chat-off\" class=\"mute\">To try a model here, the browser has to run this page's script.</p>");
     html.raw("<form id=\"chat-form\" hidden><div class=\"fields\"><label for=\"chat-model\">Model</label>");
     html.raw("<select id=\"chat-model\">");
-    for name in gateway.names_served(&gateway.view()) {
-        html.raw("<option value=\"").text(&name).raw("\">").text(&name).raw("</option>");
+    let view = gateway.view();
+    for name in view.names_served() {
+        html.raw("<option value=\"").text(name).raw("\">").text(name).raw("</option>");
     }
     html.raw("</select>");
     if gateway.access.keyring().is_some() {

@@ -20,7 +20,7 @@ pub(crate) async fn health() -> &'static str {
 /// this machine all but the word is for those who show a key.
 pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<Client>>>) -> Response {
     let gateway = &app.gateway;
-    let models = gateway.names_served(&gateway.view()).len();
+    let models = gateway.view().names_served().len();
     let (status, word) =
         if models > 0 { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "no model can be asked") };
     if gateway.access.is_public && client.is_none() {

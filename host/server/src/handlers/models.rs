@@ -21,7 +21,7 @@ type Asks = Option<Extension<Arc<Client>>>;
 /// All of them; `hauski` says what answers and whether the prompt stays on this machine.
 pub(crate) async fn models(State(app): State<App>, client: Asks, headers: HeaderMap) -> Json<Value> {
     let (view, anthropics) = (app.gateway.view(), form::says_so(&headers));
-    let names = app.gateway.names_served(&view);
+    let names = view.names_served();
     let names = names.iter().filter(|name| may_ask(&client, name));
     let data: Vec<_> = names.filter_map(|name| entry(&app, &view, name, anthropics)).collect();
     Json(if anthropics {

@@ -44,7 +44,7 @@ enum End {
 const CANCELLED: &str = "cancelled";
 
 impl Attempt {
-    /// Begins an attempt at `served`. `held`: whether it is held to what is local; `retry`: how many attempts there were at it before.
+    /// Begins an attempt at `served`. `held`: whether it is local-only; `retry`: how many attempts there were at it before.
     pub(crate) fn begin(trace: &Trace, served: &Served, held: bool, retry: u32) -> Self {
         let adapter = &*served.adapter.profile().id;
         let model = || StringValue::from(served.model.to_string());

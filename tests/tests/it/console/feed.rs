@@ -42,7 +42,7 @@ async fn what_happens_is_told() {
     let denied = viewer.until("record", "host-not-granted").await;
     assert!(denied.contains("GET https://api.evil.test:443/v1/models"), "{denied}");
     let denials = viewer.until("denials", "1 request of adapters denied").await;
-    let entry = "- { url: &quot;https://api.evil.test/v1/models&quot;, adapters: [&quot;probe&quot;], models: [&quot;probe&quot;], methods: [GET] }";
+    let entry = "- { url: &#39;https://api.evil.test/v1/models&#39;, adapters: [&#39;probe&#39;], models: [&#39;probe&#39;], methods: [GET] }";
     assert!(denials.contains(entry), "{denials}");
     // Where no entry could allow it, none is shown.
     send(&host, "probe", json!({ "url": "http://169.254.169.254/latest" })).await;

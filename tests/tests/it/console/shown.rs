@@ -27,7 +27,7 @@ async fn the_page_is_whole_without_scripts() {
         (200, &"text/html; charset=utf-8".parse().unwrap())
     );
     let advice = format!(
-        "- {{ url: &quot;{}&quot;, adapters: [&quot;probe&quot;], models: [&quot;probe&quot;], methods: [PUT] }}",
+        "- {{ url: &#39;{}&#39;, adapters: [&#39;probe&#39;], models: [&#39;probe&#39;], methods: [PUT] }}",
         upstream.url("/v2/x")
     );
     for text in [

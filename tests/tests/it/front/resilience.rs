@@ -17,7 +17,7 @@ fn answers(status: &'static str, fields: &'static str, body: &'static str) -> Up
 
 const BUSY: &str = r#"{"error":{"message":"busy","type":"server_error","code":null}}"#;
 
-/// Asks for a route whose requests are held to what is local.
+/// Asks for a route whose requests are local-only.
 async fn ask_locally(host: &TestHost) -> Answer {
     let request = Request::post(CHAT).header("x-hauski-locality", "local-only");
     host.client().send(request.body(ask("chat", false).into()).unwrap()).await
@@ -100,11 +100,11 @@ async fn r18_who_wants_it_local_is_not_told_of_another_policy() {
     let host = route(lost, "{ model: lost }, { model: m1, order: 2 }").cloud_fallback().start().await;
     let answer = ask_locally(&host).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "adapter_unavailable"), "{}", answer.text);
-    assert!(answer.text.contains("held to what is"), "{}", answer.text);
+    assert!(answer.text.contains("the request allows local models only"), "{}", answer.text);
     assert_eq!(cloud.connections(), 0);
 }
 
-/// With all requests held to what is local, those who lead away are not even tried.
+/// With all requests local-only, those who lead away are not even tried.
 #[tokio::test]
 async fn r18_what_would_be_denied_is_not_asked() {
     let (local, cloud) = (scripts(vec![good]), scripts(vec![good]));

@@ -69,7 +69,7 @@ fn routes(html: &mut Html, view: &View) {
     html.raw("</tbody>").raw(TABLE_END);
     let first = if routing.prefer_local { "Local models go first" } else { "No model goes first for being local" };
     let leaves = match (routing.egress.local_only, routing.cloud_fallback) {
-        (true, _) => "all requests are held to what is local",
+        (true, _) => "all requests are local-only",
         (false, true) => "what began local may leave if no local model answers",
         (false, false) => "what began local stays local",
     };

@@ -28,7 +28,7 @@ pub(super) fn part(gateway: &Gateway, view: &View, recently: &Recently, lately: 
         adapters.iter().fold((0, 0), |(served, waiting), (_, one)| (served + one.in_flight(), waiting + one.waiting()));
     tile(&mut html, if waiting > 0 { "warn" } else { "" }, "In flight", served, &format!("{waiting} waiting"));
 
-    let (can, all) = (gateway.names_served(view).len(), view.models.iter().count());
+    let (can, all) = (view.names_served().len(), view.models.iter().count());
     let kind = if can == 0 { "bad" } else { "" };
     let note =
         format!("{} in models.yml, {}", many(all as u64, "model"), many(view.routing.routes.len() as u64, "route"));
