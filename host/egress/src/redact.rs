@@ -344,4 +344,56 @@ mod tests {
             [("x-a", "a Bearer ********, sk-1"), ("x-b", "2345 **********"), ("x-c", "unchanged"), ("x-c", "********")];
         assert_eq!(got, expected);
     }
+
+    #[test]
+    fn names_are_left_out_when_they_hold_all_of_a_secret() {
+        for (name, stays) in [
+            ("x-sk-abcd", false),
+            ("sk-abcd", false),
+            ("sk-abcd-x", false),
+            ("content-language", true),
+            ("x-sk-abce", true),
+            // Two differences of the same bits.
+            ("x-rj-abcd", true),
+            ("sk-abc", true),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.append(name, HeaderValue::from_static("1"));
+            Redactor::new(needles(&["SK-abcd"])).redact_fields(&mut fields);
+            assert_eq!(fields.contains_key(name), stays, "{name}");
+        }
+    }
+
+    /// A buffer that grew by itself would leave a copy behind, which nobody wipes.
+    #[test]
+    fn held_bytes_are_moved_to_a_buffer_of_full_size() {
+        let mut held = Held::default();
+        for (piece, taken, capacity) in
+            [(3, 0, 6), (3, 0, 6), (4, 0, 20), (10, 8, 20), (1, 0, 26), (13, 0, 26), (1, 0, 54)]
+        {
+            held.push(&vec![b'x'; piece]);
+            assert_eq!((held.bytes.capacity(), held.take(taken).len()), (capacity, taken));
+        }
+        assert_eq!(held.len(), 27);
+        held.take(27);
+        assert_eq!((held.len(), held.from, held.bytes.len(), held.bytes.capacity()), (0, 0, 0, 54));
+    }
+
+    #[test]
+    fn places_that_touch_are_noted_as_one() {
+        let mut found = Vec::new();
+        for (range, expected) in [
+            ((5, 7), &[(5, 7)][..]),
+            ((6, 9), &[(5, 9)]),
+            ((9, 10), &[(5, 10)]),
+            ((3, 5), &[(3, 10)]),
+            ((4, 6), &[(3, 10)]),
+            ((11, 12), &[(3, 10), (11, 12)]),
+            ((0, 2), &[(3, 10), (11, 12), (0, 2)]),
+        ] {
+            note(&mut found, range.0..range.1);
+            let got: Vec<_> = found.iter().map(|range| (range.start, range.end)).collect();
+            assert_eq!(got, expected, "{range:?}");
+        }
+    }
 }

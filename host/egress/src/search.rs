@@ -296,3 +296,63 @@ impl Tracker {
 fn is_of_secrets(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needles(secrets: &[&str]) -> Needles {
+        Needles::new(secrets.iter().map(|secret| Zeroizing::new(secret.as_bytes().to_vec())))
+    }
+
+    #[test]
+    fn empty_and_repeated_secrets_are_left_out() {
+        let needles = needles(&["", "sk-12345", "", "sk-12345", "sk-67890"]);
+        let kept: Vec<_> = needles.needles.iter().map(|needle| needle.bytes.as_slice()).collect();
+        assert_eq!(kept, [b"sk-12345", b"sk-67890"]);
+        assert!(!needles.are_in_name("x-name"));
+    }
+
+    /// An even factor would lose the first characters of a long secret, and one that is known lets texts be made against it.
+    #[test]
+    fn factor_of_the_hash_is_odd_and_random() {
+        let bases: Vec<_> = (0..64).map(|_| needles(&["sk-12345"]).base).collect();
+        assert!(bases.iter().all(|base| base % 2 == 1 && *base > 1 << 16), "{bases:?}");
+        assert!(bases.iter().any(|base| *base != bases[0]));
+    }
+
+    /// A buffer that grew by itself would leave a copy behind, which nobody wipes.
+    #[test]
+    fn trackers_stay_in_their_buffers() {
+        let needles = needles(&["sk-12345"]);
+        let mut search = Search::new(&needles);
+        let before = search.plain.bytes.as_ptr();
+        for (n, piece) in [1, 7, 300, 1_000, 5_000, 2].iter().enumerate() {
+            let text = "x".repeat(*piece) + if n % 2 == 0 { "\\u0061" } else { "" };
+            search.read(&needles, text.as_bytes(), 10_000 * n as u64, &mut |_| {});
+        }
+        assert_eq!(search.plain.bytes.as_ptr(), before);
+        let apart = search.views.iter().filter_map(|view| view.apart.tracker.as_ref());
+        for tracker in std::iter::once(&search.plain).chain(apart) {
+            assert_eq!((tracker.bytes.capacity(), tracker.starts.capacity()), (2 * tracker.room, 2 * tracker.room));
+            assert!(tracker.bytes.len() <= 2 * tracker.room && tracker.bytes.len() == tracker.starts.len());
+        }
+    }
+
+    /// The plain search forgets characters in steps. Before the longest escape it has to remember enough, wherever a step falls.
+    #[test]
+    fn secret_before_the_longest_escape_is_found_at_each_place() {
+        let secret = "abcdefgh".repeat(8);
+        let needles = Needles::bounded([Zeroizing::new(secret.clone().into_bytes())], 1);
+        // `\u0068`, the last character, with each of its own characters as an escape.
+        let escape: String = "\\u0068".bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+        assert_eq!((escape.len(), needles.bound), (LONGEST, secret.len()));
+        for before in 0..=2 * (needles.bound + LONGEST) {
+            let text = "x".repeat(before) + &secret[..secret.len() - 1] + &escape;
+            let (mut search, mut found) = (Search::new(&needles), Vec::new());
+            search.read(&needles, text.as_bytes(), 0, &mut |range| found.push((range.start, range.end)));
+            search.end(&needles, &mut |range| found.push((range.start, range.end)));
+            assert_eq!(found, [(before as u64, text.len() as u64)], "{before}");
+        }
+    }
+}

@@ -133,10 +133,11 @@ mod tests {
         test(b"ab      ", Err(SecretProblem::TooShort));
         test(b"  1234567  ", Err(SecretProblem::TooShort));
         test(b"12345678", Ok("12345678"));
-        let longest = "ab".repeat(MAX_LENGTH / 2);
+        let longest = "ab".repeat(2_048);
         test(format!(" {longest}\n").as_bytes(), Ok(&longest));
         test(format!("{longest}c").as_bytes(), Err(SecretProblem::TooLong));
         test(&vec![b'x'; 1 << 20], Err(SecretProblem::TooLong));
+        assert!(SecretProblem::TooLong.to_string().contains("4096 bytes"));
     }
 
     #[test]

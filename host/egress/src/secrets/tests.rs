@@ -177,7 +177,7 @@ fn longest_values_are_redacted_and_longer_headers_refused() {
     let (first, second) = (format!("1{}", &key[1..]), format!("2{}", &key[1..]));
     let values = [("A", first.as_bytes()), ("B", second.as_bytes())];
     let secret = load("authorization", &[a.clone(), b.clone()], &values).unwrap();
-    assert_eq!(secret.value.len(), MAX_HEADER_LENGTH);
+    assert_eq!((secret.value.len(), MAX_HEADER_LENGTH), (8_192, 8_192));
     for spelling in 0..SPELLINGS.len() {
         for echo in [&*first, &*second, &*format!("{first}{second}")] {
             let echo = write(echo.as_bytes(), spelling, &[1, 2, 0, 3]);
@@ -186,6 +186,32 @@ fn longest_values_are_redacted_and_longer_headers_refused() {
     }
     let refused = load("authorization", &[a, text(":"), b], &values);
     assert_eq!(refused.err(), Some(vec![SecretProblem::HeaderTooLong]));
+}
+
+#[test]
+fn each_template_is_loaded_once() {
+    let reference = |name: &str| SecretPart::Env(name.into());
+    let grants = [grant("a", &[reference("A")]), grant("b", &[reference("B")]), grant("a", &[reference("A")])];
+    let env = |name: &str| Some(format!("key-of-{name}").into());
+    let secrets = Secrets::load(&grants, &env, &|_| Ok(Vec::new())).unwrap();
+    assert_eq!(format!("{secrets:?}"), "Secrets { loaded: 2, .. }");
+    let value = |grant: &Grant| secrets.get(grant.secret.as_ref().unwrap()).unwrap().value;
+    assert_eq!(grants.each_ref().map(|grant| value(grant)), ["key-of-A", "key-of-B", "key-of-A"]);
+    assert!(secrets.get(&SecretTemplate { header: "a".into(), parts: vec![reference("B")] }).is_none());
+}
+
+#[test]
+fn problem_of_a_whole_header_names_its_references() {
+    let parts = [SecretPart::Env("A".into()), text(" \u{e4} "), SecretPart::File("/b".into())];
+    let grants = [grant("authorization", &parts)];
+    let refused = Secrets::load(&grants, &|_| Some("sk-12345".into()), &|_| Ok(b"sk-67890".to_vec())).unwrap_err();
+    assert_eq!(
+        refused.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "the secret of the entry in line 1 can't be used: `${env:A}` and `${file:/b}` would not make a valid header; \
+          correct the `secret` of the entry"
+        ]
+    );
 }
 
 #[test]
