@@ -1,4 +1,4 @@
-//! The limits of `limits.yaml` in their valid form. All are set: there are no defaults in the code.
+//! The limits of `limits.yaml` in their valid form: all are set. Defaults stand in the raw form (`files/limits.rs`) only.
 
 use crate::id::AdapterId;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Budgets and limits.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// What the load tests are held to.
+    /// Latency budgets, which cut nothing off.
     pub latency: LatencyBudgets,
     /// What the front takes from its clients.
     pub server: ServerLimits,
@@ -32,11 +32,15 @@ impl Limits {
     }
 }
 
-/// Latency budgets that a CI gate checks; nothing is cut off by them.
+/// Latency budgets of the k6 gate and of the console; nothing is cut off by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LatencyBudgets {
-    /// The 95th percentile of a chat completion's duration.
+    /// The 95th percentile of a chat completion's whole duration: the k6 gate's.
     pub llm_p95: Duration,
+    /// The 95th percentile of the time to the first token of a streamed answer: the console's.
+    pub first_token_p95: Duration,
+    /// The 95th percentile of the latency that the gateway itself adds: the console's.
+    pub added_p95: Duration,
 }
 
 /// What the front takes from its clients.

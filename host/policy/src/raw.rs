@@ -18,6 +18,11 @@ pub(crate) trait FromNode: Sized + JsonSchema {
     fn from_node(node: &Node, reader: &mut Reader) -> Option<Self>;
 }
 
+/// A value whose default is a literal of type `L` in a raw form, which is the schema's `default` as well.
+pub(crate) trait FromDefault<L>: FromNode {
+    fn from_default(literal: L) -> Self;
+}
+
 /// A value and its place.
 #[derive(Debug)]
 pub(crate) struct Spanned<T> {
@@ -134,6 +139,14 @@ impl<'n> Fields<'n> {
         field
     }
 
+    /// Returns the value of a key that has a default. The default applies only where the key is absent: a bad value stays an error.
+    pub(crate) fn defaulted<T: FromDefault<L>, L>(&self, key: &str, default: L, reader: &mut Reader) -> Field<T> {
+        match self.read(key, None, reader) {
+            Field::Absent => Field::Given(Spanned { value: T::from_default(default), span: self.place.clone() }),
+            field @ (Field::Bad | Field::Given(_)) => field,
+        }
+    }
+
     /// The value of a key that may be missing. It must not be null: nothing is allowed by absence.
     pub(crate) fn optional<T: FromNode>(&self, key: &str, reader: &mut Reader) -> Field<T> {
         self.read(key, None, reader)
@@ -171,13 +184,18 @@ pub(crate) fn list_of(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Defines a raw struct: its keys, their types, for the required ones what could stand there, and documentation, which is the
-/// schema's as well.
+/// Defines a raw struct: its keys, their types, for the required ones what could stand there, for those with a default that
+/// default, and documentation, which is the schema's as well.
+///
+/// A key that a later version adds is `defaulted`, so that a file of an earlier version stays valid. Its default stands here only:
+/// the parser and the schema both take it from this definition, and a test holds the shipped file to it. A default also applies
+/// where a file was cut off before the key. So the section has to be followed by a required key, which a file that was cut off lacks.
 macro_rules! raw {
     (
         $(#[$meta:meta])*
         $vis:vis struct $name:ident {
             required { $($(#[$required_meta:meta])* $required:ident: $required_type:ty = $example:literal,)* }
+            $(defaulted { $($(#[$defaulted_meta:meta])* $defaulted:ident: $defaulted_type:ty = $default:literal,)* })?
             optional { $($(#[$optional_meta:meta])* $optional:ident: $optional_type:ty,)* }
         }
     ) => {
@@ -186,15 +204,25 @@ macro_rules! raw {
         #[schemars(deny_unknown_fields)]
         $vis struct $name {
             $($(#[$required_meta])* $vis $required: $crate::raw::Field<$required_type>,)*
+            $($(
+                $(#[$defaulted_meta])*
+                #[schemars(default, extend("default" = $default))]
+                $vis $defaulted: $crate::raw::Field<$defaulted_type>,
+            )*)?
             $($(#[$optional_meta])* #[schemars(default)] $vis $optional: $crate::raw::Field<$optional_type>,)*
         }
 
         impl $crate::raw::FromNode for $name {
             fn from_node(node: &$crate::node::Node, reader: &mut $crate::reader::Reader) -> Option<Self> {
-                let known = [$(stringify!($required),)* $(stringify!($optional),)*];
+                let known = [
+                    $(stringify!($required),)*
+                    $($(stringify!($defaulted),)*)?
+                    $(stringify!($optional),)*
+                ];
                 let fields = $crate::raw::Fields::of(node, &known, reader)?;
                 Some(Self {
                     $($required: fields.required(stringify!($required), $example, reader),)*
+                    $($($defaulted: fields.defaulted(stringify!($defaulted), $default, reader),)*)?
                     $($optional: fields.optional(stringify!($optional), reader),)*
                 })
             }

@@ -1,7 +1,7 @@
 //! Scalars of the raw form: booleans, bounded numbers, words of a closed set, and text with a grammar of its own.
 
 use crate::node::{Node, Value};
-use crate::raw::{FromNode, list_of};
+use crate::raw::{FromDefault, FromNode, list_of};
 use crate::reader::Reader;
 use crate::render::quote;
 use crate::suggest::closest;
@@ -59,6 +59,12 @@ impl<const MIN: u64, const MAX: u64> FromNode for Whole<MIN, MAX> {
                 None
             }
         }
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> FromDefault<u64> for Whole<MIN, MAX> {
+    fn from_default(literal: u64) -> Self {
+        Self(literal)
     }
 }
 

@@ -174,7 +174,7 @@ fn limits_truncated_at_every_byte() {
             assert!(end > whole.rfind("llm_p95_ms").unwrap(), "cut at {end}");
         }
     }
-    let (latency, rest) = ("latency: { llm_p95_ms: 400 }\n", whole.split("# What the load").next().unwrap());
+    let (latency, rest) = ("latency: { llm_p95_ms: 400 }\n", whole.split("# Latency budgets").next().unwrap());
     assert!(Limits::parse("limits.yaml", format!("{rest}{latency}").as_bytes()).is_ok());
     let found = Limits::parse("limits.yaml", format!("{latency}{rest}").as_bytes()).unwrap().warnings;
     assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["latency-not-last"]);

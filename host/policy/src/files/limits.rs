@@ -1,5 +1,7 @@
 //! `limits.yaml`: latency budgets, and what clients and adapters may use.
 
+mod shown;
+
 use super::grant::AdapterIdText;
 use crate::diagnostics::{Diagnostics, Parsed};
 use crate::id::AdapterId;
@@ -10,8 +12,6 @@ use crate::reader::{Reader, Step};
 use crate::scalar::{Grammar, Whole};
 use crate::yaml;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
-use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +30,7 @@ type Failures = Whole<1, 1000>;
 type ProbeSeconds = Whole<0, 86_400>;
 
 raw! {
-    /// Budgets and limits. All of them are required: the code has no defaults.
+    /// Budgets and limits. A key is required unless it has a `default`, which applies where the key is absent.
     #[schemars(rename = "Limits")]
     pub(super) struct RawLimits {
         required {
@@ -40,20 +40,29 @@ raw! {
             ledger: RawLedger = "{ file_mib: 64, files: 16 }",
             /// What one request may use of an adapter and of the network behind it.
             adapters: RawAdapters = "{ require_lock: false, defaults: { ... } }",
-            /// What the load tests are held to; nothing is cut off by it. Stands last, so that a file that was cut off is noticed.
+            /// Latency budgets; nothing is cut off by them. Stands last, so that a file that was cut off is noticed.
             latency: RawLatency = "{ llm_p95_ms: 400 }",
         }
         optional {}
     }
 }
 
+// A file that was cut off says nothing less by these defaults. Every section stands before `latency`, and in the shipped file every
+// budget before the required `llm_p95_ms`: such a file lacks that key and is refused. In a file with another order a cut can replace
+// a budget of this section by its default. That changes a verdict of the console and no limit: nothing is cut off by a budget.
 raw! {
-    /// What the load tests are held to; nothing is cut off by it.
+    /// Latency budgets; nothing is cut off by them.
     #[schemars(rename = "Latency")]
     pub(super) struct RawLatency {
         required {
-            /// The 95th percentile of a chat completion's duration, in milliseconds.
+            /// The 95th percentile of a chat completion's whole duration with `echo`, in milliseconds: the budget of the k6 gate only.
             llm_p95_ms: Millis = "400",
+        }
+        defaulted {
+            /// The 95th percentile of the time to the first token of a streamed answer, in milliseconds: a budget of the console.
+            first_token_p95_ms: Millis = 2000,
+            /// The 95th percentile of the latency that the gateway itself adds, in milliseconds: a budget of the console.
+            added_p95_ms: Millis = 10,
         }
         optional {}
     }
@@ -220,58 +229,6 @@ impl Limits {
         });
         reader.finish(value)
     }
-
-    /// The limits in the shape of the file; each override with all of its limits.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        let overrides = self.overrides.iter().map(|(id, limits)| (id.to_string(), limits.to_json()));
-        json!({
-            "server": {
-                "request_mib": self.server.request_bytes as u64 / MIB,
-                "buffered_mib": self.server.buffered_bytes as u64 / MIB,
-                "request_seconds": self.server.request_time.as_secs(),
-                "connections": self.server.connections,
-                "shutdown_seconds": self.server.shutdown.as_secs(),
-            },
-            "ledger": { "file_mib": self.ledger.file_bytes / MIB, "files": self.ledger.files },
-            "adapters": {
-                "require_lock": self.require_lock,
-                "defaults": self.defaults.to_json(),
-                "overrides": overrides.collect::<serde_json::Map<_, _>>(),
-            },
-            "latency": { "llm_p95_ms": millis(self.latency.llm_p95) },
-        })
-    }
-}
-
-/// As [`Limits::to_json`].
-impl Serialize for Limits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(serializer)
-    }
-}
-
-impl AdapterLimits {
-    /// The limits as the file has them.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        json!({
-            "memory_mib": self.memory_bytes as u64 / MIB,
-            "cpu_ms": millis(self.cpu),
-            "instances": self.instances,
-            "connect_ms": millis(self.connect),
-            "first_token_ms": millis(self.first_token),
-            "idle_ms": millis(self.idle),
-            "total_ms": millis(self.total),
-            "response_mib": self.response_bytes / MIB,
-            "queue": self.queue,
-            "queue_ms": millis(self.queue_wait),
-            "retries": self.retries,
-            "breaker_failures": self.breaker_failures,
-            "breaker_ms": millis(self.breaker_open),
-            "probe_seconds": self.probe.map_or(0, |probe| probe.as_secs()),
-        })
-    }
 }
 
 impl RawLimits {
@@ -283,7 +240,7 @@ impl RawLimits {
         let overrides = adapters.overrides.get().map(|all| all.0).unwrap_or_default();
         let overrides: BTreeMap<_, _> = overrides.into_iter().map(|(id, raw)| (id, raw.over(&defaults))).collect();
         Some(Limits {
-            latency: LatencyBudgets { llm_p95: duration(self.latency.get()?.llm_p95_ms)? },
+            latency: self.latency.get()?.validate()?,
             server: ServerLimits {
                 request_bytes: bytes(server.request_mib)?,
                 buffered_bytes: bytes(server.buffered_mib)?,
@@ -295,6 +252,16 @@ impl RawLimits {
             require_lock,
             defaults,
             overrides,
+        })
+    }
+}
+
+impl RawLatency {
+    fn validate(self) -> Option<LatencyBudgets> {
+        Some(LatencyBudgets {
+            llm_p95: duration(self.llm_p95_ms)?,
+            first_token_p95: duration(self.first_token_p95_ms)?,
+            added_p95: duration(self.added_p95_ms)?,
         })
     }
 }
@@ -371,10 +338,6 @@ impl RawOverride {
 
 fn duration(field: Field<Millis>) -> Option<Duration> {
     field.get().map(|millis| Duration::from_millis(millis.0))
-}
-
-fn millis(duration: Duration) -> u64 {
-    duration.as_secs() * 1000 + u64::from(duration.subsec_millis())
 }
 
 fn count<const MIN: u64, const MAX: u64>(field: Field<Whole<MIN, MAX>>) -> Option<usize> {
