@@ -1,4 +1,4 @@
-//! `limits.yaml`: keys with defaults.
+//! `limits.yaml`: keys with defaults, and what of a changed file can be put in force without a restart.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -14,6 +14,17 @@ fn parse(text: &str) -> Limits {
     let parsed = Limits::parse("limits.yaml", text.as_bytes()).unwrap();
     assert!(parsed.warnings.is_empty(), "{}", parsed.warnings);
     parsed.value
+}
+
+/// The shipped limits with a part replaced.
+#[track_caller]
+fn with(replacements: &[(&str, &str)]) -> Limits {
+    let mut text = SHIPPED.to_owned();
+    for (part, by) in replacements {
+        assert!(text.contains(part), "{part}");
+        text = text.replace(part, by);
+    }
+    parse(&text)
 }
 
 /// The keys with a default below a schema, by their path as a JSON pointer.
@@ -79,7 +90,7 @@ fn keys_of_the_earlier_version_stay_required() {
 
 #[test]
 fn defaults_apply_to_absent_keys_only() {
-    let limits = parse(&SHIPPED.replace("first_token_p95_ms: 2000 ", "first_token_p95_ms: 900 "));
+    let limits = with(&[("first_token_p95_ms: 2000 ", "first_token_p95_ms: 900 ")]);
     assert_eq!(limits.to_json()["latency"]["first_token_p95_ms"], 900);
     for (by, code) in [
         ("added_p95_ms:", "missing-value"),
@@ -103,4 +114,65 @@ fn truncated_limits_never_fall_back_to_defaults() {
             assert_eq!((&latency["first_token_p95_ms"], &latency["added_p95_ms"]), (&json!(2000), &json!(55)));
         }
     }
+}
+
+#[test]
+fn changes_are_listed_by_key() {
+    let old = with(&[("overrides: {}", "overrides: { a: { cpu_ms: 7 }, b: {} }")]);
+    let new = with(&[
+        ("overrides: {}", "overrides: { a: { cpu_ms: 8 }, c: { queue: 3, cpu_ms: 5000 } }"),
+        ("cpu_ms: 5000", "cpu_ms: 6000"),
+        ("c: { queue: 3, cpu_ms: 6000", "c: { queue: 3, cpu_ms: 5000"),
+        ("connections: 4096", "connections: 4097"),
+        ("llm_p95_ms: 400", "llm_p95_ms: 401"),
+        ("require_lock: false", "require_lock: true"),
+    ]);
+    let changes: Vec<_> = old.changes(&new).into_iter().map(|c| format!("{} {} {}", c.key, c.old, c.new)).collect();
+    assert_eq!(
+        changes,
+        [
+            "server.connections 4096 4097",
+            "latency.llm_p95_ms 400 401",
+            "adapters.require_lock false true",
+            "adapters.defaults.cpu_ms 5000 6000",
+            "adapters.overrides.a.cpu_ms 7 8",
+            "adapters.overrides.c.queue 64 3",
+        ]
+    );
+    assert_eq!(new.changes(&new), []);
+}
+
+#[test]
+fn keys_that_need_a_restart_are_named_and_keep_their_value() {
+    let running = with(&[("overrides: {}", "overrides: { a: { memory_mib: 128 } }")]);
+    let pool = running.largest_memory();
+    assert_eq!(pool, 128 << 20);
+    let wanted = with(&[
+        ("overrides: {}", "overrides: { a: { memory_mib: 129 }, b: { memory_mib: 100 }, c: {} }"),
+        ("memory_mib: 64 ", "memory_mib: 256 "),
+        ("file_mib: 64", "file_mib: 65"),
+        ("files: 16", "files: 17"),
+        ("require_lock: false", "require_lock: true"),
+        ("queue: 64", "queue: 65"),
+    ]);
+    let live = running.live(&wanted, pool);
+    assert_eq!(
+        live.restart_needed,
+        [
+            "ledger.file_mib",
+            "ledger.files",
+            "adapters.require_lock",
+            "adapters.defaults.memory_mib",
+            "adapters.overrides.a.memory_mib",
+        ]
+    );
+    let (limits, mib) = (live.limits, |id: &str| live_memory(&running, &wanted, pool, id));
+    assert_eq!((limits.ledger, limits.require_lock), (running.ledger, false));
+    assert_eq!((mib("any"), mib("a"), mib("b"), mib("c")), (64, 128, 100, 64));
+    assert_eq!(limits.adapter(&"any".parse().unwrap()).queue, 65, "all else is in force");
+    assert_eq!(running.live(&running, pool).restart_needed, Vec::<String>::new());
+}
+
+fn live_memory(running: &Limits, wanted: &Limits, pool: usize, id: &str) -> usize {
+    running.live(wanted, pool).limits.adapter(&id.parse().unwrap()).memory_bytes >> 20
 }
