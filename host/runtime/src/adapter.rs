@@ -10,8 +10,8 @@ use crate::reply::Reply;
 use crate::state::Call;
 use hauski_egress::today;
 use hauski_policy::{
-    AdapterFacts, AdapterId, AdapterLimits, BaseUrl, Digest, Egress, Lock, Locked, ModelScope, Models, Scope, Standing,
-    Target, Unapproved,
+    AdapterFacts, AdapterId, AdapterLimits, BaseUrl, Digest, Egress, Limits, Lock, Locked, ModelScope, Models, Scope,
+    Standing, Target, Unapproved,
 };
 use jiff::civil::Date;
 use std::collections::BTreeSet;
@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 /// An adapter that can serve.
 pub struct Adapter {
-    pub(crate) profile: Profile,
-    pub(crate) imports: Vec<Named>,
-    pub(crate) exports: Exports,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) imports: Arc<[Named]>,
+    pub(crate) exports: Arc<Exports>,
     pub(crate) template: Template,
 }
 
@@ -92,6 +92,17 @@ impl Adapter {
     pub fn locked(&self, egress: &Egress) -> Locked {
         let grants = egress.held_by(self.template.caller.holder()).map(|grant| grant.summary());
         Locked { digest: self.digest(), imports: self.import_names(), grants: grants.collect() }
+    }
+
+    /// Returns the same adapter under other limits. Both share what is compiled and the adapter's queue.
+    pub(crate) fn with_limits(&self, limits: &Limits) -> Self {
+        let (profile, imports, exports) = (self.profile.clone(), self.imports.clone(), self.exports.clone());
+        Self { profile, imports, exports, template: self.template.with_limits(limits) }
+    }
+
+    /// Returns whether these limits are in force for it.
+    pub(crate) fn is_under(&self, limits: &Limits) -> bool {
+        self.template.is_under(limits)
     }
 
     /// The adapter's limits.

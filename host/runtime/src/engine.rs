@@ -47,7 +47,6 @@ fn base() -> Config {
 }
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let largest = limits.adapters().map(|adapter| adapter.memory_bytes).max().unwrap_or_default();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(SLOTS)
         // Only counted: no place is set aside for them.
@@ -59,7 +58,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_memories_per_component(8)
         .max_tables_per_component(64)
         .table_elements(TABLE_ELEMENTS)
-        .max_memory_size(largest)
+        .max_memory_size(limits.largest_memory())
         // What an adapter touches on each request is reset in place, which is cheaper than giving the pages back.
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(64 << 10)

@@ -10,7 +10,7 @@ use crate::meter::Meter;
 use crate::slots::{Slot, Slots};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
-use hauski_policy::AdapterLimits;
+use hauski_policy::{AdapterLimits, Limits};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,11 +51,31 @@ pub(crate) struct Fresh {
 pub(crate) type Called<T> = (Box<Fresh>, wasmtime::Result<Result<T, AdapterError>>);
 
 impl Template {
+    /// Returns the same template under other limits; the queue is shared and follows them by itself.
+    pub(crate) fn with_limits(&self, all: &Limits) -> Self {
+        let limits = *all.adapter(self.caller.id());
+        Self {
+            pre: self.pre.clone(),
+            caller: Caller::new(self.caller.id().clone(), *self.caller.digest(), limits),
+            limits,
+            slots: self.slots.clone(),
+            aside: self.aside.clone(),
+            hostcall_bytes: hostcall_bytes(all, &limits),
+        }
+    }
+
+    /// Returns whether these limits are in force for it.
+    pub(crate) fn is_under(&self, all: &Limits) -> bool {
+        let limits = all.adapter(self.caller.id());
+        self.limits == *limits && self.hostcall_bytes == hostcall_bytes(all, limits)
+    }
+
     /// Makes an instance that lives for one call. Waiting for a slot is part of the call's total time.
     pub(crate) async fn instantiate(&self, call: Call) -> Result<Box<Fresh>, CallError> {
         let deadline = call.started + self.limits.total;
         let consumption = self.slots.consumption();
-        let slot = self.slots.acquire(&call.tenant, deadline).await.inspect_err(|error| consumption.note(error))?;
+        let slot = self.slots.acquire(&call.tenant, deadline, self.limits.queue_wait).await;
+        let slot = slot.inspect_err(|error| consumption.note(error))?;
         let memory = MemoryLimit::new(consumption.clone(), self.limits.memory_bytes);
         let meter = Meter::new(consumption.clone());
         let state = State::new(call, self.caller.clone(), deadline, meter.clone(), memory);
@@ -84,6 +104,12 @@ impl Template {
         consumption.note(&error);
         Err(error)
     }
+}
+
+/// Returns the bytes that a guest under `limits` may hand over in one call: the largest request or answer, and room for the rest.
+pub(crate) fn hostcall_bytes(all: &Limits, limits: &AdapterLimits) -> usize {
+    let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
+    all.server.request_bytes.max(response_bytes).saturating_add(1 << 20)
 }
 
 impl Fresh {

@@ -77,6 +77,8 @@ enum Message {
     Job(Told),
     /// Other adapters are approved.
     Lock(Arc<Lock>),
+    /// Other limits are in force.
+    Limits(Arc<Limits>),
     Stop,
 }
 
@@ -95,8 +97,9 @@ impl Library {
     pub fn open(folder: &Path, limits: &Limits, cache: Option<&Path>, lock: Option<Lock>) -> Result<Self, OpenError> {
         let (tell, messages) = channel();
         let loader = Arc::new(loader(limits, cache)?);
+        let queues = loader.queues.clone();
         let jobs = Jobs::start(&loader, &tell).map_err(|error| EngineError(error.to_string()))?;
-        let mut followed = Followed { messages, files: Files::new(jobs, lock.map(Arc::new)) };
+        let mut followed = Followed { messages, files: Files::new(jobs, queues, lock.map(Arc::new)) };
         followed.load_all(folder)?;
         let adapters = RwLock::new(Arc::new(followed.files.adapters(None)));
         Ok(Self { folder: folder.to_owned(), adapters, messages: tell, followed: Mutex::new(followed) })
@@ -127,6 +130,7 @@ impl Library {
                 }
                 Ok(Message::Job(told)) => followed.files.told(told),
                 Ok(Message::Lock(lock)) => followed.files.relock(lock, Instant::now()),
+                Ok(Message::Limits(limits)) => followed.files.set_limits(limits),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = Instant::now();
@@ -159,6 +163,12 @@ impl Library {
     /// Has only what `lock` approves serve from now on, if the library was opened with a lock. Takes effect where the folder is followed.
     pub fn relock(&self, lock: Lock) {
         let _ = self.messages.send(Message::Lock(Arc::new(lock)));
+    }
+
+    /// Puts other limits in force for the requests that begin from now on, and for adapters that are loaded later. Takes effect where
+    /// the folder is followed. The instance pool stays as it was built: no adapter can have more memory than at the start.
+    pub fn set_limits(&self, limits: Arc<Limits>) {
+        let _ = self.messages.send(Message::Limits(limits));
     }
 
     /// Ends [`Library::follow`].
@@ -199,7 +209,8 @@ fn loader(limits: &Limits, cache: Option<&Path>) -> Result<Loader, EngineError> 
         };
         opened.map_err(warn).ok()
     });
-    Ok(Loader { engine, pool: Pool::new(), queues: Queues::default(), limits: limits.clone(), cache, compilers, aside })
+    let queues = Queues::new(Arc::new(limits.clone()));
+    Ok(Loader { engine, pool: Pool::new(), queues, cache, compilers, aside })
 }
 
 fn log_stale(problem: Option<&str>) {

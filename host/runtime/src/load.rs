@@ -10,13 +10,13 @@ use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::cache::Cache;
 use crate::error::CallError;
 use crate::imports::{self, Import, Named};
-use crate::instance::Template;
+use crate::instance::{Template, hostcall_bytes};
 use crate::progress::Progress;
 use crate::slots::{Pool, Queues, Slots};
 use crate::stamped::{Outline, outline};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
-use hauski_policy::{AdapterId, AdapterLimits, Digest, Limits, Lock, Scope, Unapproved};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Lock, Scope, Unapproved};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 use std::io;
@@ -108,6 +108,11 @@ impl LoadError {
         }
     }
 
+    /// Returns whether other limits could load the file: it ran within those in force, and failed.
+    pub(crate) fn depends_on_limits(&self) -> bool {
+        matches!(self, Self::Describe(_))
+    }
+
     /// Whether it says nothing of the file, and may be gone in a moment.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Describe(CallError::Busy(_)))
@@ -175,8 +180,8 @@ impl Candidate<'_> {
 pub(crate) struct Loader {
     pub(crate) engine: Engine,
     pub(crate) pool: Pool,
+    /// The adapters' queues, and the limits in force.
     pub(crate) queues: Queues,
-    pub(crate) limits: Limits,
     pub(crate) cache: Option<Cache>,
     /// The threads that compile.
     pub(crate) compilers: rayon::ThreadPool,
@@ -204,6 +209,7 @@ impl Loader {
             Ok((template, imports, exports, description)) => {
                 let Known { digest, bytes, contract, stamped, .. } = known;
                 let profile = Profile { id: file.id.to_string(), digest, bytes, contract, stamped, description };
+                let (profile, imports, exports) = (Arc::new(profile), imports.into(), Arc::new(exports));
                 Ok(Adapter { profile, imports, exports, template })
             }
             Err(error) => Err(Failed { error, known: Some(Box::new(known)) }),
@@ -217,7 +223,8 @@ impl Loader {
             return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
         }
         check_exports(&file.outline.exports)?;
-        let limits = *self.limits.adapter(&file.id);
+        let all = self.queues.limits();
+        let limits = *all.adapter(&file.id);
         let caller = Caller::new(file.id.clone(), file.digest, limits);
         let component =
             self.component(file.bytes, file.digest).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
@@ -226,10 +233,8 @@ impl Loader {
         let linker = imports::linker(&self.engine, &imports).map_err(contract)?;
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let exports = exports(&file.outline.exports, &pre)?;
-        let slots = Slots::new(self.pool.clone(), self.queues.of(&file.id, &limits), &component);
-        let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-        let request_bytes = self.limits.server.request_bytes;
-        let hostcall_bytes = request_bytes.max(response_bytes).saturating_add(1 << 20);
+        let slots = Slots::new(self.pool.clone(), self.queues.of(&file.id), &component);
+        let hostcall_bytes = hostcall_bytes(&all, &limits);
         let template = Template { pre, caller, limits, slots, aside: self.aside.places(), hostcall_bytes };
         let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
         Ok((template, imports, exports, description))
@@ -254,7 +259,7 @@ fn wait_for<T>(call: impl Future<Output = T>) -> io::Result<T> {
 async fn describe(template: &Template, exports: &Exports) -> Result<Description, CallError> {
     let full = &template.limits;
     let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
-    let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.aside());
+    let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.aside(&limits));
     let aside = template.aside.clone();
     let template = Template { pre, caller, limits, slots, aside, hostcall_bytes: 1 << 20 };
     let call = Call {

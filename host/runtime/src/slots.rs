@@ -6,9 +6,10 @@
 use crate::consumption::Consumption;
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
 use crate::error::{CallError, Full};
-use hauski_policy::{AdapterId, AdapterLimits};
+use hauski_policy::{AdapterId, AdapterLimits, Limits};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Component;
@@ -38,15 +39,43 @@ pub(crate) struct Slot {
     _pool: OwnedSemaphorePermit,
 }
 
-/// The queues of all adapters, by id: versions of one that follow each other share its limits.
-#[derive(Default)]
-pub(crate) struct Queues(Mutex<BTreeMap<AdapterId, Arc<Queue>>>);
+/// The queues of all adapters, by id: versions of one that follow each other share its limits. A clone shares them.
+#[derive(Clone)]
+pub(crate) struct Queues(Arc<Mutex<ById>>);
+
+struct ById {
+    /// The limits in force, which queues and adapters are made with.
+    limits: Arc<Limits>,
+    queues: BTreeMap<AdapterId, Arc<Queue>>,
+}
 
 impl Queues {
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self(Arc::new(Mutex::new(ById { limits, queues: BTreeMap::new() })))
+    }
+
     /// The queue of the adapter with this id.
-    pub(crate) fn of(&self, id: &AdapterId, limits: &AdapterLimits) -> Arc<Queue> {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.entry(id.clone()).or_insert_with(|| Arc::new(Queue::new(limits))).clone()
+    pub(crate) fn of(&self, id: &AdapterId) -> Arc<Queue> {
+        let ById { limits, queues } = &mut *self.lock();
+        queues.entry(id.clone()).or_insert_with(|| Arc::new(Queue::new(limits.adapter(id)))).clone()
+    }
+
+    /// Returns the limits in force.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        self.lock().limits.clone()
+    }
+
+    /// Puts other limits in force for all queues, those of adapters included that serve no more or not yet.
+    pub(crate) fn set_limits(&self, limits: Arc<Limits>) {
+        let mut all = self.lock();
+        for (id, queue) in &all.queues {
+            queue.set_limits(limits.adapter(id));
+        }
+        all.limits = limits;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ById> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,13 +88,13 @@ impl Slots {
     }
 
     /// Slots for the same component outside of the adapter's queue.
-    pub(crate) fn aside(&self) -> Self {
-        Self { pool: self.pool.clone(), queue: Arc::new(Queue::new(&self.queue.limits)), weight: self.weight }
+    pub(crate) fn aside(&self, limits: &AdapterLimits) -> Self {
+        Self { pool: self.pool.clone(), queue: Arc::new(Queue::new(limits)), weight: self.weight }
     }
 
-    /// Waits for a slot in `tenant`'s turn, at the longest until `deadline`, and no longer than the queue lets anyone wait.
-    pub(crate) async fn acquire(&self, tenant: &str, deadline: Instant) -> Result<Slot, CallError> {
-        let until = deadline.min(Instant::now() + self.queue.limits.queue_wait);
+    /// Waits for a slot in `tenant`'s turn, at the longest until `deadline`, and no longer than `wait`.
+    pub(crate) async fn acquire(&self, tenant: &str, deadline: Instant, wait: Duration) -> Result<Slot, CallError> {
+        let until = deadline.min(Instant::now() + wait);
         let own = self.queue.enter(tenant, until).await?;
         let pool = self.pool.0.clone().acquire_many_owned(self.weight);
         let pool = timeout_at(until, pool).await.ok().and_then(Result::ok).ok_or(CallError::Busy(Full::Pool))?;
@@ -80,7 +109,7 @@ impl Slots {
 
     /// Instances that exist at this moment.
     pub(crate) fn in_use(&self) -> usize {
-        self.queue.limits.instances.saturating_sub(self.queue.lock().free)
+        self.queue.lock().taken
     }
 
     /// Requests that wait for an instance at this moment.
@@ -92,13 +121,17 @@ impl Slots {
 /// Places for instances, and those who wait for one.
 pub(crate) struct Queue {
     lines: Mutex<Lines>,
-    limits: AdapterLimits,
     consumption: Arc<Consumption>,
 }
 
 #[derive(Default)]
 struct Lines {
-    free: usize,
+    /// The number of places.
+    places: usize,
+    /// The places in use. After `places` was lowered there can be more: those are not given again.
+    taken: usize,
+    /// The most requests that wait.
+    most_waiting: usize,
     waiting: usize,
     /// Who waits, each in a line of its own. What is handed over is a place.
     lines: BTreeMap<Box<str>, VecDeque<oneshot::Sender<Place>>>,
@@ -111,8 +144,30 @@ struct Place(Arc<Queue>);
 
 impl Queue {
     fn new(limits: &AdapterLimits) -> Self {
-        let lines = Lines { free: limits.instances, ..Lines::default() };
-        Self { lines: Mutex::new(lines), limits: *limits, consumption: Arc::default() }
+        let lines = Lines { places: limits.instances, most_waiting: limits.queue, ..Lines::default() };
+        Self { lines: Mutex::new(lines), consumption: Arc::default() }
+    }
+
+    /// Puts other limits in force. Requests that wait or run go on: new places go to those that wait, in turn, and places beyond a
+    /// lower limit are not given again when their requests end. A shorter queue turns away new requests only.
+    fn set_limits(self: &Arc<Self>, limits: &AdapterLimits) {
+        let served: Vec<_> = {
+            let mut lines = self.lock();
+            lines.places = limits.instances;
+            lines.most_waiting = limits.queue;
+            let mut served = Vec::new();
+            while lines.taken < lines.places
+                && let Some(next) = lines.next()
+            {
+                lines.taken += 1;
+                served.push(next);
+            }
+            served
+        };
+        // Without the lock, which a place takes that comes back because its request has left.
+        for next in served {
+            drop(next.send(Place(self.clone())));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -121,21 +176,21 @@ impl Queue {
 
     /// Takes a place, or waits for one until `until`.
     async fn enter(self: &Arc<Self>, tenant: &str, until: Instant) -> Result<Place, CallError> {
-        let full = CallError::Busy(Full::Queue { waiting: self.limits.queue });
-        let place = {
+        let (place, full, late) = {
             let mut lines = self.lock();
-            if lines.free > 0 {
-                lines.free -= 1;
+            if lines.taken < lines.places {
+                lines.taken += 1;
                 return Ok(Place(self.clone()));
             }
-            if lines.waiting >= self.limits.queue && !lines.make_room(tenant) {
+            let full = CallError::Busy(Full::Queue { waiting: lines.most_waiting });
+            if lines.waiting >= lines.most_waiting && !lines.make_room(tenant) {
                 return Err(full);
             }
             lines.waiting += 1;
-            lines.line_up(tenant)
+            let late = CallError::Busy(Full::Adapter { instances: lines.places });
+            (lines.line_up(tenant), full, late)
         };
         let _waiting = Waiting(self);
-        let late = CallError::Busy(Full::Adapter { instances: self.limits.instances });
         // Whose place in the queue was given to somebody else is told what he would have been told before.
         timeout_at(until, place).await.map_err(|_| late)?.map_err(|_| full)
     }
@@ -194,9 +249,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let next = {
             let mut lines = self.0.lock();
-            let next = lines.next();
+            let next = if lines.taken > lines.places { None } else { lines.next() };
             if next.is_none() {
-                lines.free += 1;
+                lines.taken -= 1;
             }
             next
         };

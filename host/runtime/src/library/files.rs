@@ -10,8 +10,9 @@ use crate::audit::plain;
 use crate::folder::{Listing, Stamp};
 use crate::jobs::{Job, JobState, Jobs, Outcome, Threads, Told};
 use crate::load::LoadError;
+use crate::slots::Queues;
 use cap_std::fs::Dir;
-use hauski_policy::{AdapterId, Digest, Lock, Unapproved};
+use hauski_policy::{AdapterId, Digest, Limits, Lock, Unapproved};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(super) struct Files {
     /// What was approved, where only that may serve.
     lock: Option<Arc<Lock>>,
     jobs: Jobs,
+    /// The adapters' queues, and the limits in force.
+    queues: Queues,
     numbers: u64,
     news: News,
 }
@@ -66,11 +69,18 @@ struct Refusal {
     state: &'static str,
     reason: String,
     known: Option<Known>,
+    /// True if other limits could load it.
+    depends_on_limits: bool,
 }
 
 impl Refusal {
     fn new(error: &LoadError, known: Option<Box<Known>>) -> Self {
-        Self { state: error.state(), reason: error.to_string(), known: known.map(|known| *known) }
+        Self {
+            state: error.state(),
+            reason: error.to_string(),
+            known: known.map(|known| *known),
+            depends_on_limits: error.depends_on_limits(),
+        }
     }
 }
 
@@ -90,9 +100,9 @@ impl Drop for Running {
 }
 
 impl Files {
-    pub(super) fn new(jobs: Jobs, lock: Option<Arc<Lock>>) -> Self {
+    pub(super) fn new(jobs: Jobs, queues: Queues, lock: Option<Arc<Lock>>) -> Self {
         let (files, news) = (BTreeMap::new(), News::default());
-        Self { files, dir: None, lock, jobs, numbers: 0, news }
+        Self { files, dir: None, lock, jobs, queues, numbers: 0, news }
     }
 
     /// Tells the log what changes from now on.
@@ -111,6 +121,18 @@ impl Files {
             file.end_if(|why| matches!(why, Unapproved::Absent { .. }), Some(&lock), &mut self.news);
         }
         self.lock = Some(lock);
+    }
+
+    /// Puts other limits in force for all adapters. Requests under way hold the adapter that they began with, and so its limits. A file
+    /// that the limits before may have kept from being loaded is tried again.
+    pub(super) fn set_limits(&mut self, limits: Arc<Limits>) {
+        self.queues.set_limits(limits.clone());
+        for file in self.files.values_mut() {
+            self.news.is_more |= file.take_limits(&limits);
+            if file.refused.as_ref().is_some_and(|refusal| refusal.depends_on_limits) {
+                file.taken = None;
+            }
+        }
     }
 
     /// Takes note of what a look has seen.
@@ -190,7 +212,10 @@ impl Files {
                 let now = Instant::now();
                 file.job.iter_mut().for_each(|job| job.begun = Some((now, now)));
             }
-            Told::Done(_, outcome) => file.done(name, outcome, self.lock.as_deref(), &mut self.news),
+            Told::Done(_, outcome) => {
+                file.done(name, outcome, self.lock.as_deref(), &mut self.news);
+                file.take_limits(&self.queues.limits());
+            }
         }
     }
 
@@ -230,10 +255,20 @@ impl File {
         self.serving.as_ref().map(|(_, adapter)| adapter.digest())
     }
 
+    /// Brings what serves under the limits in force, which can have changed while it was loaded. Returns whether that changed it.
+    fn take_limits(&mut self, limits: &Limits) -> bool {
+        let Some((_, adapter)) = &mut self.serving else { return false };
+        if adapter.is_under(limits) {
+            return false;
+        }
+        *adapter = Arc::new(adapter.with_limits(limits));
+        true
+    }
+
     /// Why it is not loaded, if it is not.
     fn refused(&self, name: &OsStr) -> Option<Refused> {
         let serving = self.serving.as_ref().map(|(_, adapter)| adapter.profile().digest.clone());
-        let Refusal { state, reason, known } = self.refused.as_ref()?;
+        let Refusal { state, reason, known, .. } = self.refused.as_ref()?;
         let (file, reason, known) = (plain(&name.to_string_lossy()), reason.clone(), known.clone());
         Some(Refused { file, state, reason, known, serving })
     }

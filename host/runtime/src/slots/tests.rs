@@ -6,8 +6,12 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
 fn queue(instances: usize, queue: usize) -> Arc<Queue> {
+    Arc::new(Queue::new(&limits(instances, queue)))
+}
+
+fn limits(instances: usize, queue: usize) -> AdapterLimits {
     let (mib, second) = (1 << 20, Duration::from_secs(1));
-    Arc::new(Queue::new(&AdapterLimits {
+    AdapterLimits {
         memory_bytes: mib,
         cpu: second,
         instances,
@@ -22,7 +26,7 @@ fn queue(instances: usize, queue: usize) -> Arc<Queue> {
         idle: second,
         total: second,
         response_bytes: mib as u64,
-    }))
+    }
 }
 
 fn soon() -> Instant {
@@ -32,7 +36,7 @@ fn soon() -> Instant {
 #[track_caller]
 fn check_idle(queue: &Queue) {
     let lines = queue.lock();
-    assert_eq!((lines.free, lines.waiting, lines.lines.len(), lines.turns.len()), (1, 0, 0, 0));
+    assert_eq!((lines.taken, lines.waiting, lines.lines.len(), lines.turns.len()), (0, 0, 0, 0));
 }
 
 #[tokio::test]
@@ -151,4 +155,111 @@ async fn those_who_left_do_not_pile_up() {
         let _ = queue.enter("a", Instant::now()).await.map(drop);
     }
     assert!(queue.lock().lines["a"].len() <= 1);
+}
+
+/// Waits in the background for a place, and keeps it until something is sent.
+fn wait_for_place(
+    queue: &Arc<Queue>,
+    tenant: &'static str,
+) -> (tokio::task::JoinHandle<Result<(), CallError>>, oneshot::Sender<()>) {
+    let (give_back, told) = oneshot::channel();
+    let queue = queue.clone();
+    let task = tokio::spawn(async move {
+        let _place = queue.enter(tenant, soon()).await?;
+        let _ = told.await;
+        Ok(())
+    });
+    (task, give_back)
+}
+
+#[track_caller]
+fn check_counts(queue: &Queue, taken: usize, waiting: usize) {
+    let lines = queue.lock();
+    assert_eq!((lines.taken, lines.waiting), (taken, waiting));
+}
+
+#[tokio::test]
+async fn queue_serves_waiting_requests_in_turn_when_it_grows() {
+    let queue = queue(1, 10);
+    let first = queue.enter("first", soon()).await.unwrap();
+    let mut waiting = Vec::new();
+    for tenant in ["a", "a", "b"] {
+        waiting.push(wait_for_place(&queue, tenant));
+        yield_now().await;
+    }
+    check_counts(&queue, 1, 3);
+    queue.set_limits(&limits(3, 10));
+    yield_now().await;
+    yield_now().await;
+    check_counts(&queue, 3, 1);
+    // One of each client: the second of `a` still waits.
+    drop(first);
+    yield_now().await;
+    check_counts(&queue, 3, 0);
+    for (task, give_back) in waiting {
+        give_back.send(()).unwrap();
+        task.await.unwrap().unwrap();
+    }
+    check_idle(&queue);
+    let places = [queue.enter("a", soon()).await, queue.enter("a", soon()).await, queue.enter("a", soon()).await];
+    assert!(places.iter().all(Result::is_ok));
+    assert!(queue.enter("a", Instant::now()).await.is_err(), "there are three places");
+}
+
+#[tokio::test]
+async fn queue_lets_running_requests_end_when_it_shrinks() {
+    let queue = queue(3, 10);
+    let mut running = Vec::new();
+    for _ in 0..3 {
+        running.push(queue.enter("a", soon()).await.unwrap());
+    }
+    let (waiting, give_back) = wait_for_place(&queue, "b");
+    yield_now().await;
+    queue.set_limits(&limits(1, 0));
+    check_counts(&queue, 3, 1);
+    let refused = queue.enter("b", soon()).await.map(drop);
+    assert!(matches!(refused, Err(CallError::Busy(Full::Queue { waiting: 0 }))), "{refused:?}");
+    // Places above the limit are not given again; the request that waits keeps its turn.
+    for taken in [2, 1] {
+        running.pop();
+        yield_now().await;
+        check_counts(&queue, taken, 1);
+    }
+    running.pop();
+    yield_now().await;
+    check_counts(&queue, 1, 0);
+    give_back.send(()).unwrap();
+    waiting.await.unwrap().unwrap();
+    check_idle(&queue);
+}
+
+#[tokio::test]
+async fn queue_loses_no_place_when_it_grows_for_requests_that_have_left() {
+    let queue = queue(1, 10);
+    let first = queue.enter("a", soon()).await.unwrap();
+    let (gone, _) = wait_for_place(&queue, "a");
+    yield_now().await;
+    gone.abort();
+    queue.set_limits(&limits(2, 10));
+    yield_now().await;
+    yield_now().await;
+    check_counts(&queue, 1, 0);
+    drop(first);
+    check_idle(&queue);
+}
+
+#[test]
+fn queues_of_all_adapters_follow_the_limits() {
+    let limits = |instances: usize| {
+        let text = include_str!("../../../../policies/limits.yaml");
+        let text = text.replace("instances: 256", &format!("instances: {instances}"));
+        let text = text.replace("overrides: {}", "overrides: { b: { instances: 9 } }");
+        Arc::new(Limits::parse("limits.yaml", text.as_bytes()).unwrap().value)
+    };
+    let queues = Queues::new(limits(1));
+    let places = |id: &str| queues.of(&id.parse().unwrap()).lock().places;
+    assert_eq!((places("a"), places("b")), (1, 9));
+    queues.set_limits(limits(5));
+    assert_eq!((places("a"), places("b"), places("c")), (5, 9, 5));
+    assert_eq!(queues.limits().adapter(&"a".parse().unwrap()).instances, 5);
 }

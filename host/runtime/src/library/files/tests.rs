@@ -1,6 +1,7 @@
 //! What is done about files as time goes by, without waiting for it: no thread compiles here, and the test says what came of a job.
 
 use super::*;
+use crate::error::CallError;
 use crate::folder;
 use std::fs;
 use std::path::Path;
@@ -18,11 +19,19 @@ struct Stage {
     now: Instant,
 }
 
+/// The shipped limits with another number of instances.
+fn limits(instances: usize) -> Arc<Limits> {
+    let text = include_str!("../../../../../policies/limits.yaml");
+    let text = text.replace("instances: 256", &format!("instances: {instances}"));
+    Arc::new(Limits::parse("limits.yaml", text.as_bytes()).unwrap().value)
+}
+
 impl Stage {
     fn new() -> Self {
         let (jobs, waiting) = Jobs::idle();
         let folder = TempDir::new().unwrap();
-        Self { folder, files: Files::new(jobs, None), jobs: waiting, now: Instant::now() }
+        let queues = Queues::new(limits(256));
+        Self { folder, files: Files::new(jobs, queues, None), jobs: waiting, now: Instant::now() }
     }
 
     fn path(&self) -> &Path {
@@ -150,4 +159,20 @@ fn a_file_that_is_away_for_a_moment_is_not_gone() {
     fs::remove_file(stage.path().join("x.wasm")).unwrap();
     (0..3).for_each(|_| drop(stage.look()));
     assert_eq!((stage.refused().len(), stage.files.changes().unwrap().removed), (0, 1));
+}
+
+#[test]
+fn files_that_the_limits_kept_out_are_loaded_again_when_they_change() {
+    let mut stage = Stage::new();
+    stage.write("x.wasm", "a");
+    stage.write("y.wasm", "b");
+    let jobs: Vec<_> = (0..3).flat_map(|_| stage.look()).collect();
+    let [x, y] = &jobs[..] else { panic!("{} jobs", jobs.len()) };
+    stage.refuse(x, LoadError::Describe(CallError::OutOfMemory(1)));
+    stage.refuse(y, LoadError::NotWasm);
+    assert_eq!(stage.look().len(), 0);
+    stage.files.set_limits(limits(3));
+    let again: Vec<_> = (0..3).flat_map(|_| stage.look()).collect();
+    assert_eq!(again.iter().map(|job| job.name.to_str()).collect::<Vec<_>>(), [Some("x.wasm")], "only what ran");
+    assert_eq!(stage.files.queues.limits().adapter(&"x".parse().unwrap()).instances, 3);
 }
