@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { completion } from '../clients/node/chat.js';
-import { whole } from '../clients/node/upstream.js';
+import { chunk, completion } from '../clients/node/chat.js';
+import { events, stream, whole } from '../clients/node/upstream.js';
 import { openConsole, startBrowser } from './browser.js';
 import { setStage } from './stage.js';
 
@@ -37,6 +37,21 @@ test('a record shows when it is written', async () => {
   assert.match(text, /openai-compatible\s+llama3\s+allowed\s+POST http:\/\/127\.0\.0\.1:\d+\/v1\/\s+200/);
   assert.equal(await newest().getAttribute('id'), `ledger-${before + 1}`);
   await page.locator('#latency-words', { hasText: 'chat request' }).waitFor();
+  assert.deepEqual(page.complaints, []);
+});
+
+test('a stream shows with its first token, a whole answer only with what the gateway adds', async () => {
+  const firstToken = page.locator('#first-token-words');
+  const added = page.locator('#added-words');
+  answer();
+  await stage.ask('llama3');
+  await added.filter({ hasText: /\d+ answers?: p50 .* the budget of 10 ms for p95/ }).waitFor();
+  const before = await firstToken.innerText();
+  stage.upstream.answer(stream([events(chunk({ role: 'assistant', content: 'ok' }), chunk({}, 'stop'))]));
+  assert.equal(before, 'Nothing to measure in the last ten minutes. The budget is 2.0 s for p95.');
+  await stage.ask('llama3', 'hello', {}, { stream: true });
+  await firstToken.filter({ hasText: /^1 streamed answer: p50 .* within the budget of 2\.0 s for p95/ }).waitFor();
+  assert.match(await page.locator('#part-status').innerText(), /First token, p95[^]*within the budget of 2\.0 s[^]*Added, p95/);
   assert.deepEqual(page.complaints, []);
 });
 

@@ -73,9 +73,12 @@ async function violations(page) {
 test('it reads without scripts', async () => {
   await look({ javaScriptEnabled: false }, async (page) => {
     const text = await page.locator('body').innerText();
-    for (const part of ['1 request of adapters denied', 'path-not-granted', 'chat request answered', 'Anthropic']) {
+    const parts = ['1 request of adapters denied', 'path-not-granted', 'chat request answered', 'Anthropic'];
+    const latency = ['Time to first token', 'Added latency', 'The budget is 2.0 s for p95.', 'the budget of 10 ms for p95.'];
+    for (const part of [...parts, ...latency]) {
       assert.ok(text.includes(part), part);
     }
+    assert.equal(await page.locator('#part-latency svg[role=img]').count(), 2, 'a plot for each measure');
     assert.ok(await page.locator('#records tr').count() >= 3);
     assert.ok(await page.locator('svg[role=img] circle').count() > 0);
     assert.equal(await page.locator('#chat-form').isVisible(), false);

@@ -22,6 +22,7 @@ async function traffic(stage) {
     });
     await stage.ask('chat');
     await stage.ask('echo');
+    await stage.ask('echo', 'hello', {}, { stream: true });
     if (turn % 25 === 0) await stage.ask('elsewhere');
     if (turn < 8) await stage.ask('gone');
     await sleep(60);

@@ -52,11 +52,11 @@ export async function setStage(environment = {}) {
     upstream,
     url: gateway.url,
     /** Asks a model; what it answers is read to its end. */
-    ask: async (id, content = 'hello', headers = {}) => {
-      const body = JSON.stringify({ model: id, messages: [{ role: 'user', content }] });
+    ask: async (id, content = 'hello', headers = {}, rest = {}) => {
+      const body = JSON.stringify({ model: id, messages: [{ role: 'user', content }], ...rest });
       const sent = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body };
       const response = await fetch(`${gateway.api}/chat/completions`, sent);
-      return { status: response.status, body: await response.json() };
+      return { status: response.status, body: rest.stream ? await response.text() : await response.json() };
     },
     stop: async () => {
       await gateway.stop();

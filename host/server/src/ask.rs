@@ -163,10 +163,8 @@ impl<'a> Asking<'a> {
     }
 
     /// Notes what the gateway itself has taken of the time so far.
-    pub(crate) fn observe_added(&self, served: &Served) {
-        let exchange = self.exchange;
-        let added = exchange.added();
-        let histogram = &exchange.app.gateway.metrics.added_seconds;
+    pub(crate) fn observe_added(&self, served: &Served, added: Duration) {
+        let histogram = &self.exchange.app.gateway.metrics.added_seconds;
         histogram.with_label_values(&[&*served.adapter.profile().id]).observe(added.as_secs_f64());
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::ask::{Asking, Got};
 use crate::chat_request::ChatRequest;
+use crate::console::Measure;
 use crate::dialect::Answer;
 use crate::embedding_request::EmbeddingRequest;
 use crate::error::ApiError;
@@ -18,7 +19,7 @@ use crate::tally::Tally;
 use crate::view::Served;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ROUTE: HeaderName = HeaderName::from_static("x-hauski-route");
 
@@ -62,7 +63,10 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
     let headers = headers(&got, "application/json");
     let text = normaliser.whole(got.answer).and_then(|text| answer.whole(text));
     tally.end(&text);
-    observe_added(asking, got.served, &tally);
+    let added = observe_added(asking, got.served, &tally);
+    if text.is_ok() {
+        asking.exchange.app.gateway.metrics.pace.count(Measure::Added, added);
+    }
     Ok((headers, text?).into_response())
 }
 
@@ -79,6 +83,7 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         let seconds = &exchange.app.gateway.metrics.first_token_seconds;
         let histogram = seconds.with_label_values(&[&*got.served.adapter.profile().id]);
         histogram.observe(took.as_secs_f64());
+        exchange.app.gateway.metrics.pace.count(Measure::FirstToken, took);
         tally.first_token();
     }
     let mut streaming = Streaming {
@@ -93,17 +98,20 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         turns: 0,
     };
     let first = first.map(|chunks| streaming.events(chunks)).transpose();
-    observe_added(asking, got.served, &streaming.tally);
-    if first.is_err() {
-        streaming.tally.end(&first);
+    let added = observe_added(asking, got.served, &streaming.tally);
+    match &first {
+        Ok(_) => exchange.app.gateway.metrics.pace.count(Measure::Added, added),
+        Err(_) => streaming.tally.end(&first),
     }
     Ok((headers, sse::body(first?, streaming)?).into_response())
 }
 
-/// Notes what the gateway itself has taken, now that the answer is there.
-fn observe_added(asking: &Asking<'_>, served: &Served, tally: &Tally) {
-    asking.observe_added(served);
-    tally.added(asking.exchange.added());
+/// Notes what the gateway itself has taken, now that the answer is there, and returns it.
+fn observe_added(asking: &Asking<'_>, served: &Served, tally: &Tally) -> Duration {
+    let added = asking.exchange.added();
+    asking.observe_added(served, added);
+    tally.added(added);
+    added
 }
 
 /// Counts what the answer takes, to its end.

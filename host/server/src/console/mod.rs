@@ -16,7 +16,7 @@ mod parts;
 
 pub(crate) use assets::answer;
 pub(crate) use denials::Denials;
-pub(crate) use pace::Pace;
+pub(crate) use pace::{Measure, Pace};
 
 use crate::app::{App, Gateway};
 use crate::router::{Entry, shows};

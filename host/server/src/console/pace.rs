@@ -1,8 +1,9 @@
-//! How long chat requests take, at this moment and over the last minutes.
+//! Durations of chat requests, at this moment and over the last minutes: until the first token of a stream, what the gateway adds, and
+//! in all.
 //!
-//! In goes each finished request, for the price of one addition; out come percentiles. What requests add to only ever grows: every ten
-//! seconds the console notes how it stands, and what lies between two notes is a step. So the way of a request has no lock and no clock
-//! of its own. Durations fall into buckets of a sixteenth of their size, so that a percentile is at most that much too high.
+//! In goes each request, for the price of one addition a measure; out come percentiles. What requests add to only ever grows: every
+//! ten seconds the console notes how it stands, and what lies between two notes is a step. So the way of a request has no lock and no
+//! clock of its own. Durations fall into buckets of a sixteenth of their size, so that a percentile is at most that much too high.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,79 +21,123 @@ const BUCKETS: usize = 16 * (30 - 3) + 1;
 /// The paths whose requests are counted: those that ask a model for a chat completion, in whichever dialect.
 const PATHS: [&str; 4] = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"];
 
+/// A duration that the console shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// From a streaming request's last byte to the first chunk of its answer.
+    FirstToken,
+    /// The gateway's own part of the time until an answer, or its first chunk, is there.
+    Added,
+    /// From a request's head to the end of its answer.
+    Whole,
+}
+
 /// The counts since the start.
 pub(crate) struct Pace {
-    answered: [AtomicU64; BUCKETS],
+    durations: [[AtomicU64; BUCKETS]; MEASURES],
     failed: AtomicU64,
 }
 
+/// The number of measures.
+const MEASURES: usize = 3;
+
 impl Default for Pace {
     fn default() -> Self {
-        Self { answered: [const { AtomicU64::new(0) }; BUCKETS], failed: AtomicU64::new(0) }
+        Self { durations: [const { [const { AtomicU64::new(0) }; BUCKETS] }; MEASURES], failed: AtomicU64::new(0) }
     }
 }
 
 impl Pace {
+    /// Counts a duration.
+    pub(crate) fn count(&self, measure: Measure, took: Duration) {
+        self.durations[measure as usize][bucket(took)].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a finished request. One that was refused says nothing of how long answers take, and is left out.
     pub(crate) fn note(&self, path: &str, status: &str, took: Duration) {
         if !PATHS.contains(&path) {
             return;
         }
         match status.as_bytes().first() {
-            Some(b'2') => self.answered[bucket(took)].fetch_add(1, Ordering::Relaxed),
-            Some(b'5') => self.failed.fetch_add(1, Ordering::Relaxed),
-            _ => 0,
-        };
+            Some(b'2') => self.count(Measure::Whole, took),
+            Some(b'5') => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
     }
 
     fn counts(&self) -> Counts {
-        let answered = self.answered.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        Counts { answered, failed: self.failed.load(Ordering::Relaxed) }
+        let load = |counts: &[AtomicU64; BUCKETS]| counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        Counts { durations: self.durations.each_ref().map(load), failed: self.failed.load(Ordering::Relaxed) }
     }
 }
 
 /// How it stood at one moment.
 struct Counts {
-    answered: Vec<u64>,
+    durations: [Vec<u64>; MEASURES],
     failed: u64,
 }
 
 /// The requests that ended within some time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Step {
-    /// Buckets and how many durations fell into each, ascending; only those that have any.
-    answered: Vec<(usize, u64)>,
+    durations: [Durations; MEASURES],
     /// Requests that failed.
     pub(super) failed: u64,
 }
 
+/// Durations of one measure: buckets and how many fell into each, ascending; only those that have any.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Durations(Vec<(usize, u64)>);
+
 impl Step {
     fn between(before: &Counts, after: &Counts) -> Self {
-        let grown = after.answered.iter().zip(&before.answered).map(|(after, before)| after.saturating_sub(*before));
-        let answered = grown.enumerate().filter(|(_, count)| *count > 0).collect();
-        Self { answered, failed: after.failed.saturating_sub(before.failed) }
+        let durations = std::array::from_fn(|measure| {
+            let (before, after) = (&before.durations[measure], &after.durations[measure]);
+            Durations::of(after.iter().zip(before).map(|(after, before)| after.saturating_sub(*before)))
+        });
+        Self { durations, failed: after.failed.saturating_sub(before.failed) }
     }
 
     /// Several together.
     pub(super) fn sum<'a>(steps: impl Iterator<Item = &'a Self>) -> Self {
-        let (mut counts, mut failed) = ([0; BUCKETS], 0);
+        let (mut counts, mut failed) = ([[0; BUCKETS]; MEASURES], 0);
         for step in steps {
-            step.answered.iter().for_each(|(bucket, count)| counts[*bucket] += count);
+            for (counts, durations) in counts.iter_mut().zip(&step.durations) {
+                durations.0.iter().for_each(|(bucket, count)| counts[*bucket] += count);
+            }
             failed += step.failed;
         }
-        Self { answered: counts.into_iter().enumerate().filter(|(_, count)| *count > 0).collect(), failed }
+        Self { durations: counts.map(|counts| Durations::of(counts.into_iter())), failed }
     }
 
-    /// How many were answered.
+    /// Returns the durations of one measure.
+    pub(super) fn of(&self, measure: Measure) -> &Durations {
+        &self.durations[measure as usize]
+    }
+
+    /// Returns how many requests ended, answered or failed.
+    pub(super) fn ended(&self) -> u64 {
+        self.of(Measure::Whole).count() + self.failed
+    }
+}
+
+impl Durations {
+    fn of(counts: impl Iterator<Item = u64>) -> Self {
+        Self(counts.enumerate().filter(|(_, count)| *count > 0).collect())
+    }
+
+    /// Returns their number.
     pub(super) fn count(&self) -> u64 {
-        self.answered.iter().map(|(_, count)| count).sum()
+        self.0.iter().map(|(_, count)| count).sum()
     }
 
     /// The duration that so many of a hundred requests did not exceed; `None` where there were none.
     pub(super) fn percentile(&self, percent: u64) -> Option<Duration> {
         let rank = (self.count() * percent).div_ceil(100).max(1);
         let mut seen = 0;
-        let found = self.answered.iter().find(|(_, count)| {
+        let found = self.0.iter().find(|(_, count)| {
             seen += count;
             seen >= rank
         });
@@ -120,7 +165,7 @@ pub(super) struct Recently {
 
 impl Default for History {
     fn default() -> Self {
-        let before = Counts { answered: vec![0; BUCKETS], failed: 0 };
+        let before = Counts { durations: std::array::from_fn(|_| vec![0; BUCKETS]), failed: 0 };
         Self(Mutex::new(Inner { steps: VecDeque::new(), before, began: Instant::now() }))
     }
 }
@@ -153,7 +198,7 @@ impl Recently {
     pub(super) fn rate(&self) -> f64 {
         let newest = &self.steps[self.steps.len().saturating_sub(2)..];
         let whole = STEP * u32::from(newest.len() > 1);
-        let requests: u64 = newest.iter().map(|step| step.count() + step.failed).sum();
+        let requests: u64 = newest.iter().map(Step::ended).sum();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let requests = requests as f64;
         requests / (whole + self.under_way).as_secs_f64().max(1.0)
@@ -213,13 +258,35 @@ mod tests {
         let recently = history.recently(&pace);
         let [first, last] = &recently.steps[..] else { panic!("{recently:?}") };
         for (percent, ms) in [(50, 50), (95, 95), (99, 99), (100, 100)] {
-            let found = first.percentile(percent).unwrap().as_micros();
+            let found = first.of(Measure::Whole).percentile(percent).unwrap().as_micros();
             assert!((ms * 1_000..=ms * 1_063).contains(&found), "p{percent}: {found}");
         }
-        assert_eq!((first.count(), last.count(), first.failed, last.failed), (100, 3, 0, 1));
-        assert!(last.percentile(50) > Some(Duration::from_millis(999)));
+        let count = |step: &Step| step.of(Measure::Whole).count();
+        assert_eq!((count(first), count(last), first.failed, last.failed), (100, 3, 0, 1));
+        assert!(last.of(Measure::Whole).percentile(50) > Some(Duration::from_millis(999)));
         let all = Step::sum(recently.steps.iter());
-        assert_eq!((all.count(), all.failed, Step::default().percentile(95)), (103, 1, None));
+        assert_eq!((count(&all), all.failed, all.ended()), (103, 1, 104));
+        assert_eq!(Durations::default().percentile(95), None);
+    }
+
+    #[test]
+    fn measures_are_counted_apart() {
+        let (pace, history) = (Pace::default(), History::default());
+        pace.count(Measure::Added, Duration::from_millis(2));
+        history.step(&pace);
+        pace.count(Measure::Added, Duration::from_millis(4));
+        pace.count(Measure::FirstToken, Duration::from_millis(300));
+        note(&pace, [5_000]);
+        let all = Step::sum(history.recently(&pace).steps.iter());
+        for (measure, count, least, most) in
+            [(Measure::Added, 2, 4, 5), (Measure::FirstToken, 1, 300, 319), (Measure::Whole, 1, 5_000, 5_400)]
+        {
+            let durations = all.of(measure);
+            let p95 = durations.percentile(95).unwrap();
+            assert_eq!(durations.count(), count, "{measure:?}");
+            assert!((Duration::from_millis(least)..Duration::from_millis(most)).contains(&p95), "{measure:?}: {p95:?}");
+        }
+        assert_eq!(all.ended(), 1, "a request counts once");
     }
 
     /// Refusals are quick, and would make answers look quick; other paths are no answers at all.
@@ -242,7 +309,7 @@ mod tests {
             history.step(&pace);
         }
         let recently = history.recently(&pace);
-        assert_eq!((recently.steps.len(), Step::sum(recently.steps.iter()).count()), (STEPS + 1, STEPS as u64));
+        assert_eq!((recently.steps.len(), Step::sum(recently.steps.iter()).ended()), (STEPS + 1, STEPS as u64));
         assert!(recently.rate() > 0.05 && recently.rate() <= 0.1, "{}", recently.rate());
     }
 }

@@ -19,6 +19,7 @@ async fn the_page_is_whole_without_scripts() {
     let host =
         gateway().model("{ id: lost, adapter: nowhere }").grant(&grant).env("KEY", "s3cr3t-of-console").start().await;
     assert_eq!(host.client().chat("chat", "hello").await.status, 200);
+    assert!(host.client().stream("chat", "hello").await.complete);
     assert_eq!(send(&host, "probe", json!({ "url": upstream.url("/v1/models") })).await["ok"]["status"], 200);
     assert_eq!(send(&host, "probe", json!({ "url": upstream.url("/v2/x"), "method": "PUT" })).await["err"], "denied");
     let page = get(&host, "/console", &[]).await;
@@ -37,15 +38,23 @@ async fn the_page_is_whole_without_scripts() {
         "nothing outside",
         &format!("GET POST {}", upstream.url("/v1/")),
         "loopback, sets x-key from env:",
-        "3 chat requests answered in the last ten minutes",
-        "within the budget of 400 ms",
-        "<svg role=\"img\" aria-labelledby=\"latency-words\"",
+        "4 chat requests answered in the last ten minutes",
+        "<h3>Time to first token</h3><p id=\"first-token-words\">1 streamed answer: p50 ",
+        "the budget of 2.0 s for p95.",
+        "<svg role=\"img\" aria-labelledby=\"first-token-words\"",
+        "<h3>Added latency</h3><p id=\"added-words\">4 answers: p50 ",
+        "the budget of 10 ms for p95.",
+        "<svg role=\"img\" aria-labelledby=\"added-words\"",
+        "Answers that come whole have no first token of their own",
+        "<dt>First token, p95</dt>",
+        "<dt>Added, p95</dt>",
         &advice,
         "<option value=\"chat\">chat</option>",
     ] {
         assert!(page.text.contains(text), "{text} is not in\n{}", page.text);
     }
     assert!(!page.text.contains("s3cr3t"));
+    assert!(!page.text.contains("400 ms"), "the budget of the k6 gate judges nothing here");
 }
 
 #[tokio::test]

@@ -1,17 +1,18 @@
-//! The plot of durations: a line for p50, one for p95, the budget, and how many requests there were.
+//! The plot of one measure: a line for p50, one for p95, the budget, and how many requests were measured.
 //!
 //! Plain SVG with places across as parts of a hundred, so that it fits any width while its letters keep their size, and no style of its
 //! own: the page's policy allows none. Durations stand on a logarithmic scale, since they spread from a local echo to a long answer.
 
 use super::super::html::Html;
 use super::super::pace::{STEPS, Step};
+use super::latency::Judged;
 use super::span;
 use std::time::Duration;
 
-/// In pixels: the plot's height, and the room below it for words.
-const HEIGHT: f64 = 150.0;
+/// The plot's height in pixels. There are two, one below the other.
+const HEIGHT: f64 = 110.0;
 /// The tallest bar of a count.
-const BAR: f64 = 36.0;
+const BAR: f64 = 28.0;
 
 /// Maps durations to places.
 struct Scale {
@@ -50,23 +51,23 @@ fn clamp(power: f64) -> i32 {
     power.clamp(-2.0, 7.0) as i32
 }
 
-/// The plot of `steps`, the newest of which stands at the right.
-pub(super) fn plot(budget: Duration, steps: &[Step]) -> Html {
-    let percentiles = |percent| steps.iter().map(move |step| step.percentile(percent)).collect::<Vec<_>>();
+/// The plot of a measure in `steps`, the newest of which stands at the right.
+pub(super) fn plot(judged: &Judged, steps: &[Step]) -> Html {
+    let (budget, measure) = (judged.budget, judged.measure);
+    let percentiles = |percent| steps.iter().map(move |step| step.of(measure).percentile(percent)).collect::<Vec<_>>();
     let (p50, p95) = (percentiles(50), percentiles(95));
     let scale = Scale::of(p50.iter().chain(&p95).flatten().copied().chain([budget]));
     let mut html = Html::default();
-    html.raw(
-        "<figure class=\"plot\"><svg role=\"img\" aria-labelledby=\"latency-words\" width=\"100%\" height=\"172\">",
-    );
+    html.raw("<figure class=\"plot\"><svg role=\"img\" aria-labelledby=\"").raw(judged.words);
+    html.raw("\" width=\"100%\" height=\"132\">");
     grid(&mut html, &scale);
-    bars(&mut html, steps);
+    bars(&mut html, &steps.iter().map(|step| step.of(measure).count()).collect::<Vec<_>>());
     line(&mut html, "p50", &scale, &p50);
     line(&mut html, "p95", &scale, &p95);
     let y = format!("{:.1}", scale.y(budget));
     html.raw("<line class=\"budget\" x1=\"0\" x2=\"100%\" y1=\"").text(&y).raw("\" y2=\"").text(&y).raw("\"></line>");
-    html.raw("<text class=\"axis\" x=\"0\" y=\"168\">10 minutes ago</text>");
-    html.raw("<text class=\"axis end\" x=\"100%\" y=\"168\">now</text></svg>");
+    html.raw("<text class=\"axis\" x=\"0\" y=\"128\">10 minutes ago</text>");
+    html.raw("<text class=\"axis end\" x=\"100%\" y=\"128\">now</text></svg>");
     html.raw("<figcaption><span class=\"key p95\">p95</span> <span class=\"key p50\">p50</span> <span class=\"key budget\">budget, ");
     html.text(span(budget)).raw("</span> <span class=\"key count\">requests</span></figcaption></figure>");
     html
@@ -90,13 +91,13 @@ fn grid(html: &mut Html, scale: &Scale) {
     }
 }
 
-fn bars(html: &mut Html, steps: &[Step]) {
+fn bars(html: &mut Html, counts: &[u64]) {
     #[expect(clippy::cast_precision_loss, reason = "a bar is a few pixels high")]
-    let counts: Vec<f64> = steps.iter().map(|step| (step.count() + step.failed) as f64).collect();
+    let counts: Vec<f64> = counts.iter().map(|count| *count as f64).collect();
     let most = counts.iter().copied().fold(1.0, f64::max);
     for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
         let height = (BAR * count / most).max(1.0);
-        html.raw("<rect class=\"count\" width=\"1.2%\" x=\"").text(percent(x(at, steps.len()) - 0.6));
+        html.raw("<rect class=\"count\" width=\"1.2%\" x=\"").text(percent(x(at, counts.len()) - 0.6));
         html.raw("\" y=\"").text(format_args!("{:.1}", HEIGHT - height));
         html.raw("\" height=\"").text(format_args!("{height:.1}")).raw("\"></rect>");
     }

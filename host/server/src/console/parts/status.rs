@@ -3,7 +3,7 @@
 use super::super::denials::List;
 use super::super::html::Html;
 use super::super::pace::{Recently, Step};
-use super::{many, span};
+use super::{latency, many, span};
 use crate::app::Gateway;
 use crate::view::View;
 use std::fmt::Display;
@@ -15,13 +15,16 @@ pub(super) fn part(gateway: &Gateway, view: &View, recently: &Recently, lately: 
     let notes = format!("of chat; {} failed in 10 minutes", lately.failed);
     tile(&mut html, if lately.failed > 0 { "warn" } else { "" }, "Requests a second", &rate, &notes);
 
-    let budget = gateway.limits.latency.llm_p95;
-    let (kind, p95, note) = match lately.percentile(95) {
-        None => ("", "–".to_owned(), format!("budget {}; nothing to measure", span(budget))),
-        Some(p95) if p95 > budget => ("bad", span(p95), format!("over the budget of {}", span(budget))),
-        Some(p95) => ("good", span(p95), format!("within the budget of {}", span(budget))),
-    };
-    tile(&mut html, kind, "p95, 10 minutes", &p95, &note);
+    let [first_token, added] = latency::judged(&gateway.limits.latency);
+    for (name, judged) in [("First token, p95", first_token), ("Added, p95", added)] {
+        let budget = span(judged.budget);
+        let (kind, p95, note) = match lately.of(judged.measure).percentile(95) {
+            None => ("", "–".to_owned(), format!("budget {budget}; nothing to measure")),
+            Some(p95) if p95 > judged.budget => ("bad", span(p95), format!("over the budget of {budget}")),
+            Some(p95) => ("good", span(p95), format!("within the budget of {budget}")),
+        };
+        tile(&mut html, kind, name, &p95, &note);
+    }
 
     let adapters = &view.adapters;
     let (served, waiting) =
