@@ -4,7 +4,9 @@ use crate::access::Access;
 use crate::approved::Approved;
 use crate::body::Room;
 use crate::breaker::Breaker;
+use crate::capacity::Capacity;
 use crate::console::Console;
+use crate::limits_file::LimitsFile;
 use crate::metrics::Metrics;
 use crate::models_file::ModelsFile;
 use crate::setup::Problem;
@@ -42,7 +44,7 @@ pub(crate) struct App {
 /// Everything that a running gateway consists of.
 pub struct Gateway {
     /// `limits.yaml`.
-    pub limits: Limits,
+    pub(crate) limits: LimitsFile,
     /// Where `models.yml` is, and whether what holds is what it says.
     pub(crate) models_file: ModelsFile,
     /// The adapters folder.
@@ -77,6 +79,8 @@ pub struct Gateway {
     pub(crate) otlp: Option<Endpoint>,
     /// The memory for request bodies.
     pub(crate) room: Room,
+    /// The connections that may be open at once.
+    pub(crate) connections: Capacity,
     pub(crate) breakers: Breakers,
     /// What the console keeps of the last minutes, and who looks at it.
     pub(crate) console: Console,
@@ -90,7 +94,9 @@ impl Breakers {
     /// The breaker of the model with this id.
     pub(crate) fn of(&self, model: &str, limits: &AdapterLimits) -> Arc<Breaker> {
         let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.entry(model.into()).or_insert_with(|| Arc::new(Breaker::new(limits))).clone()
+        let breaker = breakers.entry(model.into()).or_insert_with(|| Arc::new(Breaker::new(limits)));
+        breaker.set_limits(limits);
+        breaker.clone()
     }
 
     /// Drops those of models for which `keep` does not hold: they begin anew.
@@ -130,6 +136,20 @@ impl Gateway {
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the limits in force.
+    #[must_use]
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.current()
+    }
+
+    /// Has all that is bounded follow the limits in force. Adapters and breakers do so a moment later.
+    pub(crate) fn apply_limits(&self) {
+        let limits = self.limits();
+        self.room.resize(&limits.server);
+        self.connections.resize(limits.server.connections);
+        self.library.set_limits(limits);
     }
 
     /// The adapters of this moment.

@@ -5,14 +5,15 @@
 //! to come back, and what he held is there for the others.
 
 use crate::app::Gateway;
+use crate::capacity::Capacity;
 use crate::error::ApiError;
 use axum::body::Body;
 use axum::extract::Request;
 use hauski_policy::ServerLimits;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 /// What memory is counted in: a body takes whole pages of it.
@@ -24,9 +25,9 @@ const SMALL: usize = 64 << 10;
 
 /// The memory for the bodies of all clients.
 pub(crate) struct Room {
-    pages: Arc<Semaphore>,
+    pages: Capacity,
     /// How many pages bodies that are not small leave to those that are.
-    spare: usize,
+    spare: AtomicUsize,
 }
 
 /// A body's place in that memory; given back on drop.
@@ -34,23 +35,36 @@ pub(crate) type Buffered = OwnedSemaphorePermit;
 
 impl Room {
     pub(crate) fn new(limits: &ServerLimits) -> Self {
+        let (pages, spare) = Self::sizes(limits);
+        Self { pages: Capacity::new(pages), spare: AtomicUsize::new(spare) }
+    }
+
+    /// Changes its size. Bodies keep the place that they hold.
+    pub(crate) fn resize(&self, limits: &ServerLimits) {
+        let (pages, spare) = Self::sizes(limits);
+        self.pages.resize(pages);
+        self.spare.store(spare, Ordering::Relaxed);
+    }
+
+    /// Returns how many pages there are, and how many of them are for small bodies only.
+    fn sizes(limits: &ServerLimits) -> (usize, usize) {
         let pages = limits.buffered_bytes / PAGE;
         // The largest body fits even if it is alone.
         let spare = (pages / 16).min(pages.saturating_sub(limits.request_bytes.div_ceil(PAGE)));
-        Self { pages: Arc::new(Semaphore::new(pages)), spare }
+        (pages, spare)
     }
 
     /// Whether a body that has `held` could grow to `bytes` now.
     fn has(&self, bytes: usize, held: usize) -> bool {
-        let spare = if bytes <= SMALL { 0 } else { self.spare };
-        bytes.div_ceil(PAGE).saturating_sub(held) + spare <= self.pages.available_permits()
+        let spare = if bytes <= SMALL { 0 } else { self.spare.load(Ordering::Relaxed) };
+        bytes.div_ceil(PAGE).saturating_sub(held) + spare <= self.pages.available()
     }
 
     /// Has `place` be one for `bytes`, if that is possible at once.
     fn grow(&self, place: &mut Buffered, bytes: usize) -> Option<()> {
         let held = place.num_permits();
         let more = u32::try_from(bytes.div_ceil(PAGE).saturating_sub(held)).ok()?;
-        let more = self.has(bytes, held).then(|| self.pages.clone().try_acquire_many_owned(more).ok())??;
+        let more = self.has(bytes, held).then(|| self.pages.try_acquire(more))??;
         place.merge(more);
         Some(())
     }
@@ -59,8 +73,8 @@ impl Room {
 /// Reads the whole body. One that says beforehand that it is too large, or larger than there is place, is refused before any of it is
 /// read.
 pub(crate) async fn read(request: Request, gateway: &Gateway) -> Result<(Vec<u8>, Buffered), ApiError> {
-    let limits = &gateway.limits.server;
-    let whole = timeout_at(Instant::now() + limits.request_time, whole(request.into_body(), limits, &gateway.room));
+    let limits = gateway.limits().server;
+    let whole = timeout_at(Instant::now() + limits.request_time, whole(request.into_body(), &limits, &gateway.room));
     whole.await.unwrap_or_else(|_| {
         let seconds = limits.request_time.as_secs();
         let message = format!("the body took longer than {seconds} s (limit `server.request_seconds`)");
@@ -78,8 +92,8 @@ async fn whole(mut body: Body, limits: &ServerLimits, room: &Room) -> Result<(Ve
         return Err(ApiError::no_room());
     }
     let most = if size.exact().is_some() { declared } else { limits.request_bytes };
-    let none = room.pages.clone().try_acquire_many_owned(0);
-    let (mut bytes, mut place) = (Vec::new(), none.map_err(|_| ApiError::no_room())?);
+    let none = room.pages.try_acquire(0);
+    let (mut bytes, mut place) = (Vec::new(), none.ok_or_else(ApiError::no_room)?);
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|_| ApiError::invalid("incomplete_body", None, "the body broke off before its end"))?;
@@ -145,15 +159,30 @@ mod tests {
             (&[MIB], 256),
             (&[MIB - 1, 1], 256),
         ] {
-            let free = room.pages.available_permits();
+            let free = room.pages.available();
             let (bytes, place) = whole(pieces(lengths), &limits, &room).await.unwrap();
             assert_eq!((bytes.len(), place.num_permits()), (lengths.iter().sum(), pages));
-            assert_eq!(room.pages.available_permits(), free - pages);
+            assert_eq!(room.pages.available(), free - pages);
         }
         for (lengths, code) in [(&[MIB + 1][..], "request_too_large"), (&[MIB, 1], "request_too_large")] {
             assert_eq!(whole(pieces(lengths), &limits, &room).await.unwrap_err().code, code);
         }
-        assert_eq!(room.pages.available_permits(), 512, "all is given back");
+        assert_eq!(room.pages.available(), 512, "all is given back");
+    }
+
+    #[tokio::test]
+    async fn body_memory_follows_the_limits_and_bodies_keep_what_they_hold() {
+        let room = Room::new(&limits(MIB, 2 * MIB));
+        let (bytes, place) = whole(pieces(&[MIB]), &limits(MIB, 2 * MIB), &room).await.unwrap();
+        room.resize(&limits(MIB / 4, MIB / 2));
+        assert_eq!((bytes.len(), place.num_permits(), room.pages.available()), (MIB, 256, 0));
+        let refused = whole(pieces(&[1]), &limits(MIB / 4, MIB / 2), &room).await;
+        assert_eq!(refused.unwrap_err().code, "no_room");
+        drop(place);
+        assert_eq!(room.pages.available(), 128);
+        room.resize(&limits(MIB, 8 * MIB));
+        assert_eq!(room.pages.available(), 2_048);
+        assert!(whole(pieces(&[MIB]), &limits(MIB, 8 * MIB), &room).await.is_ok());
     }
 
     #[tokio::test]

@@ -15,15 +15,15 @@ const LONGEST: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct Breaker {
     inner: Mutex<Inner>,
-    /// Failures in a row that open it.
-    failures: u32,
-    /// How long it stays open the first time.
-    open: Duration,
 }
 
 #[derive(Debug)]
 struct Inner {
     state: State,
+    /// Failures in a row that open it.
+    failures: u32,
+    /// How long it stays open the first time.
+    open: Duration,
     /// How often it has opened, gone on trial or closed. A request counts for the time in which it was let through.
     epoch: u64,
     /// Whether a request has met one of the failures: a provider that can tell its models may still fail to answer.
@@ -61,14 +61,22 @@ impl Breaker {
     }
 
     fn with(failures: u32, open: Duration) -> Self {
-        let inner = Inner { state: State::Closed { failures: 0 }, epoch: 0, met: false };
-        Self { inner: Mutex::new(inner), failures, open }
+        let inner = Inner { state: State::Closed { failures: 0 }, failures, open, epoch: 0, met: false };
+        Self { inner: Mutex::new(inner) }
+    }
+
+    /// Puts other limits in force: for failures from now on, and for how long it opens the next time. What it has counted stays.
+    pub(crate) fn set_limits(&self, limits: &AdapterLimits) {
+        let mut inner = self.lock();
+        inner.failures = limits.breaker_failures;
+        inner.open = limits.breaker_open;
     }
 
     /// Leave to ask, or how long there is none.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Pass, Duration> {
         let (now, mut inner) = (Instant::now(), self.lock());
-        let trial = |times| State::Trial { until: now + self.open, times };
+        let open = inner.open;
+        let trial = |times| State::Trial { until: now + open, times };
         match inner.state {
             State::Closed { .. } => {}
             State::Open { until, times } if until <= now => inner.turn(trial(times)),
@@ -102,24 +110,9 @@ impl Breaker {
         let mut inner = self.lock();
         match inner.state {
             // Still so.
-            State::Open { until, times } if until <= Instant::now() => inner.state = self.opened(times),
-            _ => self.count(&mut inner),
+            State::Open { until, times } if until <= Instant::now() => inner.state = inner.opened(times),
+            _ => inner.count(),
         }
-    }
-
-    fn count(&self, inner: &mut Inner) {
-        match inner.state {
-            State::Closed { failures } if failures + 1 < self.failures => {
-                inner.state = State::Closed { failures: failures + 1 };
-            }
-            State::Closed { .. } => inner.turn(self.opened(1)),
-            State::Trial { times, .. } => inner.turn(self.opened((times * 2).min(LONGEST))),
-            State::Open { .. } => {}
-        }
-    }
-
-    fn opened(&self, times: u32) -> State {
-        State::Open { until: Instant::now() + self.open * times, times }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -134,6 +127,21 @@ impl Inner {
         self.epoch += 1;
     }
 
+    fn count(&mut self) {
+        match self.state {
+            State::Closed { failures } if failures + 1 < self.failures => {
+                self.state = State::Closed { failures: failures + 1 };
+            }
+            State::Closed { .. } => self.turn(self.opened(1)),
+            State::Trial { times, .. } => self.turn(self.opened((times * 2).min(LONGEST))),
+            State::Open { .. } => {}
+        }
+    }
+
+    fn opened(&self, times: u32) -> State {
+        State::Open { until: Instant::now() + self.open * times, times }
+    }
+
     fn close(&mut self) {
         self.met = false;
         match self.state {
@@ -146,22 +154,22 @@ impl Inner {
 impl Pass {
     /// The provider answered.
     pub(crate) fn succeeded(self) {
-        self.end(|_, inner| inner.close());
+        self.end(Inner::close);
     }
 
     /// The provider could not be used.
     pub(crate) fn failed(self) {
-        self.end(|breaker, inner| {
+        self.end(|inner| {
             inner.met = true;
-            breaker.count(inner);
+            inner.count();
         });
     }
 
-    fn end(mut self, note: impl FnOnce(&Breaker, &mut Inner)) {
+    fn end(mut self, note: impl FnOnce(&mut Inner)) {
         let Some(breaker) = self.breaker.take() else { return };
         let mut inner = breaker.lock();
         if inner.epoch == self.epoch {
-            note(&breaker, &mut inner);
+            note(&mut inner);
         }
     }
 }
@@ -275,6 +283,31 @@ mod tests {
         assert_eq!(breaker.code(), 0);
         second.failed();
         assert_eq!(breaker.code(), 0, "it is over");
+    }
+
+    #[test]
+    fn breaker_follows_its_limits() {
+        let breaker = breaker(3, Duration::from_secs(60));
+        let fail = || breaker.enter().unwrap().failed();
+        let limits = |failures, open| AdapterLimits { breaker_failures: failures, breaker_open: open, ..any_limits() };
+        fail();
+        breaker.set_limits(&limits(5, SHORT));
+        fail();
+        fail();
+        assert_eq!(breaker.code(), 0, "it opens later now");
+        breaker.set_limits(&limits(2, SHORT));
+        fail();
+        assert_eq!(breaker.code(), 1, "and sooner, with the failures that it has counted");
+        assert!(breaker.enter().unwrap_err() <= SHORT);
+        breaker.set_limits(&limits(2, Duration::from_secs(60)));
+        sleep(SHORT);
+        breaker.enter().unwrap().failed();
+        assert!(breaker.enter().unwrap_err() > Duration::from_secs(100), "the next time counts the new duration");
+    }
+
+    fn any_limits() -> AdapterLimits {
+        let limits = include_bytes!("../../../policies/limits.yaml");
+        *hauski_policy::Limits::parse("limits.yaml", limits).unwrap().value.adapter(&"any".parse().unwrap())
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Metrics {
                 &registry,
                 IntGauge::new(
                     "hauski_policy_stale",
-                    "1 while the policy, the keys or the lock on disk can't hold and the last good ones hold on.",
+                    "1 while the policy, the models, the keys, the limits or the lock on disk are invalid and the last valid ones are used.",
                 )?,
             )?,
             tls_stale: add(

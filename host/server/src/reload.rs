@@ -1,14 +1,14 @@
 //! Follows the policy's files and the adapters folder while the gateway runs: a change that holds is swapped in whole, any other changes nothing.
 //!
-//! A thread of its own looks at the content of `routing.yaml` and of the secrets' files, of `keys.yaml`, of `adapters.lock`, and of
-//! certificate and key twice a second. That a file is replaced,
-//! linked elsewhere, or lies on a file system without notifications makes no difference then. A change counts once two looks
-//! and the reading itself have seen the same, so that a file that is being written is not taken by halves. A look that does not
-//! come back, such as from a file system that hangs, shows as well.
+//! A thread of its own looks twice a second at the content of `keys.yaml`, of `routing.yaml` and the secrets' files, of `models.yml`, of
+//! `limits.yaml`, of `adapters.lock`, and of certificate and key. So it makes no difference whether a file is replaced, linked elsewhere,
+//! or lies on a file system without notifications. A change counts once two looks and the reading itself have seen the same, so that a
+//! file is not read while it is being written. A look that does not come back, such as from a file system that hangs, shows as well.
 
 use crate::access::{Access, Read};
 use crate::app::Gateway;
 use crate::approved::Approved;
+use crate::limits_file;
 use crate::setup::Problem;
 use crate::source::{Loaded, Seen};
 use crate::tls::Tls;
@@ -26,11 +26,14 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Follows the files until the other end of `asked` is gone. Each message is answered by reading them at once.
 pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
     let [policy, keys, tls, lock, models] = gateway.seen.clone();
+    // Keys first: what is revoked waits for nothing else.
     let mut followed = vec![
+        Followed::new(keys, || then(gateway.access.load_again(), |read| settle_keys(&gateway.access, read))),
         Followed::new(policy, || then(gateway.source.load(), |loaded| settle(gateway, loaded))),
         Followed::new(models, || then(gateway.models_file.load_again(), |read| settle_models(gateway, read))),
-        Followed::new(keys, || then(gateway.access.load_again(), |read| settle_keys(&gateway.access, read))),
     ];
+    let limits = || then(gateway.limits.load_again(), |read| limits_file::settle(gateway, read));
+    followed.push(Followed::new(gateway.limits.seen(), limits));
     if let Some(own) = &gateway.tls {
         followed.push(Followed::new(tls, || then(own.load_again(), |read| settle_tls(own, read))));
     }
@@ -38,7 +41,9 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
         followed.push(Followed::new(lock, || then(approved.load_again(), |read| settle_lock(gateway, approved, read))));
     }
     loop {
-        match asked.recv_timeout(LOOK) {
+        let asked_for = asked.recv_timeout(LOOK);
+        let before = gateway.view();
+        match asked_for {
             Ok(()) => {
                 // One reading answers all who have asked by now.
                 while asked.try_recv().is_ok() {}
@@ -49,6 +54,11 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
         }
         gateway.follow_calendar();
         gateway.looked();
+        // Once all files of this round are in force: what one of them lacked, another may have brought.
+        if !Arc::ptr_eq(&before, &gateway.view()) && gateway.stale().is_none() && gateway.models_file.stale().is_none()
+        {
+            log_review(gateway);
+        }
     }
 }
 
@@ -123,7 +133,6 @@ fn settle(gateway: &Gateway, loaded: Result<Loaded, Vec<Problem>>) {
             gateway.metrics.policy_reloads.with_label_values(&["ok"]).inc();
             log_warnings(&warnings);
             log_change(&before.routing, gateway);
-            log_review(gateway);
         }
         Err(problems) => {
             gateway.keep(&problems);
@@ -155,7 +164,6 @@ fn settle_models(gateway: &Gateway, read: Result<Parsed<Models>, Problem>) {
         }
     }
     gateway.metrics.policy_reloads.with_label_values(&[result]).inc();
-    log_review(gateway);
 }
 
 /// Logs which models were added, changed and removed.
@@ -250,7 +258,7 @@ fn entries(routing: &Routing) -> BTreeSet<String> {
     file["egress"]["allow"].as_array().into_iter().flatten().map(ToString::to_string).collect()
 }
 
-fn log_problem(problem: &Problem) {
+pub(crate) fn log_problem(problem: &Problem) {
     match problem {
         Problem::Policy(diagnostics) => log_diagnostics(diagnostics),
         other => tracing::error!("{other}"),

@@ -28,7 +28,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, thread};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -208,7 +208,7 @@ impl Worker {
         while let Ok(accepted) = connections.try_recv() {
             tasks.spawn(serve(accepted));
         }
-        if timeout(self.gateway.limits.server.shutdown, drain(&mut tasks)).await.is_err() {
+        if timeout(self.gateway.limits().server.shutdown, drain(&mut tasks)).await.is_err() {
             tracing::warn!("answers that ran longer than `server.shutdown_seconds` were cut off");
             // Their clients are told.
             let _ = cut.send(true);
@@ -233,11 +233,10 @@ async fn accept_until(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the listening socket can't be used"),
     };
-    let room = Arc::new(Semaphore::new(gateway.limits.server.connections));
     let accept = async {
         for queue in queues.iter().cycle() {
             // At the limit, new connections wait in the socket's backlog.
-            let Ok(permit) = room.clone().acquire_owned().await else { return };
+            let Some(permit) = gateway.connections.acquire().await else { return };
             let stream = next(&listener).await;
             if queue.send((stream, permit)).is_err() {
                 return;
@@ -273,7 +272,7 @@ async fn next(listener: &tokio::net::TcpListener) -> TcpStream {
 async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
     let open = Open::new(&gateway);
-    let patience = gateway.limits.server.request_time;
+    let patience = gateway.limits().server.request_time;
     let (stream, peer) = socket::split(stream);
     match &gateway.tls {
         None => http((stream, peer), router, patience, stopped).await,

@@ -7,8 +7,10 @@ use crate::app::{Breakers, Gateway};
 use crate::approved::Approved;
 pub use crate::approved::lock;
 use crate::body::Room;
+use crate::capacity::Capacity;
 use crate::console::Console;
-use crate::environment::{BIND, Environment, KEYS, KeysFrom, LIMITS, Process, Settings};
+use crate::environment::{BIND, Environment, KEYS, KeysFrom, Process, Settings};
+use crate::limits_file::LimitsFile;
 use crate::metrics::Metrics;
 use crate::models_file::ModelsFile;
 use crate::source::{self, Seen, Source};
@@ -135,7 +137,8 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     }
     let (tls, tls_seen) = settings.tls.as_ref().map_or((Ok(None), Seen::default()), Tls::load);
     let tls = tls.map_err(|problem| problems.push(problem)).ok();
-    let limits = read(&settings.limits, LIMITS, Limits::parse, &mut problems);
+    let (limits, limits_seen) = LimitsFile::load(&settings.limits);
+    let limits = limits.map_err(|problem| problems.push(problem)).ok();
     let (models, models_seen) = ModelsFile::load(&settings.models);
     let models = models.map_err(|problem| problems.push(problem)).ok();
     let Some(limits) = limits else { return Err(problems) };
@@ -185,9 +188,10 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         settings.dry_run_egress,
     );
     let room = Room::new(&limits.server);
+    let connections = Capacity::new(limits.server.connections);
     let approved = limits.require_lock.then(|| Approved::new(&settings.lock));
     let gateway = Gateway {
-        limits,
+        limits: LimitsFile::new(&settings.limits, limits_seen, limits),
         models_file: ModelsFile::new(&settings.models),
         library,
         approved,
@@ -207,6 +211,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         watch,
         otlp: settings.otlp.clone(),
         room,
+        connections,
         breakers,
         console: Console::default(),
     };

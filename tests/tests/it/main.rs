@@ -16,6 +16,7 @@ mod guests;
 mod leaving;
 mod ledger;
 mod limits;
+mod limits_reload;
 mod loading;
 mod locality;
 mod models;

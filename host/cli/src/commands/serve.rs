@@ -87,7 +87,7 @@ fn warn(settings: &Settings, gateway: &Gateway, files: Option<u64>) {
     if settings.ledger.is_none() {
         tracing::warn!("`HAUSKI_LEDGER` is `off`: there is no record of what adapters ask for");
     }
-    let connections = gateway.limits.server.connections;
+    let connections = gateway.limits().server.connections;
     if !descriptors::suffice(files, connections) {
         tracing::warn!(
             files,

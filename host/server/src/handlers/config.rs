@@ -12,7 +12,7 @@ pub(crate) async fn routing(State(app): State<App>) -> Json<Value> {
 
 /// `limits.yaml`.
 pub(crate) async fn limits(State(app): State<App>) -> Json<Value> {
-    Json(app.gateway.limits.to_json())
+    Json(app.gateway.limits().to_json())
 }
 
 /// `models.yml`.

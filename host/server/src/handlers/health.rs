@@ -34,7 +34,7 @@ pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<C
     let os_lock = os_lock::in_force().map(os_lock::Enforced::holds);
     let said = json!({
         "status": word, "models": models, "models_file": models_file(gateway), "adapters": adapters, "policy": policy, "keys": keys(gateway),
-        "tls": tls(gateway), "os_egress_lock": os_lock,
+        "limits": limits(gateway), "tls": tls(gateway), "os_egress_lock": os_lock,
     });
     (status, Json(said)).into_response()
 }
@@ -46,9 +46,14 @@ fn policy(gateway: &Gateway) -> Value {
     json!({ "generation": view.generation, "loaded": seconds(view.loaded), "stale": stale })
 }
 
-/// Whether the models are those that the file has.
+/// Returns whether the models are those that the file has.
 fn models_file(gateway: &Gateway) -> Value {
     json!({ "stale": gateway.models_file.stale().map(told) })
+}
+
+/// Returns whether the limits in force are those of the file, and the keys whose value there needs a restart.
+fn limits(gateway: &Gateway) -> Value {
+    json!({ "stale": gateway.limits.stale().map(told), "restart_needed": gateway.limits.restart_needed() })
 }
 
 /// How many keys there are, if any are asked for, and whether they are those that the file has.

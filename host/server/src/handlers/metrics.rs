@@ -10,8 +10,8 @@ use http::header;
 pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     let gateway = &app.gateway;
     let lock_stale = gateway.approved.as_ref().is_some_and(|approved| approved.stale().is_some());
-    let stale = gateway.stale().is_some() || gateway.access.stale().is_some() || lock_stale;
-    let stale = stale || gateway.models_file.stale().is_some();
+    let files = [gateway.stale(), gateway.access.stale(), gateway.limits.stale(), gateway.models_file.stale()];
+    let stale = lock_stale || files.iter().any(Option::is_some);
     gateway.metrics.policy_stale.set(stale.into());
     let tls_stale = gateway.tls.as_ref().is_some_and(|tls| tls.stale().is_some());
     gateway.metrics.tls_stale.set(tls_stale.into());

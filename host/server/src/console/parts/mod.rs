@@ -26,7 +26,7 @@ pub(super) fn all(gateway: &Gateway) -> Vec<Part> {
     let denied = gateway.watch.denials.list();
     vec![
         ("status", status::part(gateway, &view, &recently, &lately, &denied)),
-        ("latency", latency::part(&gateway.limits.latency, &recently, &lately)),
+        ("latency", latency::part(&gateway.limits().latency, &recently, &lately)),
         ("models", models::part(&view)),
         ("adapters", adapters::part(&view)),
         ("denials", denials::part(&denied)),

@@ -15,7 +15,7 @@ pub(super) fn part(gateway: &Gateway, view: &View, recently: &Recently, lately: 
     let notes = format!("of chat; {} failed in 10 minutes", lately.failed);
     tile(&mut html, if lately.failed > 0 { "warn" } else { "" }, "Requests a second", &rate, &notes);
 
-    let [first_token, added] = latency::judged(&gateway.limits.latency);
+    let [first_token, added] = latency::judged(&gateway.limits().latency);
     for (name, judged) in [("First token, p95", first_token), ("Added, p95", added)] {
         let budget = span(judged.budget);
         let (kind, p95, note) = match lately.of(judged.measure).percentile(95) {
