@@ -60,7 +60,7 @@ fn unknown_variable_is_a_warning_with_a_suggestion() {
 #[test]
 fn unknown_variable_is_no_warning_when_it_is_a_secret() {
     let folder = folder();
-    let entry = "{ url: \"https://a.test/\", adapters: [x], methods: [GET], secret: { header: x-key, value: \"${env:HAUSKI_MY_KEY}\" } }";
+    let entry = "{ url: \"https://a.test/\", adapters: [telemetry], methods: [POST], secret: { header: x-key, value: \"${env:HAUSKI_MY_KEY}\" } }";
     write(&folder, "routing.yaml", &ROUTING.replace("[]", &format!("[{entry}]")));
     hauski(&folder)
         .env("HAUSKI_MY_KEY", "a-key-of-mine")

@@ -172,7 +172,7 @@ fn one_request_can_not_fill_the_ledger() {
     assert!(of("request").all(|record| record["path"] == "/v1/" && record["path_cut"] == true));
     assert_eq!(of("request").count(), 2 * 16);
     assert_eq!(of("repeated").map(|record| record["repeated"].as_u64().unwrap()).collect::<Vec<_>>(), [240, 240]);
-    let suggested = contains("https://api.test/v1/\"").and(contains("# 480 more that the ledger has only counted"));
+    let suggested = contains("'https://api.test/v1/'").and(contains("# 480 more that the ledger has only counted"));
     hauski(&folder).args(["policy", "suggest"]).assert().success().stdout(suggested);
 }
 

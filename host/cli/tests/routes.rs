@@ -50,7 +50,10 @@ fn check_names_candidates_that_never_take_part() {
     write(&folder, "routing.yaml", ROUTES);
     let models = "models: [{ id: lost }, { id: new, canary: true }]\n";
     write(&folder, "models.yml", models);
-    let typo = "warning: the route `chat` never asks its candidate `typo`: models.yml has no such model";
-    hauski(&folder).arg("check").assert().success().stdout(contains(typo));
+    let typo = "error[candidate-unknown]: the candidate `typo` is no model of models.yml";
+    hauski(&folder).arg("check").assert().code(64).stderr(contains(typo));
+    write(&folder, "routing.yaml", &ROUTES.replace("{ model: typo, order: 2 }, ", ""));
+    let idle = "warning: the route `chat` never asks its candidate `new`: it names no adapter in models.yml";
+    hauski(&folder).arg("check").assert().success().stdout(contains(idle));
     hauski(&folder).args(["check", "--strict"]).assert().code(64);
 }

@@ -81,7 +81,8 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let methods = self.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
         // In quotes, since YAML could take an id such as `1e5` for a number; in single ones, so that a quoted log line needs no escapes.
-        write!(f, "- {{ url: '{}', adapters: ['{}']", self.url, self.adapter)?;
+        let url = self.url.to_string().replace('\'', "''");
+        write!(f, "- {{ url: '{url}', adapters: ['{}']", self.adapter)?;
         if let Some(model) = &self.model {
             write!(f, ", models: ['{model}']")?;
         }

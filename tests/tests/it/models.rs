@@ -38,7 +38,7 @@ async fn models_file_is_reloaded_live_and_keeps_its_last_valid_version() {
     host.client().until_metric("hauski_policy_stale 1", PATIENCE).await;
     assert_eq!(answers("m0").await, 200);
     let stale = ready(&host).await["models_file"]["stale"].clone();
-    assert_eq!(stale["problem"], "models.yml:2:22: wrong-type", "{stale}");
+    assert_eq!(stale["problem"], "models.yml:2:24: wrong-type", "{stale}");
     assert!(!Log::lines_with("models.yml is invalid; still using its last valid version").is_empty());
 
     host.set_file("models.yml", &format!("models:\n{}", model("back", &two)));

@@ -221,7 +221,7 @@ fn a_path_that_was_cut_is_a_prefix_or_nothing() {
         routing(&fragment);
     }
     let deep = format!("a GET https://api.test/v1/{} path-not-granted", "x".repeat(4000));
-    assert!(entries(&suggest_with(Wanted::default(), &[line(&deep)]))[0].contains("\"https://api.test/v1/\""));
+    assert!(entries(&suggest_with(Wanted::default(), &[line(&deep)]))[0].contains("'https://api.test/v1/'"));
 }
 
 /// An entry is a prefix, whatever it was made from: each says so.

@@ -58,6 +58,7 @@ pub(super) fn nearest(
 /// Returns an entry that would be a grant for the model.
 pub(super) fn entry(one: &Resolved<'_>, base: &BaseUrl) -> String {
     let adapter = one.model.adapter.as_ref().map_or("...", |id| id.as_str());
+    let base = base.to_string().replace('\'', "''");
     format!("write into `egress.allow`: `- {{ url: '{base}/', adapters: ['{adapter}'], methods: [GET, POST] }}`")
 }
 
