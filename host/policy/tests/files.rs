@@ -91,6 +91,37 @@ fn models_that_are_refused() {
 }
 
 #[test]
+fn config_with_a_secret_is_refused_and_settings_that_look_like_one_are_not() {
+    for setting in [
+        "accessKey: abcdefgh",
+        "x: { Ocp-Apim-Subscription-Key: 0123456789abcdef0123456789abcdef }",
+        "db_passwd: abcdefgh",
+        "clientSecret: abcdefgh",
+        "api_keys: [abcdefgh]",
+        "headers: [\"bearer abcdefgh12345678\"]",
+        "x: \"Token abcdefgh12345678\"",
+        "x: ghs_abcdefgh12345678",
+        "x: AKIAABCDEFGHIJKLMNOP",
+        "x: nvapi-abcdefgh12345678",
+        "x: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+        "x: \"-----BEGIN PRIVATE KEY-----\"",
+    ] {
+        check_model(&format!("{{ id: a, adapter: x, config: {{ {setting} }} }}"), &["secret-in-config"]);
+    }
+    for setting in [
+        "eos_token: \"<|im_end|>\"",
+        "stop_token: \"<|endoftext|>\"",
+        "max_tokens: 100000000",
+        "system: Basic assistant for people",
+        "system: sk-learn helper",
+        "token: \"</s>\"",
+        "keywords: [abcdefgh]",
+    ] {
+        check_model(&format!("{{ id: a, adapter: x, config: {{ {setting} }} }}"), &[]);
+    }
+}
+
+#[test]
 fn the_shipped_limits() {
     let text = shipped("limits.yaml");
     let limits = Limits::parse("limits.yaml", text.as_bytes()).unwrap().value;

@@ -5,53 +5,51 @@
 
 use crate::json::{Members, elements};
 
-/// The URLs in the content parts of `messages`, each with the field in which it stands. `messages` is a JSON array.
+/// Returns the URLs in `messages`, each with the field in which it stands. `messages` is a JSON array.
 pub(crate) fn of(messages: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    if may_have(messages) {
-        for (at, message) in items(messages).enumerate() {
-            let Some(message) = Members::of(message) else { continue };
-            for (part_at, part) in message.get("content").into_iter().flat_map(items).enumerate() {
-                of_part(part, &format!("messages[{at}].content[{part_at}]"), &mut found);
-            }
-        }
-    }
-    found
+    within(messages, "messages")
 }
 
-/// The same of what is to be embedded: texts, or objects like the parts of a message, or messages.
+/// Returns the same of what is to be embedded: texts, or objects like the parts of a message, or messages.
 pub(crate) fn of_input(input: &str) -> Vec<(String, String)> {
+    within(input, "input")
+}
+
+fn within(list: &str, place: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    if may_have(input) {
-        for (at, item) in items(input).enumerate() {
-            let place = format!("input[{at}]");
-            for (part_at, part) in
-                Members::of(item).iter().flat_map(|item| item.get("content")).flat_map(items).enumerate()
-            {
-                of_part(part, &format!("{place}.content[{part_at}]"), &mut found);
-            }
-            of_part(item, &place, &mut found);
-        }
+    if may_have(list) {
+        of_parts(list, place, &mut found);
     }
     found
 }
 
-/// Whether it is worth a closer look. Keys and slashes may be written with escapes.
+/// Returns whether a closer look is worth it. Keys and slashes may be written with escapes, and some readers accept one slash or none.
 fn may_have(text: &str) -> bool {
-    ["_url", "://", ":\\/", "\\u"].iter().any(|sign| text.contains(sign))
+    ["_url", "//", ":/", "\\", "http:", "HTTP", "ttps:"].iter().any(|sign| text.contains(sign))
 }
 
-/// The URLs in a part: what a field says that is called so, and whatever else is one, but for its text.
+fn of_parts(list: &str, place: &str, found: &mut Vec<(String, String)>) {
+    for (at, part) in items(list).enumerate() {
+        of_part(part, &format!("{place}[{at}]"), found);
+    }
+}
+
+/// Finds the URLs in a message or a part: what a field says that is called so, and whatever else is one, but for texts and the calls of
+/// tools. A part's `content`, such as that of a tool's result, has parts of its own.
 fn of_part(part: &str, place: &str, found: &mut Vec<(String, String)>) {
     let Some(part) = Members::of(part) else { return };
     for (name, value) in part.iter() {
         let place = || format!("{place}.{name}");
-        if name.ends_with("_url") {
-            found.extend(url(value).filter(|url| !is_data(url)).map(|url| (url, place())));
-        }
-        if !matches!(name, "text" | "refusal" | "content") {
-            let new = strings(value).into_iter().filter(|text| is_remote(text));
-            found.extend(new.map(|url| (url, place())));
+        match name {
+            "content" => of_parts(value, &place(), found),
+            "text" | "refusal" | "reasoning" | "reasoning_content" | "thinking" | "tool_calls" | "function_call" => {}
+            _ => {
+                if name.ends_with("_url") {
+                    found.extend(url(value).filter(|url| !is_data(url)).map(|url| (url, place())));
+                }
+                let new = strings(value).into_iter().filter(|text| is_remote(text));
+                found.extend(new.map(|url| (url, place())));
+            }
         }
     }
     found.dedup();
@@ -84,12 +82,22 @@ fn is_data(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
-/// Whether a text is a URL that leads somewhere (RFC 3986, section 3): a scheme and `//`, or `//` alone.
+/// Returns whether a text is a URL that leads somewhere (RFC 3986, section 3): a scheme and a slash, or `//` alone. Readers by the WHATWG's
+/// standard skip tabs and line ends, take `\` for a slash, and need none after `http:`. Base64 may begin with `//` as well: what has its letters and length alone is taken for it.
 fn is_remote(text: &str) -> bool {
-    let text = text.trim_start();
-    let Some((scheme, rest)) = text.split_once(':') else { return text.starts_with("//") };
-    let plain = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    text.starts_with("//") || plain && rest.starts_with(['/', '\\']) && !is_data(text)
+    const HEAD: usize = 256;
+    let head: String = text.trim_start().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).take(HEAD).collect();
+    let Some((scheme, rest)) = head.split_once(':') else { return leads_to_host(&head, text.len()) };
+    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let leads = rest.starts_with(['/', '\\']) || is_web && !rest.is_empty() && !rest.starts_with(' ');
+    leads_to_host(&head, text.len()) || is_scheme && leads && !is_data(&head)
+}
+
+/// Returns whether a text that begins with `head` and has `len` bytes is a URL without its scheme, and not base64.
+fn leads_to_host(head: &str, len: usize) -> bool {
+    let is_base64 = len % 4 == 0 && head.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+    ["//", "\\\\", "/\\", "\\/"].iter().any(|slashes| head.starts_with(slashes)) && !is_base64
 }
 
 #[cfg(test)]
@@ -123,6 +131,42 @@ mod tests {
         check(file, Some(("https://a/b.pdf", "messages[1].content[1].file")));
         check(r#"{"type":"file","file":{"filename":"a: b","file_data":"data:application/pdf;base64,AA//"}}"#, None);
         check(r#"{"type":"input_audio","input_audio":{"data":"//4AAA==","format":"wav"}}"#, None);
+        check(r#"{"image_url":"data:,","input_audio":{"data":"//4AAA==","format":"http"}}"#, None);
+    }
+
+    #[test]
+    fn urls_in_forms_that_lenient_readers_accept() {
+        for (text, expected) in [
+            ("//evil.test/x", true),
+            ("//evil/img", true),
+            (r"\\\\evil.test/x", true),
+            ("http:/evil.test", true),
+            ("http:evil.test/a.pdf", true),
+            (r"https:\\evil.test", true),
+            (r"ht\ttp://evil.test", true),
+            ("HTTPS://evil.test", true),
+            ("http: a protocol", false),
+            ("//uQxAAAAAAA", false),
+            ("data:application/pdf;base64,AA//", false),
+            ("report.pdf", false),
+        ] {
+            let part = format!(r#"{{"content":[{{"type":"file","file":{{"file_data":"{text}"}}}}]}}"#);
+            assert_eq!(of(&format!("[{part}]")).len(), usize::from(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_outside_the_parts_of_a_message() {
+        let check = |message: &str, expected: &[&str]| {
+            let found = of(&format!("[{message}]"));
+            assert_eq!(found.iter().map(|(_, place)| &**place).collect::<Vec<_>>(), expected, "{message}");
+        };
+        check(r#"{"images":["http://a/b"]}"#, &["messages[0].images"]);
+        check(
+            r#"{"content":[{"type":"tool_result","content":[{"image_url":{"url":"http://a"}}]}]}"#,
+            &["messages[0].content[0].content[0].image_url"],
+        );
+        check(r#"{"content":"http://a","tool_calls":[{"function":{"arguments":"http://a"}}]}"#, &[]);
     }
 
     #[test]

@@ -278,17 +278,70 @@ fn reject_secrets(node: &Node, is_named: bool, reader: &mut Reader) {
     }
 }
 
-/// Returns whether secrets are kept under keys with this name. (`max_tokens` is no such name.)
+/// Returns whether secrets are kept under keys with this name, in whichever style it is written. (`max_tokens` and `eos_token` are no such
+/// names.)
 fn sounds_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase().replace('-', "_");
-    let ends = ["api_key", "apikey", "token", "secret", "password", "authorization", "credentials", "cookie"];
-    ends.iter().any(|end| key.ends_with(end))
+    let mut plain = String::new();
+    let mut was_lower = false;
+    for c in key.chars() {
+        if was_lower && c.is_ascii_uppercase() {
+            plain.push('_');
+        }
+        was_lower = c.is_ascii_lowercase();
+        plain.push(if c == '-' { '_' } else { c.to_ascii_lowercase() });
+    }
+    const ENDS: [&str; 19] = [
+        "api_key",
+        "apikey",
+        "api_keys",
+        "access_key",
+        "secret_key",
+        "private_key",
+        "subscription_key",
+        "auth_key",
+        "token",
+        "secret",
+        "secrets",
+        "password",
+        "passwd",
+        "authorization",
+        "bearer",
+        "jwt",
+        "credential",
+        "credentials",
+        "cookie",
+    ];
+    const SPECIAL: [&str; 8] =
+        ["bos_token", "eos_token", "pad_token", "stop_token", "unk_token", "sep_token", "cls_token", "mask_token"];
+    ENDS.iter().any(|end| plain.ends_with(end)) && !SPECIAL.iter().any(|end| plain.ends_with(end))
 }
 
-/// Returns whether the text begins as the keys of well-known providers do.
+/// Returns whether the text has the form of a credential: one word that begins as the keys of well-known providers do, alone or after the
+/// name of a scheme (RFC 9110, section 11), a JSON Web Token, or a key in PEM.
 fn has_form_of_secret(text: &str) -> bool {
-    let begins = ["sk-", "gsk_", "hf_", "xai-", "AIza", "ghp_", "Bearer ", "Basic "];
-    begins.iter().any(|begin| text.starts_with(begin))
+    const BEGINS: [&str; 15] = [
+        "sk-",
+        "gsk_",
+        "hf_",
+        "xai-",
+        "AIza",
+        "ghp_",
+        "gho_",
+        "ghs_",
+        "github_pat_",
+        "glpat-",
+        "nvapi-",
+        "pplx-",
+        "r8_",
+        "AKIA",
+        "eyJ",
+    ];
+    let is_word = |text: &str| text.len() >= SHORTEST_SECRET && !text.contains(char::is_whitespace);
+    let after_scheme = text.split_once(' ').is_some_and(|(scheme, rest)| {
+        ["bearer", "basic", "token"].iter().any(|name| scheme.eq_ignore_ascii_case(name)) && is_word(rest)
+    });
+    let begins = BEGINS.iter().any(|begin| text.starts_with(begin));
+    after_scheme || is_word(text) && begins || text.trim_start().starts_with("-----BEGIN ")
 }
 
 /// A value as JSON text; numbers keep all of their digits.
