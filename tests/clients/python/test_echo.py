@@ -10,7 +10,7 @@ HELLO = [{"role": "user", "content": "hello big world"}]
 
 def test_the_models_that_can_be_asked_are_listed(client):
     models = {model.id: model for model in client.models.list()}
-    assert set(models) == {"echo", "remote", "fake", "fake-2", "other-port", "other-path"}
+    assert set(models) == {"echo", "remote", "fake", "fake-2"}
     assert models["echo"].owned_by == "echo"
     assert models["echo"].object == "model"
 

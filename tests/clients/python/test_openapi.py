@@ -123,7 +123,7 @@ BAD = '{"error":{"message":"no","type":"t","param":null,"code":"c"}}'
         (422, {}, "422 Unprocessable Content"),
         (429, {}, "429 Too Many Requests"),
         (502, {}, "503 Service Unavailable"),
-        (502, {"model": "nowhere"}, None),
+        (503, {"model": "nowhere"}, None),
     ],
 )
 def test_errors_are_as_documented(document, provider, path, status, change, said):
