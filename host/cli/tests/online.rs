@@ -71,7 +71,7 @@ fn online_check_ends_with_69_when_a_provider_is_down() {
     plain.arg("check").assert().success();
 }
 
-/// What is not granted is not asked for: the errors of the files come first.
+/// Providers without a grant are not asked: the errors of the files come first.
 #[test]
 fn online_check_sends_nothing_for_a_model_without_a_grant() {
     let upstream = Upstream::json("{}");

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Egress {
     /// The entries of `egress.allow`, in the file's order. All else is denied.
     pub grants: Vec<Arc<Grant>>,
-    /// Whether every request is local-only: the other entries grant nothing then.
+    /// True if every request is local-only: the other entries grant nothing then.
     pub local_only: bool,
 }
 

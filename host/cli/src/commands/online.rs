@@ -54,7 +54,7 @@ fn finding(report: &ProviderReport) -> Option<Finding<'_>> {
     }
 }
 
-/// Whether a provider's id is the model's name: as it is, or with the tag that Ollama adds.
+/// Returns whether a provider's id is the model's name: as it is, or with the tag that Ollama adds.
 fn is_named(id: &str, upstream: &str) -> bool {
     id == upstream || id.strip_suffix(":latest") == Some(upstream)
 }

@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     NoGrant,
 }
 
-/// What is asked for of locality, beside `prefer_local: true` and `cloud_fallback: { enabled: false }`.
+/// The request for locality, beside `prefer_local: true` and `cloud_fallback: { enabled: false }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Nothing else.
@@ -47,7 +47,7 @@ pub(crate) const MODES: [Mode; 5] =
     [Mode::PreferLocal, Mode::CloudFallback, Mode::LocalOnlyHeader, Mode::LocalOnlyKey, Mode::PolicySwitch];
 pub(crate) const STATES: [State; 5] = [State::Healthy, State::Down, State::Broken, State::QueueFull, State::Canary];
 
-/// Where a cloud model lives: a public address behind a name.
+/// The place of a cloud model: a public address behind a name.
 pub(crate) const CLOUD: &str = "cloud.allowed.test";
 /// The port of the second candidate.
 pub(crate) const SECOND: u16 = 8200;

@@ -165,7 +165,7 @@ fn place(flow: &str) -> String {
     }
 }
 
-/// What the plan of each route holds back, as `hauski route explain` says it.
+/// The candidates that the plan of each route holds back, as `hauski route explain` says it.
 fn explained(folder: &TempDir, mode: Mode) -> BTreeMap<String, String> {
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let variables = [
