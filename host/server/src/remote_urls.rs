@@ -96,7 +96,8 @@ fn is_remote(text: &str) -> bool {
 
 /// Returns whether a text that begins with `head` and has `len` bytes is a URL without its scheme, and not base64.
 fn leads_to_host(head: &str, len: usize) -> bool {
-    let is_base64 = len.is_multiple_of(4) && head.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+    let is_base64 =
+        len.is_multiple_of(4) && head.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
     ["//", "\\\\", "/\\", "\\/"].iter().any(|slashes| head.starts_with(slashes)) && !is_base64
 }
 
