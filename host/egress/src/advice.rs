@@ -55,7 +55,7 @@ pub(crate) fn network(host: &Host, class: Option<AddressClass>) -> Result<Option
         (Host::Address(address), _) if Network::of(address::classify(*address)).is_none() => Err(UNGRANTABLE),
         (Host::Name(name), _) if address::is_metadata_name(name) => Err("clouds offer their metadata under this name"),
         (Host::Address(_), Some(_)) => Err(UNGRANTABLE),
-        (Host::Name(name), Some(_)) if is_localhost(name) => Err("the name means this machine, but led elsewhere"),
+        (Host::Name(_), Some(_)) if host.is_localhost() => Err("the name means this machine, but led elsewhere"),
         (Host::Name(_), Some(class)) => Network::of(class).map(Some).ok_or(UNGRANTABLE),
         (_, None) => Ok(None),
     }
@@ -92,11 +92,6 @@ impl fmt::Display for Entry {
         }
         f.write_str(" }")
     }
-}
-
-/// Whether `name` means this machine (RFC 6761, section 6.3).
-pub(crate) fn is_localhost(name: &str) -> bool {
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::connection::Link;
-use crate::pass::{LOOK, Pass, Standing};
+use crate::pass::{LOOK, Pass, Standing, today};
 use crate::pool::Pool;
 use crate::redact::Redactor;
 use crate::upload::{Gauge, Upload};
@@ -11,7 +11,7 @@ use crate::{
     guard, headers, query, tls,
 };
 use bytes::Bytes;
-use hauski_policy::{Denial, Method, Scheme, Scope};
+use hauski_policy::{Method, Scheme, Scope, Target};
 use http::{HeaderMap, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -44,7 +44,7 @@ impl Door {
     pub async fn permit(&self, caller: &Caller, ask: Ask<'_>) -> Result<Permit, EgressError> {
         guard::judge(&self.shared, caller, &ask).await.map_err(|refusal| {
             if let (EgressError::Denied(denied), Some(target)) = (&refusal.error, &refusal.target)
-                && withdraws(denied)
+                && self.withdraws(denied, caller, target)
             {
                 self.pool.close(caller, target);
             }
@@ -71,6 +71,20 @@ impl Door {
                 Ok(Response { status: head.status, headers: head.headers, body })
             }
             Err(error) => Err(account.fail(error)),
+        }
+    }
+
+    /// Returns whether a denial leaves `caller` without any way to the origin of `target`, so that its open connections there are closed.
+    /// While a grant for another model still covers the origin, they stay open for that model.
+    fn withdraws(&self, denied: &Denied, caller: &Caller, target: &Target) -> bool {
+        match denied {
+            Denied::Grant(_) => {
+                let (host, port) = (target.host(), target.port());
+                let policy = self.shared.policy();
+                !policy.egress.reaches(caller.holder(), target.scheme(), host, port, today())
+            }
+            Denied::AddressClass { .. } | Denied::OwnAddress(_) => true,
+            Denied::Target(_) | Denied::UrlTooLong => false,
         }
     }
 
@@ -192,18 +206,6 @@ struct Outgoing {
     gauge: Arc<Gauge>,
     /// Keeps the secret that is attached, if one is, out of the answer.
     redactor: Option<Box<Redactor>>,
-}
-
-/// Whether a denial means that nothing of this origin is permitted any more, so that open connections to it are closed.
-fn withdraws(denied: &Denied) -> bool {
-    match denied {
-        Denied::Grant(Denial::Host | Denial::Scheme | Denial::Port | Denial::Expired)
-        | Denied::AddressClass { .. }
-        | Denied::OwnAddress(_) => true,
-        Denied::Grant(Denial::Path | Denial::Method | Denial::Model | Denial::NotLocal)
-        | Denied::Target(_)
-        | Denied::UrlTooLong => false,
-    }
 }
 
 /// Judges the answer's head before anybody sees it.

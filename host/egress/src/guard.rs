@@ -278,7 +278,7 @@ async fn resolve(shared: &Shared, target: &Target, clocks: &Clocks) -> Result<Ve
 fn check(shared: &Shared, grant: &Grant, host: &Host, address: SocketAddr) -> Result<(), Denied> {
     let ip: IpAddr = address.ip();
     let class = address::classify(ip);
-    let strayed = matches!(host, Host::Name(name) if advice::is_localhost(name)) && class != AddressClass::Loopback;
+    let strayed = host.is_localhost() && class != AddressClass::Loopback;
     if !grant.network.covers(class) || strayed {
         return Err(Denied::AddressClass { address: ip, class });
     }

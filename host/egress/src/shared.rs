@@ -75,6 +75,12 @@ impl Shared {
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = addresses;
     }
 
+    /// Returns the addresses on which this process listens.
+    #[must_use]
+    pub fn own_addresses(&self) -> Vec<SocketAddr> {
+        self.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Replaces grants and secrets, at once and together.
     ///
     /// From the moment this returns every question is judged by the new policy. Of the requests under way, those that it would

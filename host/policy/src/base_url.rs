@@ -1,5 +1,6 @@
 //! The base URL of a model's provider: requests for the model go to this URL or below it.
 
+use crate::address::{self, AddressClass};
 use crate::grant::{Grant, HostPattern};
 use crate::grant_url::GrantUrl;
 use crate::host::Host;
@@ -7,6 +8,7 @@ use crate::render::quote;
 use crate::scalar::{Fault, Grammar};
 use crate::target::{Scheme, Target};
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// The base URL of a provider's API, with its version, such as `https://api.openai.com/v1`.
@@ -57,6 +59,20 @@ impl BaseUrl {
     pub(crate) fn is_below(&self, grant: &Grant) -> bool {
         let rest = self.path.strip_prefix(grant.path.as_str().trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Returns whether the URL leads to a server on this machine that listens on `own`, as far as its spelling tells: without a DNS
+    /// query.
+    pub(crate) fn leads_to(&self, own: SocketAddr) -> bool {
+        let listening = address::canonical(own.ip());
+        let is_there = match &self.host {
+            Host::Address(address) => {
+                let is_loopback = address::classify(*address) == AddressClass::Loopback;
+                *address == listening || listening.is_unspecified() && is_loopback
+            }
+            Host::Name(_) => self.host.is_localhost() && (listening.is_loopback() || listening.is_unspecified()),
+        };
+        self.port == own.port() && is_there
     }
 
     fn covers_path(&self, path: &str) -> bool {
@@ -152,5 +168,27 @@ mod tests {
         let root: BaseUrl = "https://a.test".parse().unwrap();
         assert!(root.covers(&Target::parse("GET", "https://a.test/v1").unwrap()));
         assert!(root.covers(&Target::parse("GET", "https://a.test").unwrap()));
+    }
+
+    #[test]
+    fn base_url_leads_to_a_listener_of_this_machine() {
+        for (url, own, expected) in [
+            ("http://127.0.0.1:8080/v1", "127.0.0.1:8080", true),
+            ("http://localhost:8080/v1", "127.0.0.1:8080", true),
+            ("http://gateway.localhost:8080/v1", "[::1]:8080", true),
+            ("http://127.0.0.1:8080/v1", "[::ffff:127.0.0.1]:8080", true),
+            ("http://127.0.0.1:8081/v1", "127.0.0.1:8080", false),
+            ("http://127.0.0.2:8080/v1", "127.0.0.1:8080", false),
+            ("http://[::1]:8080/v1", "127.0.0.1:8080", false),
+            ("http://127.0.0.2:8080/v1", "0.0.0.0:8080", true),
+            ("http://localhost:8080/v1", "[::]:8080", true),
+            ("http://192.168.1.7:8080/v1", "0.0.0.0:8080", false),
+            ("http://192.168.1.7:8080/v1", "192.168.1.7:8080", true),
+            ("http://localhost:8080/v1", "192.168.1.7:8080", false),
+            ("http://provider.test:8080/v1", "127.0.0.1:8080", false),
+        ] {
+            let base: BaseUrl = url.parse().unwrap();
+            assert_eq!(base.leads_to(own.parse().unwrap()), expected, "{url} for {own}");
+        }
     }
 }

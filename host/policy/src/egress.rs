@@ -270,4 +270,21 @@ mod tests {
         let egress = Egress { grants: vec![Arc::new(entry)], local_only: false };
         assert!(!reaches(&egress, Scheme::Https, "a.test", 443, "2026-11-22"));
     }
+
+    /// Ledgers and dashboards keep these codes.
+    #[test]
+    fn denial_has_a_stable_code() {
+        for (denial, expected) in [
+            (Denial::Host, "host-not-granted"),
+            (Denial::Scheme, "scheme-not-granted"),
+            (Denial::Port, "port-not-granted"),
+            (Denial::Path, "path-not-granted"),
+            (Denial::Method, "method-not-granted"),
+            (Denial::Model, "model-not-granted"),
+            (Denial::Expired, "grant-expired"),
+            (Denial::NotLocal, "not-local"),
+        ] {
+            assert_eq!(denial.code(), expected);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::address::{self, AddressClass};
 use crate::grant::{HostPattern, Network, PathPrefix};
-use crate::host::{self, Host, InvalidHost};
+use crate::host::{self, Host, InvalidHost, is_localhost};
 use crate::path;
 use crate::render::quote;
 use crate::scalar::{Fault, Grammar};
@@ -30,11 +30,6 @@ impl GrantUrl {
             HostPattern::Exact(Host::Name(_)) | HostPattern::OneLabelBelow(_) => None,
         }
     }
-}
-
-/// RFC 6761, section 6.3.
-fn is_localhost(name: &str) -> bool {
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn fault<T>(

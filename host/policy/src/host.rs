@@ -14,6 +14,19 @@ pub enum Host {
     Address(IpAddr),
 }
 
+impl Host {
+    /// Returns whether the host is a name that always means this machine (RFC 6761, section 6.3).
+    #[must_use]
+    pub fn is_localhost(&self) -> bool {
+        matches!(self, Self::Name(name) if is_localhost(name))
+    }
+}
+
+/// Returns whether `name` is `localhost` or below it (RFC 6761, section 6.3).
+pub(crate) fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 /// Why a text is no [`Host`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {

@@ -94,6 +94,14 @@ impl Reader {
         self.error("wrong-type", &node.span, message)
     }
 
+    /// Notes an error where there are more than `most` of `things`.
+    pub(crate) fn check_count(&mut self, count: usize, most: usize, things: &str, span: &Range<usize>) {
+        if count > most {
+            let message = format!("the file has {count} {things}, more than {most}");
+            self.error("too-many-items", span, message).help("delete those that nobody uses, or run another gateway");
+        }
+    }
+
     /// Returns whether another error would be kept. Past that, errors are only counted, and no help for them needs to be found.
     pub(crate) fn keeps_errors(&self) -> bool {
         self.errors < MOST_KEPT

@@ -21,6 +21,7 @@ use crate::reach::{ModelScope, Reach};
 use crate::suggest::closest;
 use jiff::civil::Date;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
 
 /// An adapter that can serve.
 #[derive(Clone, Debug)]
@@ -71,32 +72,47 @@ impl Review {
     }
 }
 
-/// Compares `models` and `routing` with each other and with the adapters folder, on the day `today` (UTC).
+/// Compares `models` and `routing` with each other, with the adapters folder and with the addresses `own` of the gateway itself, on the
+/// day `today` (UTC).
 #[must_use]
-pub fn review(models: &Models, routing: &Routing, adapters: &[AdapterFile<'_>], today: Date) -> Review {
-    let known = Known::new(models, routing, adapters, today);
+pub fn review(
+    models: &Models,
+    routing: &Routing,
+    adapters: &[AdapterFile<'_>],
+    own: &[SocketAddr],
+    today: Date,
+) -> Review {
+    let known = Known::new(models, routing, adapters, own, today);
     let mut near = BTreeSet::new();
     let models = models::review(models, &known, routing, today, &mut near);
     let routing = routes::review(&known, routing, &near);
     Review { models, routing }
 }
 
-/// All models and adapters, indexed: a review takes as many steps as there are pairs of a model and an entry, and each is a comparison
-/// of hosts.
+/// All models and adapters, indexed. A review compares the host of each model with that of each entry; the files are bounded to some
+/// thousands of either.
 struct Known<'a> {
     models: Vec<Resolved<'a>>,
     by_id: HashMap<&'a str, usize>,
     adapter_ids: Vec<&'a str>,
+    /// The addresses on which the gateway listens.
+    own: &'a [SocketAddr],
     /// The lines of the entries that some model may use.
     used: HashSet<usize>,
 }
 
 impl<'a> Known<'a> {
-    fn new(models: &'a Models, routing: &Routing, adapters: &'a [AdapterFile<'a>], today: Date) -> Self {
+    fn new(
+        models: &'a Models,
+        routing: &Routing,
+        adapters: &'a [AdapterFile<'a>],
+        own: &'a [SocketAddr],
+        today: Date,
+    ) -> Self {
         let models: Vec<_> = models.iter().map(|model| Resolved::new(model, routing, adapters, today)).collect();
         let by_id = models.iter().enumerate().map(|(at, one)| (&*one.model.id, at)).collect();
         let used = models.iter().flat_map(|one| one.uses(&routing.egress)).collect();
-        Self { models, by_id, adapter_ids: adapters.iter().map(|file| file.id().as_str()).collect(), used }
+        Self { models, by_id, adapter_ids: adapters.iter().map(|file| file.id().as_str()).collect(), own, used }
     }
 
     fn model(&self, id: &str) -> Option<&Resolved<'a>> {

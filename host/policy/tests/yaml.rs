@@ -110,7 +110,20 @@ fn f06_bombs() {
     check("? ".repeat(300_000), "1:65 too-deep");
     check("#\n".repeat(500_000), "1:1 empty-file");
     check("\t".repeat(1_000_000), "1:1 tab");
-    check(WHOLE.replace("[]", &format!("[{}]", "https://a.test, ".repeat(20_000))), "3:27 duplicate-entry");
+    check(WHOLE.replace("[]", &format!("[{}]", "https://a.test, ".repeat(4096))), "3:27 duplicate-entry");
+    let entries: String = (0..4097).map(|n| format!("https://a{n}.test/, ")).collect();
+    check(WHOLE.replace("[]", &format!("[{entries}]")), "3:10 too-many-items");
+}
+
+#[test]
+fn models_are_limited_in_number() {
+    let parse = |count: usize| {
+        let models: String = (0..count).map(|n| format!("  - id: m{n}\n")).collect();
+        Models::parse("models.yml", format!("models:\n{models}").as_bytes())
+    };
+    assert_eq!(parse(4096).unwrap().value.iter().count(), 4096);
+    let found = parse(4097).unwrap_err();
+    assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), ["too-many-items"]);
 }
 
 #[test]

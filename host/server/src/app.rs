@@ -16,7 +16,7 @@ use crate::tls::Tls;
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{Door, today};
-use hauski_policy::{AdapterLimits, Diagnostics, Limits, Locality, Model, Models, Review, Route};
+use hauski_policy::{AdapterId, AdapterLimits, Diagnostics, Limits, Locality, Model, Models, Review, Route};
 use hauski_runtime::{Adapters, Library};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -86,20 +86,33 @@ pub struct Gateway {
     pub(crate) console: Console,
 }
 
-/// The breakers of all models: they outlive the policies.
+/// The breakers of all models, each with the provider that it is about. They outlive policies, and adapters whose provider stays.
 #[derive(Default)]
-pub(crate) struct Breakers(Mutex<BTreeMap<Box<str>, Arc<Breaker>>>);
+pub(crate) struct Breakers(Mutex<BTreeMap<Box<str>, (Provider, Arc<Breaker>)>>);
+
+/// The facts that tell one provider of a model from another.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Provider {
+    /// The adapter that asks it.
+    pub(crate) adapter: AdapterId,
+    /// The adapter's settings, with the defaults that it describes.
+    pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
+}
 
 impl Breakers {
-    /// The breaker of the model with this id.
-    pub(crate) fn of(&self, model: &str, limits: &AdapterLimits) -> Arc<Breaker> {
+    /// Returns the breaker of the model with this id: a closed one where its provider is another than before.
+    pub(crate) fn of(&self, model: &str, provider: Provider, limits: &AdapterLimits) -> Arc<Breaker> {
         let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let breaker = breakers.entry(model.into()).or_insert_with(|| Arc::new(Breaker::new(limits)));
-        breaker.set_limits(limits);
-        breaker.clone()
+        if let Some((_, breaker)) = breakers.get(model).filter(|(known, _)| *known == provider) {
+            breaker.set_limits(limits);
+            return breaker.clone();
+        }
+        let breaker = Arc::new(Breaker::new(limits));
+        breakers.insert(model.into(), (provider, breaker.clone()));
+        breaker
     }
 
-    /// Drops those of models for which `keep` does not hold: they begin anew.
+    /// Drops those of models for which `keep` does not hold.
     pub(crate) fn retain(&self, keep: &dyn Fn(&str) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|model, _| keep(model));
     }
@@ -107,7 +120,7 @@ impl Breakers {
     /// All of them, by model.
     pub(crate) fn all(&self) -> Vec<(Box<str>, Arc<Breaker>)> {
         let breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.iter().map(|(model, breaker)| (model.clone(), breaker.clone())).collect()
+        breakers.iter().map(|(model, (_, breaker))| (model.clone(), breaker.clone())).collect()
     }
 }
 
@@ -177,7 +190,8 @@ impl Gateway {
     #[must_use]
     pub fn review(&self) -> Review {
         let view = self.view();
-        hauski_policy::review(&view.models, &view.routing, &view.adapters.files(), today())
+        let own = self.egress.own_addresses();
+        hauski_policy::review(&view.models, &view.routing, &view.adapters.files(), &own, today())
     }
 
     /// How many keys there are, if clients need one.
@@ -263,14 +277,7 @@ impl Gateway {
     /// Puts other models in the place of those that hold. What a request has begun with, it ends with.
     pub(crate) fn apply_models(&self, models: Models) {
         let _remaking = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.view();
-        let is_same = |id: &str| {
-            let provider = |models: &Models| models.get(id).map(|model| (model.adapter.clone(), model.config.clone()));
-            provider(&before.models) == provider(&models)
-        };
-        // Whether another provider answers is not known yet.
-        self.breakers.retain(&is_same);
-        self.remake(&before, Some(models), None);
+        self.remake(&self.view(), Some(models), None);
     }
 
     /// Makes the view anew on another day: grants have expired.
@@ -288,6 +295,7 @@ impl Gateway {
         let mut view =
             View::new(before.routing.clone(), models, adapters, &self.breakers, before.generation, self.dry_run_egress);
         view.loaded = before.loaded;
+        self.breakers.retain(&|model| view.has_model(model));
         self.set_view(view);
     }
 

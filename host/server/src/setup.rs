@@ -178,6 +178,8 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         extra_roots: world.extra_roots,
     };
     let egress = Arc::new(Shared::new(parts).map_err(|error| vec![error.into()])?);
+    // The start replaces it by the address that is bound. Before, the review and `check --online` go by the setting.
+    egress.set_own_addresses(vec![settings.bind]);
     let breakers = Breakers::default();
     let view = View::new(
         routing,

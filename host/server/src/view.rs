@@ -1,6 +1,6 @@
 //! What one policy makes of models and adapters. Made anew, and swapped whole, when one of them changes.
 
-use crate::app::Breakers;
+use crate::app::{Breakers, Provider};
 use crate::breaker::Breaker;
 use crate::error::ApiError;
 use hauski_egress::today;
@@ -115,6 +115,11 @@ impl View {
     /// The model with this id, if it can be asked.
     pub(crate) fn served(&self, id: &str) -> Option<&Served> {
         self.serving.get(id)?.served()
+    }
+
+    /// Returns whether `models.yml` has a model with this id.
+    pub(crate) fn has_model(&self, id: &str) -> bool {
+        self.serving.contains_key(id)
     }
 
     /// All models that can be asked.
@@ -278,7 +283,7 @@ impl Served {
             let reason = format!("its `config` in models.yml lacks `{}`: {}", key.name, key.summary);
             return Err(Unserved::Unavailable(reason));
         }
-        let settings = settings(model, &description.config);
+        let settings = Arc::new(settings(model, &description.config));
         let scope = ModelScope::new(model, adapter.default_base_url().as_ref());
         let Standing { granted, has_local, locality, .. } = adapter.standing(egress, &scope, today);
         if granted == Locality::NoGrant && !dry_run {
@@ -297,14 +302,14 @@ impl Served {
             model: model.id.clone(),
             upstream: model.upstream_name().into(),
             adapter: adapter.clone(),
-            settings: Arc::new(settings),
+            breaker: breakers.of(&model.id, Provider { adapter: id.clone(), settings: settings.clone() }, adapter.limits()),
+            settings,
             scope: Scope::Model(Arc::new(scope)),
             locality,
             granted,
             has_local,
             route: route(locality)?,
             local_route: route(Locality::Local)?,
-            breaker: breakers.of(&model.id, adapter.limits()),
         })
     }
 }

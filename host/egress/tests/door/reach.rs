@@ -64,6 +64,18 @@ async fn adapter_reaches_the_provider_of_the_model_that_it_serves_and_no_other()
 }
 
 #[tokio::test]
+async fn expired_grant_of_one_model_closes_no_connection_of_another() {
+    let mut two = Two::new();
+    let ended = entry(&two.gpt, ", models: [llama], expires: 2026-01-01");
+    set_policy(&two.world, &[&ended, &entry(&two.gpt, ", models: [gpt]")]);
+    let to_gpt = url(&two.gpt);
+    assert_eq!(two.send("gpt", None, &to_gpt).await, Ok("hello".to_owned()));
+    assert_eq!(two.send("llama", None, &to_gpt).await, Err("grant-expired"));
+    assert_eq!(two.send("gpt", None, &to_gpt).await, Ok("hello".to_owned()));
+    assert_eq!((two.gpt.connections(), two.gpt.requests().len()), (1, 2));
+}
+
+#[tokio::test]
 async fn headers_of_other_models_grants_are_free_to_set() {
     let two = Two::new();
     let caller = two.world.caller("a");

@@ -17,6 +17,9 @@ use serde_json::{Map, json};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+/// The most models of a file: the review compares each with each entry of `egress.allow`.
+pub(crate) const MAX_MODELS: usize = 4096;
+
 raw! {
     /// The models that the gateway knows.
     #[schemars(rename = "Models")]
@@ -103,7 +106,9 @@ impl RawModels {
     fn validate(self, reader: &mut Reader) -> Option<Models> {
         let mut seen = HashMap::new();
         let mut list = Vec::new();
-        for raw in self.models.get()? {
+        let models = self.models.spanned()?;
+        reader.check_count(models.value.len(), MAX_MODELS, "models", &models.span);
+        for raw in models.value {
             let id_span = raw.id.span().cloned();
             let Some((model, span)) = raw.validate(reader).zip(id_span) else { continue };
             let line = reader.line(&span);

@@ -17,6 +17,9 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// The most entries of `egress.allow`: the review compares each with each model.
+pub(crate) const MAX_ENTRIES: usize = 4096;
+
 /// `routing.yaml` in its valid form.
 #[derive(Clone, Debug)]
 pub struct Routing {
@@ -173,7 +176,9 @@ impl RawEgress {
         let mut seen = HashMap::new();
         let mut grants = Vec::new();
         let local_only = if self.local_only.is_absent() { Some(false) } else { self.local_only.get() };
-        for entry in self.allow.get()? {
+        let allow = self.allow.spanned()?;
+        reader.check_count(allow.value.len(), MAX_ENTRIES, "entries of `egress.allow`", &allow.span);
+        for entry in allow.value {
             let Some((grant, span)) = entry.validate(reader) else { continue };
             if let Some(line) = seen.insert(identity(&grant), grant.line) {
                 let message = format!("the entry says the same as the one on line {line}");

@@ -24,7 +24,8 @@ pub(super) fn review(
     let mut reader = models.text.reader();
     for one in &known.models {
         check_adapter(one, &known.adapter_ids, &mut reader);
-        check_spelling(one, &mut reader);
+        check_keys(one, &mut reader);
+        check_own_address(one, known, &mut reader);
         match one.locality {
             Some(Locality::NoGrant) => near.extend(report_no_grant(one, known, routing, today, &mut reader)),
             Some(Locality::Local | Locality::Cloud) => {
@@ -54,22 +55,43 @@ fn check_adapter(one: &Resolved<'_>, known: &[&str], reader: &mut Reader) {
     reader.error("adapter-unknown", &span, message).help(help);
 }
 
-/// Reports a setting that was meant to be the base URL. An adapter with a default would use that instead, and send the prompts there.
-fn check_spelling(one: &Resolved<'_>, reader: &mut Reader) {
+/// Reports a setting that was meant to be the base URL: an adapter with a default would use that instead, and send the prompts there.
+/// Warns of the others that the adapter does not describe. One that describes none may read any.
+fn check_keys(one: &Resolved<'_>, reader: &mut Reader) {
     let described = match one.adapter {
         Some(AdapterFile::Loaded(facts)) => &*facts.config_keys,
         Some(AdapterFile::NotLoaded(_)) | None => &[],
     };
     let is_meant = |key: &str| {
         let plain: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-        key != "base_url" && (plain.eq_ignore_ascii_case("baseurl") || closest(key, &["base_url"]).is_some())
+        plain.eq_ignore_ascii_case("baseurl") || closest(key, &["base_url"]).is_some()
     };
     let keys = one.model.config.keys().map(|key| &**key);
-    for key in keys.filter(|key| is_meant(key) && !described.contains(key)) {
-        let id = quote(&one.model.id);
-        let message = format!("the `config` of the model {id} has {}, which is no base URL", quote(key));
-        reader.error("base-url-misspelt", &one.model.places.id, message).help("write `base_url`");
+    for key in keys.filter(|key| *key != "base_url" && !described.contains(key)) {
+        let (id, quoted) = (quote(&one.model.id), quote(key));
+        if is_meant(key) {
+            let message = format!("the `config` of the model {id} has {quoted}, which is no base URL");
+            reader.error("base-url-misspelt", &one.model.places.id, message).help("write `base_url`");
+        } else if !described.is_empty() {
+            let message = format!("the `config` of the model {id} has {quoted}, which its adapter does not describe");
+            let help = match reader.keeps_warnings().then(|| closest(key, described)).flatten() {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("write one of {}, or delete the key", described.join(", ")),
+            };
+            reader.warning("config-key-unknown", &one.model.places.id, message).help(help);
+        }
     }
+}
+
+/// Reports a base URL at which the gateway itself listens: the guard denies every request there, since each would cause the next.
+fn check_own_address(one: &Resolved<'_>, known: &Known<'_>, reader: &mut Reader) {
+    let Some(base) = one.scope.base_url.as_ref().filter(|base| known.own.iter().any(|own| base.leads_to(*own))) else {
+        return;
+    };
+    let message = format!("the base URL {base} of the model {} is the gateway itself", quote(&one.model.id));
+    reader
+        .error("base-url-own-address", &place(one), message)
+        .help("write the address of the provider, or set `HAUSKI_BIND` to another port");
 }
 
 /// Reports a model without a grant. Returns the line of the entry that comes closest.

@@ -184,6 +184,6 @@ fn are_this_machine(granted: &HostPattern, host: &Host) -> bool {
 fn is_loopback(host: &Host) -> bool {
     match host {
         Host::Address(address) => address::classify(*address) == AddressClass::Loopback,
-        Host::Name(name) => &**name == "localhost" || name.ends_with(".localhost"),
+        Host::Name(_) => host.is_localhost(),
     }
 }
