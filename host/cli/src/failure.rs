@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     Strict(usize),
     /// The ledger can't be read.
     Ledger(LedgerError),
+    /// Another process writes the ledger in which `check --online` would record its requests.
+    LedgerInUse(PathBuf),
     /// The ledger has so many problems, which have been told.
     Changed(u64),
     /// So many adapters and files are not what the lock has, which has been told.
@@ -68,6 +70,7 @@ impl Failure {
             Self::Unanswered(found) => eprintln!("{}", found.render(colour(&io::stderr()))),
             Self::Strict(flaws) => eprintln!("error[{STRICT}]: {}", strict(*flaws)),
             Self::Ledger(error) => eprintln!("error[{LEDGER}]: {error}"),
+            Self::LedgerInUse(path) => eprintln!("error[{LEDGER}]: {}", in_use(path)),
             Self::Changed(problems) => eprintln!("error[{LEDGER_CHANGED}]: {}", changed(*problems)),
             Self::Drift { count, lock } => eprintln!("error[{DRIFT}]: {}", drift(*count, lock)),
             Self::Usage(message) => eprintln!("error: {message}"),
@@ -87,7 +90,7 @@ impl Failure {
             Self::Unanswered(_) => UNAVAILABLE,
             Self::Changed(_) | Self::Drift { .. } => CHANGED,
             Self::Usage(_) => USAGE,
-            Self::Interrupted | Self::Start(_) | Self::Ledger(_) | Self::Other(_) => START,
+            Self::Interrupted | Self::Start(_) | Self::Ledger(_) | Self::LedgerInUse(_) | Self::Other(_) => START,
         }
     }
 
@@ -100,6 +103,7 @@ impl Failure {
             Self::Unanswered(found) => diagnostics_to_json(found),
             Self::Strict(flaws) => vec![item(STRICT, &strict(*flaws))],
             Self::Ledger(error) => vec![item(LEDGER, error)],
+            Self::LedgerInUse(path) => vec![item(LEDGER, &in_use(path))],
             Self::Changed(problems) => vec![item(LEDGER_CHANGED, &changed(*problems))],
             Self::Drift { count, lock } => vec![item(DRIFT, &drift(*count, lock))],
             Self::Usage(message) => vec![item("usage", message)],
@@ -141,6 +145,14 @@ fn show(problem: &Problem) -> String {
         Problem::Policy(diagnostics) => diagnostics.render(colour(&io::stderr())),
         other => format!("error[{}]: {other}", code(other)),
     }
+}
+
+fn in_use(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "`{path}` is written by another process, such as a running gateway, so the requests of `--online` can't be recorded there; \
+         set `HAUSKI_LEDGER` to another file, or to `off`"
+    )
 }
 
 fn strict(flaws: usize) -> String {

@@ -80,3 +80,42 @@ fn online_check_sends_nothing_for_a_model_without_a_grant() {
     online(&folder, &[]).assert().code(64).stderr(contains("error[no-grant]"));
     assert_eq!(upstream.connections(), 0);
 }
+
+#[test]
+fn online_check_names_the_remedy_for_each_kind_of_failure() {
+    for (status, kind, remedy) in [
+        ("401 Unauthorized", "credentials", "correct the `secret` of the grant"),
+        ("404 Not Found", "not-found", "which includes the version"),
+        ("500 Internal Server Error", "other", "the ledger has what was sent"),
+    ] {
+        let upstream = Upstream::start(move |conversation| {
+            conversation.request()?;
+            conversation.answer(status, "content-type: application/json\r\n", "{}")
+        });
+        let folder = with_model(upstream.address());
+        online(&folder, &[]).assert().code(69).stderr(contains(remedy));
+        let output = online(&folder, &["--json"]).output().unwrap();
+        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(result["online"][0]["error_kind"], kind, "{result}");
+    }
+    let upstream = Upstream::json("{}");
+    let folder = with_model(upstream.address());
+    let routing = fs::read_to_string(folder.path().join("routing.yaml")).unwrap();
+    write(&folder, "routing.yaml", &routing.replace(r#""GET","#, ""));
+    online(&folder, &[]).assert().code(69).stderr(contains("write `methods: [GET, POST]` in the grant"));
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[test]
+fn online_check_says_that_a_running_gateway_holds_the_ledger() {
+    let upstream = Upstream::json(json!({ "object": "list", "data": [{ "id": "theirs" }] }).to_string());
+    let folder = with_model(upstream.address());
+    online(&folder, &[]).assert().success();
+    let lock = fs::File::options().write(true).open(folder.path().join("ledger/egress.lock")).unwrap();
+    lock.lock().unwrap();
+    online(&folder, &[]).assert().code(1).stderr(contains("is written by another process").and(contains("`off`")));
+    let output = online(&folder, &["--json"]).output().unwrap();
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["ok"], &result["problems"][0]["code"]), (&json!(false), &json!("ledger")), "{result}");
+    online(&folder, &[]).env("HAUSKI_LEDGER", "off").assert().success();
+}

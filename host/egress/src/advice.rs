@@ -29,7 +29,7 @@ pub(crate) fn show(method: &str, to: &Destination<'_>) -> String {
 
 /// The entry of `egress.allow` that would allow `target`, on one line; `None` where no entry could. A path that is too long for the
 /// ledger is too long here: the entry has its beginning, and covers it.
-pub(crate) fn entry(caller: &Caller, scope: &Scope, target: &Target, denied: &Denied) -> Option<String> {
+pub(crate) fn entry(caller: &Caller, scope: &Scope, target: &Target, denied: &Denied) -> Option<Entry> {
     let class = match denied {
         Denied::Grant(Denial::NotLocal) => return None,
         Denied::Grant(_) => None,
@@ -39,7 +39,8 @@ pub(crate) fn entry(caller: &Caller, scope: &Scope, target: &Target, denied: &De
     let network = network(target.host(), class).ok()?;
     let (adapter, url) = (caller.id().to_string(), url(target, cut_path(target.path()).0));
     let model = scope.model().map(str::to_owned);
-    Some(Entry { url, adapter, model, methods: vec![target.method()], network }.to_string())
+    let is_local = network_of(target.host(), network) == Network::Loopback;
+    Some(Entry { url, adapter, model, methods: vec![target.method()], network, is_local })
 }
 
 /// The URL of `target`'s origin with another path.
@@ -61,6 +62,15 @@ pub(crate) fn network(host: &Host, class: Option<AddressClass>) -> Result<Option
     }
 }
 
+/// Returns the network that an entry for `host` is for, with what it says itself under `network`.
+pub(crate) fn network_of(host: &Host, said: Option<Network>) -> Network {
+    match host {
+        _ if host.is_localhost() => Network::Loopback,
+        Host::Address(address) => Network::of(address::classify(*address)).unwrap_or(Network::Public),
+        Host::Name(_) => said.unwrap_or(Network::Public),
+    }
+}
+
 const UNGRANTABLE: &str = "addresses of this kind are of no public, private or loopback network";
 
 /// An entry of `egress.allow` for one adapter.
@@ -74,6 +84,15 @@ pub(crate) struct Entry {
     pub(crate) model: Option<String>,
     pub(crate) methods: Vec<Method>,
     pub(crate) network: Option<Network>,
+    /// What is sent under it stays on this machine.
+    pub(crate) is_local: bool,
+}
+
+impl Entry {
+    /// Returns the model that the entry would make cloud, where `is_local` holds for the model by now.
+    pub(crate) fn makes_cloud(&self, is_local: impl FnOnce(&str) -> bool) -> Option<&str> {
+        self.model.as_deref().filter(|model| !self.is_local && is_local(model))
+    }
 }
 
 /// On one line, as it is written into the file.
@@ -132,6 +151,7 @@ mod tests {
         let (method, url) = request.split_once(' ').unwrap();
         let target = Target::parse(method, url).unwrap();
         let advice = entry(&caller(), &scope(), &target, &denied).unwrap();
+        assert_eq!(advice.is_local, network == Network::Loopback, "{advice}");
         let file = format!(
             "egress:\n  default: deny\n  allow:\n    {advice}\nrouting: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n"
         );

@@ -4,13 +4,14 @@
 //! once; then every address of it is judged. Out comes a permit for exactly these addresses, or the reason why not.
 
 use crate::account::Account;
+use crate::advice::Entry;
 use crate::ledger::{LedgerUnavailable, Slip};
 use crate::pass::{Pass, Standing, today};
 use crate::resolve::MAX_ADDRESSES;
 use crate::shared::Policy;
 use crate::timeouts::Clocks;
 use crate::{Asked, Caller, Decision, Denied, DnsError, EgressError, Shared, Timeouts, Verdict, advice};
-use hauski_policy::{AddressClass, Grant, Host, Scope, Target, address};
+use hauski_policy::{AddressClass, Grant, Host, Locality, Scope, Target, address};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::timeout_at;
@@ -150,7 +151,10 @@ pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) 
         Err(error) => {
             if let EgressError::Denied(denied) = &error {
                 open.close(Verdict::Denied(denied));
-                warn(caller, ask, &Asked::Target(&target), denied, advice::entry(caller, ask.scope, &target, denied));
+                let entry = advice::entry(caller, ask.scope, &target, denied);
+                let is_local = |_: &str| is_local(&policy, caller, ask.scope);
+                let makes_cloud = entry.as_ref().is_some_and(|entry| entry.makes_cloud(is_local).is_some());
+                warn(caller, ask, &Asked::Target(&target), denied, entry.as_ref().map(|entry| (entry, makes_cloud)));
             } else {
                 open.close(Verdict::Unresolved(&error));
             }
@@ -285,7 +289,16 @@ fn check(shared: &Shared, grant: &Grant, host: &Host, address: SocketAddr) -> Re
     if shared.is_own(address) { Err(Denied::OwnAddress(address)) } else { Ok(()) }
 }
 
-fn warn(caller: &Caller, ask: &Ask<'_>, asked: &Asked<'_>, denied: &Denied, entry: Option<String>) {
+/// Returns whether the model of `scope` is local by its grants.
+fn is_local(policy: &Policy, caller: &Caller, scope: &Scope) -> bool {
+    match scope {
+        Scope::Model(model) => policy.egress.reach(caller.holder(), model).locality(today()) == Locality::Local,
+        Scope::Gateway => false,
+    }
+}
+
+/// Logs a denial, with the entry that would allow it and whether that would make a local model cloud.
+fn warn(caller: &Caller, ask: &Ask<'_>, asked: &Asked<'_>, denied: &Denied, entry: Option<(&Entry, bool)>) {
     tracing::warn!(
         adapter = %caller.id(),
         model = ask.scope.model(),
@@ -293,7 +306,8 @@ fn warn(caller: &Caller, ask: &Ask<'_>, asked: &Asked<'_>, denied: &Denied, entr
         destination = asked.to_string(),
         reason = denied.code(),
         detail = %denied,
-        allow_with = entry.as_ref().map(tracing::field::display),
+        allow_with = entry.map(|(entry, _)| tracing::field::display(entry)),
+        makes_cloud = entry.and_then(|(_, makes_cloud)| makes_cloud.then_some(true)),
         "egress denied",
     );
 }

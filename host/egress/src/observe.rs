@@ -40,7 +40,9 @@ impl Decision<'_> {
     #[must_use]
     pub fn entry(&self) -> Option<String> {
         match (self.verdict, self.asked) {
-            (Verdict::Denied(denied), Asked::Target(target)) => advice::entry(self.caller, self.scope, target, denied),
+            (Verdict::Denied(denied), Asked::Target(target)) => {
+                advice::entry(self.caller, self.scope, target, denied).map(|entry| entry.to_string())
+            }
             _ => None,
         }
     }

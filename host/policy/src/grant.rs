@@ -172,6 +172,14 @@ impl AdapterRef {
     }
 }
 
+/// The reference as the file has it: the id, or `id@sha256:...`.
+impl fmt::Display for AdapterRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id.as_str())?;
+        self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
+    }
+}
+
 /// The class of network that a grant is for. All addresses of its host must be of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {

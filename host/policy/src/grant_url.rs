@@ -46,12 +46,15 @@ impl Grammar for GrantUrl {
 
     fn parse(text: &str) -> Result<Self, Fault> {
         let Some((scheme_text, rest)) = text.split_once("://") else {
-            let help = if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && !text.contains([':', '/', ' ', '\\'])
-            {
-                format!("write `https://{}`", text.trim_start_matches('/'))
-            } else {
-                "write `https://` and the host".to_owned()
-            };
+            let begins_local = ["localhost", "127.", "[::1]"].iter().any(|local| text.starts_with(local));
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/[]".contains(&byte));
+            let help =
+                match (begins_local, is_plain && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')) {
+                    (true, true) => format!("write `http://{text}`"),
+                    (true, false) => "write `http://` and the host".to_owned(),
+                    (false, true) if !text.contains([':', '/']) => format!("write `https://{text}`"),
+                    (false, _) => "write `https://` and the host".to_owned(),
+                };
             return fault("scheme-missing", 0..text.len(), "the URL has no scheme", help);
         };
         let Ok(scheme) = scheme_text.parse::<Scheme>() else {

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod base_url;
+mod credential_headers;
 mod diagnostics;
 mod draw;
 mod egress;
@@ -37,6 +38,7 @@ mod yaml;
 
 pub use address::AddressClass;
 pub use base_url::{BaseUrl, InvalidBaseUrl};
+pub use credential_headers::CREDENTIAL_HEADERS;
 pub use diagnostics::{Diagnostic, Diagnostics, Parsed, Severity};
 pub use egress::{Denial, Egress, Holder};
 pub use files::Routing;

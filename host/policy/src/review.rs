@@ -70,6 +70,12 @@ impl Review {
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostics> {
         [&self.models, &self.routing].into_iter()
     }
+
+    /// Returns whether there is no finding.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().all(Diagnostics::is_empty)
+    }
 }
 
 /// Compares `models` and `routing` with each other, with the adapters folder and with the addresses `own` of the gateway itself, on the

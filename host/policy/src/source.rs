@@ -89,17 +89,19 @@ impl Source {
         self.hidden.iter().any(|range| range.contains(&span.start))
     }
 
-    /// For a text that is no YAML, so that nobody knows what in it is a secret: hides what follows a key that has one, and what
+    /// For a text that is no YAML, so that nobody knows what in it is a secret: hides what follows a key that may have one, and what
     /// looks like a key's hash. (After an `@` it is an adapter's.)
     pub(crate) fn hide_by_line(&mut self) {
+        const NAMES: [&str; 8] = ["secret", "value", "hash", "key", "token", "password", "authorization", "config"];
         let mut found = Vec::new();
         for (index, start) in self.line_starts.iter().enumerate() {
             let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
             let line = &self.text[*start..end];
-            let after = |key| line.find(key).and_then(|at| line[at..].find(':').map(|colon| start + at + colon + 1));
+            let lower = line.to_ascii_lowercase();
+            let after = |key| lower.find(key).and_then(|at| line[at..].find(':').map(|colon| start + at + colon + 1));
             let hash = line.find("sha256:").filter(|at| !line[..*at].ends_with('@')).or_else(|| line.find("$argon2"));
             let hash = hash.map(|at| start + at);
-            if let Some(at) = ["secret", "value", "hash"].into_iter().filter_map(after).chain(hash).min() {
+            if let Some(at) = NAMES.into_iter().filter_map(after).chain(hash).min() {
                 found.extend(literal_ranges(&self.text, &(at..end)));
             }
         }

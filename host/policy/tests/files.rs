@@ -105,6 +105,18 @@ fn config_with_a_secret_is_refused_and_settings_that_look_like_one_are_not() {
         "x: nvapi-abcdefgh12345678",
         "x: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
         "x: \"-----BEGIN PRIVATE KEY-----\"",
+        "headers: { X-Functions-Key: abcdefgh12345678 }",
+        "headers: { X-Auth: abcdefgh }",
+        "extra_headers: { X-Jwt-Assertion: abcdefgh }",
+        "key: 0123456789abcdef0123456789abcdef",
+        "api_key_2: abcdefgh",
+        "openai_key: abcdefgh12345678",
+        "auth: abcdefgh",
+        "pwd: abcdefgh",
+        "passphrase: abcdefgh ijkl",
+        "password: 12345678",
+        "x: Basic dXNlcjpwYXNz",
+        "some_token: abcdefgh12345678",
     ] {
         check_model(&format!("{{ id: a, adapter: x, config: {{ {setting} }} }}"), &["secret-in-config"]);
     }
@@ -116,6 +128,16 @@ fn config_with_a_secret_is_refused_and_settings_that_look_like_one_are_not() {
         "system: sk-learn helper",
         "token: \"</s>\"",
         "keywords: [abcdefgh]",
+        "input_cost_per_token: 0.00000015",
+        "image_token: \"<|image_pad|>\"",
+        "end_token: \"<|endoftext|>\"",
+        "think_end_token: \"</think>\"",
+        "mask_token: \"[MASK_0123456789]\"",
+        "system: Basic assistant",
+        "title: Token streaming",
+        "backend: hf_transformers",
+        "cache_key: conversations-of-today",
+        "headers: { X-Title: HausKI 2026 gateway }",
     ] {
         check_model(&format!("{{ id: a, adapter: x, config: {{ {setting} }} }}"), &[]);
     }
@@ -230,5 +252,21 @@ fn schemas_are_current() {
         }
         let current = std::fs::read_to_string(path(name)).unwrap_or_default();
         assert!(current == text, "policies/{name} is not current: run `UPDATE_SCHEMAS=1 cargo test -p hauski-policy`");
+    }
+}
+
+/// In a file that is no YAML, nobody knows what is a key's value.
+#[test]
+fn keys_in_broken_models_are_not_shown() {
+    for line in [
+        "config: { api_key: sk-live-abcdefgh12345678 }\t# x",
+        "config: { api_key: sk-live-abcdefgh12345678",
+        "config: { x: y, api_key: sk-live-abcdefgh12345678: z }",
+        "config: [\"api_key=sk-live-abcdefgh12345678\"]",
+        "password: abcdefgh12345678\t",
+    ] {
+        let text = format!("models:\n  - id: a\n    adapter: x\n    {line}\n");
+        let found = Models::parse("models.yml", text.as_bytes()).unwrap_err().render(false);
+        assert!(!found.contains("abcdefgh12345678"), "{found}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::access::Access;
 use crate::approved::Approved;
 use crate::body::Room;
-use crate::breaker::Breaker;
+use crate::breakers::Breakers;
 use crate::capacity::Capacity;
 use crate::console::Console;
 use crate::limits_file::LimitsFile;
@@ -16,9 +16,9 @@ use crate::tls::Tls;
 use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{Door, today};
-use hauski_policy::{AdapterId, AdapterLimits, Diagnostics, Limits, Locality, Model, Models, Review, Route};
+use hauski_policy::{Diagnostics, Limits, Locality, Model, Models, Review, Route};
 use hauski_runtime::{Adapters, Library};
-use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
@@ -65,6 +65,8 @@ pub struct Gateway {
     /// Held while a view is made of another: the policy and the adapters change each in its own time.
     pub(crate) remaking: Mutex<()>,
     pub(crate) stale: RwLock<Option<Stale>>,
+    /// The last review that was logged had findings.
+    pub(crate) has_findings: AtomicBool,
     /// When the policy's files were looked at last.
     pub(crate) looked: RwLock<Instant>,
     pub(crate) source: Source,
@@ -84,44 +86,6 @@ pub struct Gateway {
     pub(crate) breakers: Breakers,
     /// What the console keeps of the last minutes, and who looks at it.
     pub(crate) console: Console,
-}
-
-/// The breakers of all models, each with the provider that it is about. They outlive policies, and adapters whose provider stays.
-#[derive(Default)]
-pub(crate) struct Breakers(Mutex<BTreeMap<Box<str>, (Provider, Arc<Breaker>)>>);
-
-/// The facts that tell one provider of a model from another.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Provider {
-    /// The adapter that asks it.
-    pub(crate) adapter: AdapterId,
-    /// The adapter's settings, with the defaults that it describes.
-    pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
-}
-
-impl Breakers {
-    /// Returns the breaker of the model with this id: a closed one where its provider is another than before.
-    pub(crate) fn of(&self, model: &str, provider: Provider, limits: &AdapterLimits) -> Arc<Breaker> {
-        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, breaker)) = breakers.get(model).filter(|(known, _)| *known == provider) {
-            breaker.set_limits(limits);
-            return breaker.clone();
-        }
-        let breaker = Arc::new(Breaker::new(limits));
-        breakers.insert(model.into(), (provider, breaker.clone()));
-        breaker
-    }
-
-    /// Drops those of models for which `keep` does not hold.
-    pub(crate) fn retain(&self, keep: &dyn Fn(&str) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|model, _| keep(model));
-    }
-
-    /// All of them, by model.
-    pub(crate) fn all(&self) -> Vec<(Box<str>, Arc<Breaker>)> {
-        let breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.iter().map(|(model, (_, breaker))| (model.clone(), breaker.clone())).collect()
-    }
 }
 
 /// The policy's files say something else than what holds, because what they say can't hold.
@@ -238,6 +202,13 @@ impl Gateway {
             return Some(Stale { since, problem });
         }
         self.stale.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the first of the policy's files that says something else than what holds: grants, keys, limits, models or the lock.
+    pub(crate) fn any_stale(&self) -> Option<Stale> {
+        let lock = || self.approved.as_ref().and_then(Approved::stale);
+        let of_keys = || self.access.stale();
+        self.stale().or_else(of_keys).or_else(|| self.limits.stale()).or_else(|| self.models_file.stale()).or_else(lock)
     }
 
     /// Notes that the files were looked at.

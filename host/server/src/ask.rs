@@ -5,6 +5,7 @@ use crate::exchange::Exchange;
 use crate::locality;
 use crate::plan::Plan;
 use crate::question::Question;
+use crate::remote_urls::RemoteUrl;
 use crate::retry::{Health, Next, Tried};
 use crate::telemetry::Attempt;
 use crate::view::Served;
@@ -19,7 +20,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) plan: &'a Plan<'a>,
     /// What the request asks its provider to fetch, each with the field that asks for it.
-    pub(crate) remote_urls: &'a [(String, String)],
+    pub(crate) remote_urls: &'a [RemoteUrl],
 }
 
 /// What a model answered.
@@ -154,11 +155,10 @@ impl<'a> Asking<'a> {
     /// Whether the policy lets this model's adapter fetch what its provider is asked to.
     pub(crate) fn check_urls(&self, served: &Served) -> Result<(), ApiError> {
         let held = self.is_held(served);
-        let denied =
-            |(url, _): &&(String, String)| !served.adapter.may_fetch(self.plan.egress, &served.scope, url, held);
+        let denied = |one: &&RemoteUrl| !served.adapter.may_fetch(self.plan.egress, &served.scope, &one.url, held);
         match self.remote_urls.iter().find(denied) {
             None => Ok(()),
-            Some((_, field)) => Err(ApiError::remote_url(field.clone(), &served.model)),
+            Some(one) => Err(ApiError::remote_url(one.field.clone(), &served.model)),
         }
     }
 

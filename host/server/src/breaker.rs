@@ -186,7 +186,7 @@ impl Drop for Pass {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::thread::sleep;
 
@@ -305,7 +305,7 @@ mod tests {
         assert!(breaker.enter().unwrap_err() > Duration::from_secs(100), "the next time counts the new duration");
     }
 
-    fn any_limits() -> AdapterLimits {
+    pub(crate) fn any_limits() -> AdapterLimits {
         let limits = include_bytes!("../../../policies/limits.yaml");
         *hauski_policy::Limits::parse("limits.yaml", limits).unwrap().value.adapter(&"any".parse().unwrap())
     }

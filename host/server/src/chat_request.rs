@@ -4,7 +4,7 @@
 
 use crate::dialect::chat::Usage;
 use crate::error::ApiError;
-use crate::remote_urls;
+use crate::remote_urls::{self, RemoteUrl};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -27,7 +27,7 @@ pub(crate) struct ChatRequest {
     /// What keeps the client at one of a route's models, if it says who asks.
     pub(crate) key: Option<String>,
     /// What its provider is asked to fetch, each with the field that asks for it.
-    pub(crate) remote_urls: Vec<(String, String)>,
+    pub(crate) remote_urls: Vec<RemoteUrl>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +42,12 @@ struct Outer<'a> {
     stream_options: Option<&'a RawValue>,
     #[serde(borrow, default)]
     n: Option<&'a RawValue>,
+    /// Media beside the messages, as some servers have them.
+    #[serde(borrow, default)]
+    image: Option<&'a RawValue>,
+    /// The same.
+    #[serde(borrow, default)]
+    images: Option<&'a RawValue>,
     #[serde(borrow, default)]
     prompt_cache_key: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -75,7 +81,12 @@ impl ChatRequest {
         let Some(messages) = outer.messages.map(RawValue::get).filter(|messages| messages.starts_with('[')) else {
             return Err(ApiError::wrong("messages", "an array of messages"));
         };
-        let remote_urls = remote_urls::of(messages);
+        let mut remote_urls = remote_urls::in_messages(messages)?;
+        for (name, value) in [("image", outer.image), ("images", outer.images)] {
+            if let Some(value) = value {
+                remote_urls.extend(remote_urls::in_media(name, value.get())?);
+            }
+        }
         let stream = flag("stream", outer.stream)?;
         let usage = usage(outer.stream_options)?;
         let choices = outer.n.and_then(|n| n.get().parse().ok()).unwrap_or(1);

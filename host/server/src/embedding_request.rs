@@ -2,7 +2,7 @@
 
 use crate::chat_request::{key, model, with_model};
 use crate::error::ApiError;
-use crate::remote_urls;
+use crate::remote_urls::{self, RemoteUrl};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub(crate) struct EmbeddingRequest {
     /// What keeps the client at one of a route's models, if it says who asks.
     pub(crate) key: Option<String>,
     /// What its provider is asked to fetch, each with the field that asks for it.
-    pub(crate) remote_urls: Vec<(String, String)>,
+    pub(crate) remote_urls: Vec<RemoteUrl>,
 }
 
 #[derive(Deserialize)]
@@ -30,8 +30,30 @@ struct Outer<'a> {
     /// What some servers embed instead.
     #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
+    /// The kind of `input`, where a server embeds several: Infinity's `modality`.
+    #[serde(borrow, default)]
+    modality: Option<&'a RawValue>,
+    /// Images beside the texts, as Cohere has them.
+    #[serde(borrow, default)]
+    images: Option<&'a RawValue>,
     #[serde(borrow, default)]
     user: Option<&'a RawValue>,
+}
+
+impl Outer<'_> {
+    fn remote_urls(&self) -> Result<Vec<RemoteUrl>, ApiError> {
+        let mut found = Vec::new();
+        if let Some(input) = self.input {
+            found.extend(remote_urls::in_input(input.get(), self.modality.map(RawValue::get))?);
+        }
+        if let Some(messages) = self.messages {
+            found.extend(remote_urls::in_messages(messages.get())?);
+        }
+        if let Some(images) = self.images {
+            found.extend(remote_urls::in_media("images", images.get())?);
+        }
+        Ok(found)
+    }
 }
 
 impl EmbeddingRequest {
@@ -51,8 +73,7 @@ impl EmbeddingRequest {
             return Err(ApiError::wrong("input", "a text, or an array of texts or tokens"));
         }
         let key = key(outer.user);
-        let mut remote_urls = outer.input.map(|input| remote_urls::of_input(input.get())).unwrap_or_default();
-        remote_urls.extend(outer.messages.map(|messages| remote_urls::of(messages.get())).unwrap_or_default());
+        let remote_urls = outer.remote_urls()?;
         Ok(Self { text: text.into(), model_at, model, key, remote_urls })
     }
 
@@ -72,6 +93,8 @@ mod tests {
         let request = EmbeddingRequest::parse(body.into()).unwrap();
         assert!(request.remote_urls.is_empty());
         let fetches = r#"{"model":"m","input":[{"image":"http://a"}],"messages":[{"content":[{"image_url":"b"}]}]}"#;
+        assert_eq!(EmbeddingRequest::parse(fetches.into()).unwrap().remote_urls.len(), 2);
+        let fetches = r#"{"model":"m","input":["http://a"],"modality":"image","images":["http://b"]}"#;
         assert_eq!(EmbeddingRequest::parse(fetches.into()).unwrap().remote_urls.len(), 2);
         assert_eq!((request.model.as_str(), request.key.as_deref()), ("m", Some("u")));
         assert_eq!(*request.for_provider("n"), body.replace("\"m\"", "\"n\""));

@@ -89,6 +89,7 @@ impl LimitsFile {
 
 /// Puts the limits of the file in force where they are valid, and logs each change.
 pub(crate) fn settle(gateway: &Gateway, read: Read) {
+    let result = if read.is_ok() { "ok" } else { "failed" };
     match read {
         Ok(parsed) => {
             let (changes, restart_needed) = gateway.limits.apply(&parsed.value);
@@ -115,6 +116,7 @@ pub(crate) fn settle(gateway: &Gateway, read: Read) {
             );
         }
     }
+    gateway.metrics.policy_reloads.with_label_values(&[result]).inc();
 }
 
 #[cfg(test)]

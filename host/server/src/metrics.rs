@@ -5,7 +5,7 @@ mod conventions;
 mod limits;
 mod process;
 
-use crate::app::Breakers;
+use crate::breakers::Breakers;
 use crate::console::Pace;
 use crate::view::View;
 use alias::Alias;
@@ -155,7 +155,7 @@ impl Metrics {
             )?,
             policy_reloads: counter(
                 "hauski_policy_reloads_total",
-                "Times that the policy was read again after the start; one that failed changed nothing.",
+                "Times that routing.yaml, models.yml, limits.yaml or the secrets were read again after the start; one that failed changed nothing.",
                 &["result"],
             )?,
             adapter_reloads: counter(

@@ -189,7 +189,8 @@ impl Record {
     /// Writes the request's line.
     fn log(&self, status: u16, took: Duration) {
         let (request_id, method, path, bytes) = (&*self.id, self.method, &*self.path, self.bytes);
-        let (ms, outcome) = (took.as_secs_f64() * 1e3, self.outcome(status));
+        // Microseconds: more digits are noise.
+        let (ms, outcome) = ((took.as_secs_f64() * 1e6).round() / 1e3, self.outcome(status));
         let client = self.client.as_ref().and_then(Named::get);
         let tried = self.report.as_ref().map(Report::tried).unwrap_or_default();
         let Tried { locality, stream, input_tokens, output_tokens, .. } = tried;

@@ -8,7 +8,7 @@ use crate::retry::{Health, Tried};
 use crate::view::Served;
 use hauski_egress::Door;
 use hauski_policy::Locality;
-use hauski_runtime::{Call, CallError, Progress};
+use hauski_runtime::{AdapterError, Call, CallError, Progress};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,7 +75,60 @@ pub struct ProviderReport {
     /// The name by which the provider knows the model.
     pub upstream: Box<str>,
     /// The ids of the models that the provider lists, or why there is no list.
-    pub listed: Result<Vec<String>, String>,
+    pub listed: Result<Vec<String>, ProviderError>,
+}
+
+/// A failure to get the list of models from a provider.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ProviderError {
+    /// The kind of failure, on which the remedy depends.
+    pub kind: ProviderErrorKind,
+    /// The failure in words.
+    pub reason: String,
+}
+
+/// The kinds of failure to get the list of models from a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderErrorKind {
+    /// The policy denied the request for the list.
+    Denied,
+    /// The provider rejected the credentials.
+    Credentials,
+    /// The provider knows no such path.
+    NotFound,
+    /// The provider could not be reached, or did not answer in time.
+    NoConnection,
+    /// Any other failure, such as an answer that is no list.
+    Other,
+}
+
+impl ProviderErrorKind {
+    fn of(error: &CallError) -> Self {
+        match error {
+            CallError::Adapter(AdapterError::Denied) => Self::Denied,
+            CallError::Adapter(AdapterError::Unauthorized(_)) => Self::Credentials,
+            CallError::Adapter(AdapterError::ModelNotFound(_)) => Self::NotFound,
+            CallError::Adapter(AdapterError::Upstream(failure)) if matches!(failure.status, 404 | 405) => {
+                Self::NotFound
+            }
+            CallError::Adapter(AdapterError::Unreachable(_) | AdapterError::Timeout(_))
+            | CallError::TotalTimeout(_) => Self::NoConnection,
+            _ => Self::Other,
+        }
+    }
+
+    /// Returns the kind as a stable code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Credentials => "credentials",
+            Self::NotFound => "not-found",
+            Self::NoConnection => "no-connection",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// Asks the provider of each model that is offered for its models, one after the other, within the model's reach. `before` is called
@@ -90,8 +143,11 @@ pub async fn ask_providers(gateway: &Gateway, before: &mut dyn FnMut(&str)) -> V
         let call = call(served, "check", &Progress::default(), &door);
         let listed = match timeout(PATIENCE, served.adapter.models(call)).await {
             Ok(Ok(models)) => Ok(models.iter().filter_map(|model| id(model)).collect()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+            Ok(Err(error)) => Err(ProviderError { kind: ProviderErrorKind::of(&error), reason: error.to_string() }),
+            Err(_) => {
+                let reason = format!("no answer within {} s", PATIENCE.as_secs());
+                Err(ProviderError { kind: ProviderErrorKind::NoConnection, reason })
+            }
         };
         let (model, upstream) = (served.model.clone(), served.upstream.clone());
         reports.push(ProviderReport { model, upstream, listed });

@@ -17,6 +17,7 @@ use hauski_policy::{Diagnostics, Lock, Model, Models, Parsed, Routing, Severity}
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -182,9 +183,14 @@ fn log_models(before: &Models, after: &Models) {
     tracing::info!(models = after.iter().count(), "models.yml was reloaded");
 }
 
-/// Logs what the files say that does not fit together.
+/// Logs the findings about models, grants and routes, or that there are none any longer.
 fn log_review(gateway: &Gateway) {
-    gateway.review().iter().for_each(log_diagnostics);
+    let review = gateway.review();
+    review.iter().for_each(log_diagnostics);
+    let had_findings = gateway.has_findings.swap(!review.is_empty(), Ordering::AcqRel);
+    if had_findings && review.is_empty() {
+        tracing::info!("models.yml, routing.yaml and the adapters folder fit together now");
+    }
 }
 
 /// Swaps in the keys if they hold. Where there are none and none were, nobody is asked for one.
@@ -238,10 +244,10 @@ fn log_change(before: &Routing, gateway: &Gateway) {
     let view = gateway.view();
     let (old, new) = (entries(before), entries(&view.routing));
     for entry in new.difference(&old) {
-        tracing::info!(entry, "granted");
+        tracing::info!(entry, "grant added");
     }
     for entry in old.difference(&new) {
-        tracing::info!(entry, "withdrawn");
+        tracing::info!(entry, "grant withdrawn");
     }
     let locked = os_lock::in_force().map(|lock| lock.closed_to(&view.routing.egress.grants)).unwrap_or_default();
     for port in locked {
@@ -253,9 +259,9 @@ fn log_change(before: &Routing, gateway: &Gateway) {
     tracing::info!(generation = view.generation, entries = new.len(), "the policy was reloaded");
 }
 
+/// Returns a line for each entry, with all that it grants.
 fn entries(routing: &Routing) -> BTreeSet<String> {
-    let file = routing.to_json();
-    file["egress"]["allow"].as_array().into_iter().flatten().map(ToString::to_string).collect()
+    routing.egress.grants.iter().map(|grant| grant.summary()).collect()
 }
 
 pub(crate) fn log_problem(problem: &Problem) {

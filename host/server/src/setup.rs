@@ -3,10 +3,11 @@
 //! `hauski check` is this without the socket. All that is wrong is told at once.
 
 use crate::access::{Access, NoRandom};
-use crate::app::{Breakers, Gateway};
+use crate::app::Gateway;
 use crate::approved::Approved;
 pub use crate::approved::lock;
 use crate::body::Room;
+use crate::breakers::Breakers;
 use crate::capacity::Capacity;
 use crate::console::Console;
 use crate::environment::{BIND, Environment, KEYS, KeysFrom, Process, Settings};
@@ -23,6 +24,7 @@ use hauski_runtime::{EngineError, FolderError, Library, OpenError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
 
@@ -30,7 +32,7 @@ use std::time::{Instant, SystemTime};
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// A policy file can't be read.
-    #[error("`{}` can't be read: {source}; create it, or set `{variable}` to where it is", path.display())]
+    #[error("`{}` can't be read: {source}; {}", path.display(), remedy(source, variable))]
     File {
         /// The file.
         path: PathBuf,
@@ -95,6 +97,16 @@ impl Problem {
             | Self::Engine(_)
             | Self::Metrics(_) => "setup".to_owned(),
         }
+    }
+}
+
+/// Returns what to do about a file that can't be read, which `variable` names.
+fn remedy(error: &io::Error, variable: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("create it, or set `{variable}` to where it is"),
+        io::ErrorKind::PermissionDenied => "let the user that runs the gateway read it".to_owned(),
+        io::ErrorKind::FileTooLarge => "shorten it: no policy and no list of keys needs that much".to_owned(),
+        _ => format!("make it a file of text, or set `{variable}` to where it is"),
     }
 }
 
@@ -205,6 +217,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         view: RwLock::new(Arc::new(view)),
         remaking: Mutex::default(),
         stale: RwLock::default(),
+        has_findings: AtomicBool::default(),
         looked: RwLock::new(Instant::now()),
         source,
         seen: [policy_seen, keys_seen, tls_seen, lock_seen, models_seen],

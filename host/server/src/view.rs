@@ -1,7 +1,7 @@
 //! What one policy makes of models and adapters. Made anew, and swapped whole, when one of them changes.
 
-use crate::app::{Breakers, Provider};
 use crate::breaker::Breaker;
+use crate::breakers::{Breakers, Provider};
 use crate::error::ApiError;
 use hauski_egress::today;
 use hauski_policy::{Ask, Egress, Fact, Locality, Model, ModelScope, Models, Plan, Route, Routing, Scope, Standing};
@@ -302,7 +302,11 @@ impl Served {
             model: model.id.clone(),
             upstream: model.upstream_name().into(),
             adapter: adapter.clone(),
-            breaker: breakers.of(&model.id, Provider { adapter: id.clone(), settings: settings.clone() }, adapter.limits()),
+            breaker: breakers.of(
+                &model.id,
+                Provider { adapter: id.clone(), settings: settings.clone() },
+                adapter.limits(),
+            ),
             settings,
             scope: Scope::Model(Arc::new(scope)),
             locality,

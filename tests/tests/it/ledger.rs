@@ -68,7 +68,7 @@ async fn every_request_has_one_record() {
         }
     }
     // What was denied, taken over into the policy, is allowed.
-    let mut suggester = Suggester::new(Wanted::default(), &|_, _, _, _| None);
+    let mut suggester = Suggester::new(Wanted::default(), &|_, _, _, _| None, &|_| false);
     ledger::read(&host.folder().join("ledger/egress.jsonl"), None, &mut |line| suggester.record(line), &mut |_, _| {})
         .unwrap();
     let fragment = suggester.finish().to_string();

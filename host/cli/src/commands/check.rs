@@ -27,16 +27,18 @@ pub(crate) fn run(as_json: bool, online: bool, strict: bool) -> Result<(), Failu
     let review = gateway.review();
     let (wrong, review): (Vec<_>, Vec<_>) =
         [review.models, review.routing].into_iter().partition(|found| found.errors() > 0);
-    let reports = if online && wrong.is_empty() { Some(online::ask(&gateway)?) } else { None };
+    let asked = (online && wrong.is_empty()).then(|| online::ask(&gateway)).transpose();
+    let (reports, unasked) = asked.map_or_else(|failure| (None, Some(failure)), |reports| (reports, None));
     let found = reports.as_ref().map(|reports| online::diagnose(&gateway, reports));
     let unanswered = found.clone().filter(|found| found.errors() > 0);
     let found = found.filter(|found| found.errors() == 0);
     let warnings: Vec<_> = warnings.into_iter().chain(review).chain(found).collect();
     let flaws = notes.len() + warnings.iter().map(Diagnostics::warnings).sum::<usize>();
-    let failure = match (wrong.is_empty(), unanswered) {
-        (false, _) => Some(Failure::Review(wrong)),
-        (true, Some(found)) => Some(Failure::Unanswered(found)),
-        (true, None) => (strict && flaws > 0).then_some(Failure::Strict(flaws)),
+    let failure = match (wrong.is_empty(), unasked, unanswered) {
+        (false, ..) => Some(Failure::Review(wrong)),
+        (true, Some(failure), _) => Some(failure),
+        (true, None, Some(found)) => Some(Failure::Unanswered(found)),
+        (true, None, None) => (strict && flaws > 0).then_some(Failure::Strict(flaws)),
     };
     if as_json {
         let warnings: Vec<Value> = warnings.iter().flat_map(diagnostics_to_json).collect();

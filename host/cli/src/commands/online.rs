@@ -2,8 +2,9 @@
 
 use super::block_on;
 use crate::failure::{Failure, colour};
+use hauski_egress::LedgerError;
 use hauski_policy::{Diagnostics, Finding, Severity};
-use hauski_server::{Gateway, ProviderReport, ask_providers};
+use hauski_server::{Gateway, ProviderErrorKind, ProviderReport, ask_providers};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -13,7 +14,10 @@ const NAMED: usize = 8;
 /// Asks all providers, one after the other. On a terminal, shows which one is asked.
 pub(super) fn ask(gateway: &Gateway) -> Result<Vec<ProviderReport>, Failure> {
     // Every request has a record, so the ledger is taken for as long as this lasts.
-    let (_writer, _) = gateway.egress.ledger().open().map_err(Failure::Ledger)?;
+    let (_writer, _) = gateway.egress.ledger().open().map_err(|error| match error {
+        LedgerError::Locked(path) => Failure::LedgerInUse(path),
+        other => Failure::Ledger(other),
+    })?;
     let shows = colour(&io::stderr());
     block_on(ask_providers(gateway, &mut |model| {
         if shows {
@@ -33,12 +37,12 @@ pub(super) fn diagnose(gateway: &Gateway, reports: &[ProviderReport]) -> Diagnos
 fn finding(report: &ProviderReport) -> Option<Finding<'_>> {
     let model = &*report.model;
     match &report.listed {
-        Err(reason) => Some(Finding {
+        Err(error) => Some(Finding {
             model,
             severity: Severity::Error,
             code: "provider-unanswered",
-            message: format!("the provider of `{model}` gave no list of models: {reason}"),
-            help: "start the provider, or correct `base_url`; the ledger has what was sent".to_owned(),
+            message: format!("the provider of `{model}` gave no list of models: {error}"),
+            help: remedy(error.kind).to_owned(),
         }),
         Ok(listed) if listed.iter().any(|id| is_named(id, &report.upstream)) => None,
         Ok(listed) => Some(Finding {
@@ -51,6 +55,21 @@ fn finding(report: &ProviderReport) -> Option<Finding<'_>> {
                 false => format!("write one of its names under `upstream`: {}", names(listed)),
             },
         }),
+    }
+}
+
+/// Returns what to do about a provider that gave no list.
+fn remedy(kind: ProviderErrorKind) -> &'static str {
+    match kind {
+        ProviderErrorKind::Denied => {
+            "write `methods: [GET, POST]` in the grant; `hauski policy suggest` shows the entry that would allow it"
+        }
+        ProviderErrorKind::Credentials => "correct the `secret` of the grant, or the variable or file that it names",
+        ProviderErrorKind::NotFound => {
+            "correct `base_url`, which includes the version, such as `/v1`; some providers have no list of models"
+        }
+        ProviderErrorKind::NoConnection => "start the provider, or correct `base_url`",
+        ProviderErrorKind::Other => "the ledger has what was sent; the adapter can't use what was answered",
     }
 }
 
@@ -72,7 +91,8 @@ fn names(listed: &[String]) -> String {
 pub(super) fn to_json(reports: &[ProviderReport]) -> Value {
     let one = |report: &ProviderReport| {
         let (listed, error) = (report.listed.as_ref().ok(), report.listed.as_ref().err());
-        json!({ "model": report.model, "upstream": report.upstream, "listed": listed, "error": error })
+        let (error, kind) = (error.map(ToString::to_string), error.map(|error| error.kind.code()));
+        json!({ "model": report.model, "upstream": report.upstream, "listed": listed, "error": error, "error_kind": kind })
     };
     reports.iter().map(one).collect()
 }

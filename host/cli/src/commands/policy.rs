@@ -3,10 +3,12 @@
 use super::{ledger, print_json};
 use crate::failure::Failure;
 use hauski_egress::suggest::{Fragment, Suggester, Wanted};
-use hauski_policy::{AdapterId, Digest, Egress, Holder, ModelScope, Models, Network, Routing, Scope, Target};
+use hauski_egress::today;
+use hauski_policy::{
+    AdapterId, Digest, Egress, Grant, Holder, Locality, ModelScope, Models, Network, Reach, Routing, Scope, Target,
+};
 use hauski_server::environment::{self, MODELS, ROUTING};
 use hauski_server::{Process, setup};
-use jiff::tz::Offset;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +20,8 @@ pub(crate) fn suggest(path: Option<&Path>, wanted: Wanted, as_json: bool) -> Res
     let allows = |id: &AdapterId, digest: &Digest, model: Option<&str>, target: &Target| {
         allowed(&egress, Holder { id, digest }, &scope(&models, model), target)
     };
-    let mut suggester = Suggester::new(wanted, &allows);
+    let is_local = |model: &str| is_local(&egress, &models, model);
+    let mut suggester = Suggester::new(wanted, &allows, &is_local);
     let report = ledger::read(&path, None, &mut |line| suggester.record(line))?;
     if !report.holds() {
         ledger::tell(&report);
@@ -50,9 +53,22 @@ fn scope(models: &Models, model: Option<&str>) -> Scope {
     model.map_or(Scope::Gateway, known)
 }
 
+/// Returns whether every grant that the model with this id may use is local. The adapter is not loaded here, so its digest counts for
+/// nothing, nor does the base URL that it describes.
+fn is_local(egress: &Egress, models: &Models, id: &str) -> bool {
+    let Some(model) = models.get(id) else { return false };
+    let (scope, today) = (ModelScope::new(model, None), today());
+    let holds = |grant: &Grant| {
+        let refs = grant.adapters.as_ref();
+        let is_held = refs.is_none_or(|refs| refs.iter().any(|one| Some(&one.id) == model.adapter.as_ref()));
+        is_held && grant.holds_on(today) && grant.is_in_reach_of(&scope)
+    };
+    let grants = egress.grants.iter().filter(|grant| holds(grant)).cloned().collect();
+    Reach { grants }.locality(today) == Locality::Local
+}
+
 fn allowed(egress: &Egress, holder: Holder<'_>, scope: &Scope, target: &Target) -> Option<Network> {
-    let today = Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
-    egress.decide(holder, scope, target, today, false).ok().map(|grant| grant.network)
+    egress.decide(holder, scope, target, today(), false).ok().map(|grant| grant.network)
 }
 
 fn print(path: &Path, fragment: &Fragment) -> io::Result<()> {

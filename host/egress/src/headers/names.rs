@@ -5,6 +5,7 @@
 //! Symfony, Spring, ASP.NET, Django, Express and Next.js. All names are lower case and have `-` for `_`: where headers become
 //! variables, as in CGI, the two are one character.
 
+use hauski_policy::CREDENTIAL_HEADERS;
 use http::HeaderName;
 use std::borrow::Cow;
 
@@ -142,70 +143,12 @@ const PREFIXES: &[&str] = &[
     "x-middleware-",
 ];
 
-/// Names of credentials and identities. Beside an attached secret they are dropped: the request would be somebody else's, and
-/// its content would end in that account.
+/// Names of identities that an authenticating proxy asserts. Beside an attached secret they are dropped, as credentials are
+/// ([`CREDENTIAL_HEADERS`]): the request would be somebody else's, and its content would end in that account.
 ///
 /// `openai-organization`, `openai-project` and `x-goog-user-project` are absent on purpose. They choose an account for billing
 /// among those that the attached key may use anyway, carry no credential, and are an operator's setting in `models.yml`.
-const CREDENTIALS: &[&str] = &[
-    "access-token",
-    "api-key",
-    "api-secret",
-    "api-token",
-    "apikey",
-    "authorization",
-    "auth-token",
-    "cookie",
-    "cookie2",
-    "dpop",
-    "token",
-    "x-access-token",
-    "x-api-key",
-    "x-api-secret",
-    "x-api-token",
-    "x-apikey",
-    "x-auth",
-    "x-auth-key",
-    "x-auth-token",
-    "x-authorization",
-    "x-client-secret",
-    "x-id-token",
-    "x-jwt",
-    "x-jwt-assertion",
-    "x-session-token",
-    "x-token",
-    "x-user-token",
-    // Signatures over the message (RFC 9421).
-    "signature",
-    "signature-input",
-    // Azure.
-    "ocp-apim-subscription-key",
-    "subscription-key",
-    "x-functions-key",
-    "x-ms-authorization-auxiliary",
-    "x-subscription-key",
-    // Amazon.
-    "x-amz-access-token",
-    "x-amz-security-token",
-    // Google. Cloud Run prefers `x-serverless-authorization` over `authorization`.
-    "x-goog-api-key",
-    "x-goog-authenticated-user-email",
-    "x-goog-authenticated-user-id",
-    "x-goog-iam-authority-selector",
-    "x-goog-iam-authorization-token",
-    "x-serverless-authorization",
-    // GitLab.
-    "deploy-token",
-    "job-token",
-    "private-token",
-    // Other providers and gateways.
-    "x-consul-token",
-    "x-rapidapi-key",
-    "x-rapidapi-proxy-secret",
-    "x-subscription-token",
-    "x-vault-token",
-    "xi-api-key",
-    // Identities that an authenticating proxy asserts.
+const IDENTITIES: &[&str] = &[
     "remote-user",
     "x-amzn-oidc-accesstoken",
     "x-amzn-oidc-data",
@@ -215,6 +158,8 @@ const CREDENTIALS: &[&str] = &[
     "x-auth-request-user",
     "x-authenticated-user",
     "x-client-cert",
+    "x-goog-authenticated-user-email",
+    "x-goog-authenticated-user-id",
     "x-ms-client-principal",
     "x-ms-client-principal-id",
     "x-ms-client-principal-name",
@@ -248,7 +193,8 @@ pub(super) fn is_forbidden(name: &HeaderName) -> bool {
 
 /// Returns whether this header says whose request it is.
 pub(super) fn is_credential(name: &HeaderName) -> bool {
-    CREDENTIALS.contains(&&*canonical(name.as_str()))
+    let name = canonical(name.as_str());
+    CREDENTIAL_HEADERS.contains(&&*name) || IDENTITIES.contains(&&*name)
 }
 
 /// Returns whether this header asks for a partial response.
@@ -286,7 +232,18 @@ mod tests {
 
     #[test]
     fn tables_are_in_canonical_form() {
-        let tables = [FRAMING, METHODS, DESTINATIONS, ROUTE, CLIENTS, PREFIXES, CREDENTIALS, PARTIAL, CODINGS];
+        let tables = [
+            FRAMING,
+            METHODS,
+            DESTINATIONS,
+            ROUTE,
+            CLIENTS,
+            PREFIXES,
+            CREDENTIAL_HEADERS,
+            IDENTITIES,
+            PARTIAL,
+            CODINGS,
+        ];
         for text in tables.into_iter().flatten() {
             assert!(text.bytes().all(|b| b == b'-' || b.is_ascii_digit() || b.is_ascii_lowercase()), "{text}");
             assert_eq!(tables.into_iter().flatten().filter(|other| *other == text).count(), 1, "{text}");

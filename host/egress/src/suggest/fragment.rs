@@ -63,6 +63,7 @@ impl Suggested {
         value["models"] = json!(self.entry.model.as_ref().map(|model| [model]));
         value["methods"] = self.entry.methods.iter().map(|method| method.as_str()).collect();
         value["network"] = json!(self.entry.network.map(hauski_policy::Network::as_str));
+        value["makes_cloud"] = json!(self.makes_cloud);
         value["paths"] = json!(self.paths);
         value["yaml"] = json!(self.entry.to_string());
         value
@@ -88,6 +89,9 @@ impl fmt::Display for Fragment {
             let shown: Vec<_> = one.paths.iter().take(PATHS).map(|path| comment(path)).collect();
             let more = more(one.paths.len(), PATHS);
             writeln!(f, "    # covers all below it; asked for: {}{more}", shown.join(" "))?;
+            if let Some(model) = &one.makes_cloud {
+                writeln!(f, "    # makes the local model {model} cloud: its prompts may leave then")?;
+            }
             writeln!(f, "    {}", one.entry)?;
         }
         for (one, seen) in self.hopeless.iter().take(SHOWN) {

@@ -45,11 +45,15 @@ pub struct Wanted {
 /// The network of the grant by which a policy allows this request of an adapter, on behalf of this model, if it does.
 pub type Allows<'a> = &'a dyn Fn(&AdapterId, &Digest, Option<&str>, &Target) -> Option<Network>;
 
+/// Returns whether the model with this id is local by the grants of the policy.
+pub type IsLocal<'a> = &'a dyn Fn(&str) -> bool;
+
 /// Collects denials.
 pub struct Suggester<'a> {
     wanted: Wanted,
     /// What is allowed by now needs no entry.
     allows: Allows<'a>,
+    is_local: IsLocal<'a>,
     /// By adapter, model and origin.
     origins: BTreeMap<(String, Option<String>, String), Origin>,
     hopeless: BTreeMap<Hopeless, Seen>,
@@ -107,6 +111,8 @@ pub struct Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggested {
     entry: Entry,
+    /// The local model that the entry would make cloud.
+    makes_cloud: Option<String>,
     /// Of all requests that it would allow.
     pub seen: Seen,
     /// The paths that were asked for; with `…` behind it, one that was longer.
@@ -116,9 +122,9 @@ pub struct Suggested {
 impl<'a> Suggester<'a> {
     /// Begins without a denial.
     #[must_use]
-    pub fn new(wanted: Wanted, allows: Allows<'a>) -> Self {
+    pub fn new(wanted: Wanted, allows: Allows<'a>, is_local: IsLocal<'a>) -> Self {
         let (origins, hopeless, requests) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { wanted, allows, origins, hopeless, requests, allowed: 0, beyond: 0, counted: 0 }
+        Self { wanted, allows, is_local, origins, hopeless, requests, allowed: 0, beyond: 0, counted: 0 }
     }
 
     /// Looks at the line of a record.
@@ -195,7 +201,8 @@ impl<'a> Suggester<'a> {
         for origins in origins.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
             let mut suggested = Vec::new();
             for ((adapter, model, _), origin) in origins {
-                suggested.extend(fragment.most_wanted(origin.suggest(adapter, model.as_deref()), ENTRIES));
+                suggested
+                    .extend(fragment.most_wanted(origin.suggest(adapter, model.as_deref(), self.is_local), ENTRIES));
             }
             if suggested.len() > ENTRIES_IN_ALL {
                 suggested = fragment.most_wanted(suggested, ENTRIES_IN_ALL);
@@ -208,7 +215,7 @@ impl<'a> Suggester<'a> {
 }
 
 impl Origin {
-    fn suggest(&self, adapter: &str, model: Option<&str>) -> Vec<Suggested> {
+    fn suggest(&self, adapter: &str, model: Option<&str>, is_local: IsLocal<'_>) -> Vec<Suggested> {
         // A path that was only read is not granted to be written to because another was.
         let mut by_methods: BTreeMap<Vec<Method>, Vec<&str>> = BTreeMap::new();
         for (path, requests) in &self.paths {
@@ -227,8 +234,11 @@ impl Origin {
                 let Some(seen) = seen else { continue };
                 let (url, methods) = (advice::url(&self.target, prefix), methods.clone());
                 let (adapter, model) = (adapter.to_owned(), model.map(str::to_owned));
-                let entry = Entry { url, adapter, model, methods, network: self.network };
-                suggested.push(Suggested { entry, seen, paths });
+                let network = self.network;
+                let leads = advice::network_of(self.target.host(), network);
+                let entry = Entry { url, adapter, model, methods, network, is_local: leads == Network::Loopback };
+                let makes_cloud = entry.makes_cloud(is_local).map(str::to_owned);
+                suggested.push(Suggested { entry, makes_cloud, seen, paths });
             }
         }
         suggested

@@ -25,7 +25,7 @@ fn line(text: &str) -> Vec<u8> {
 }
 
 fn suggest_with(wanted: Wanted, lines: &[Vec<u8>]) -> Fragment {
-    let mut suggester = Suggester::new(wanted, &|_, _, _, _| None);
+    let mut suggester = Suggester::new(wanted, &|_, _, _, _| None, &|model| model == "m");
     lines.iter().for_each(|line| suggester.record(line));
     suggester.finish()
 }
@@ -49,6 +49,24 @@ fn entries(fragment: &Fragment) -> Vec<String> {
 fn check(denials: &[&str], expected: &[&str]) {
     let found: Vec<_> = entries(&suggest(denials)).iter().map(|entry| entry.replace("- { url: ", "{ ")).collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn fragment_names_local_models_that_an_entry_makes_cloud() {
+    for (denial, expected) in [
+        ("a POST https://api.test/v1/chat host-not-granted", true),
+        ("a POST http://192.168.1.7/v1/chat host-not-granted", true),
+        ("a POST http://127.0.0.1:8081/v1/chat host-not-granted", false),
+        ("a POST http://localhost:8081/v1/chat host-not-granted", false),
+        ("a POST http://gpu.test/v1/chat address-class loopback", false),
+        ("a POST http://gpu.test/v1/chat address-class private", true),
+    ] {
+        let fragment = suggest(&[denial]);
+        let text = "# makes the local model m cloud: its prompts may leave then";
+        assert_eq!(fragment.to_string().contains(text), expected, "{denial}\n{fragment}");
+        let model = expected.then_some("m");
+        assert_eq!(fragment.to_json()["entries"][0]["makes_cloud"], json!(model), "{denial}");
+    }
 }
 
 #[test]
@@ -141,7 +159,7 @@ fn only_what_is_wanted() {
     // What the policy allows by now, in the network that was needed.
     for (network, expected) in [(Network::Private, 0), (Network::Public, 1)] {
         let allows = |_: &AdapterId, _: &Digest, _: Option<&str>, _: &Target| Some(network);
-        let mut suggester = Suggester::new(Wanted::default(), &allows);
+        let mut suggester = Suggester::new(Wanted::default(), &allows, &|_| false);
         suggester.record(&line("a GET https://api.test/ address-class private"));
         assert_eq!(suggester.finish().entries.len(), expected);
     }
@@ -254,7 +272,7 @@ fn what_was_only_counted_is_said() {
 #[test]
 fn no_adapter_crowds_out_another() {
     let begun = std::time::Instant::now();
-    let mut suggester = Suggester::new(Wanted::default(), &|_, _, _, _| None);
+    let mut suggester = Suggester::new(Wanted::default(), &|_, _, _, _| None, &|_| false);
     for n in 0..REQUESTS {
         suggester.record(&line(&format!("a GET https://api.test/{n}/x path-not-granted")));
         suggester.record(&line(&format!("a GET https://h{n}.test/ host-not-granted")));

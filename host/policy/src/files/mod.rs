@@ -1,5 +1,6 @@
 //! The policy files: each with its raw form, its validation, and its valid form as JSON in the shape of the file.
 
+mod credentials;
 mod grant;
 mod keys;
 mod limits;

@@ -1,5 +1,6 @@
 //! `models.yml`: the models that the gateway knows.
 
+use super::credentials;
 use super::grant::AdapterIdText;
 use crate::base_url::BaseUrl;
 use crate::diagnostics::{Diagnostics, Parsed};
@@ -237,12 +238,14 @@ const BASE_URL: &str = "base_url";
 impl FromNode for Config {
     fn from_node(node: &Node, reader: &mut Reader) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
+            // Nobody knows what it was meant to be.
+            reader.hide(node, &|_| true);
             reader
                 .wrong_type(node, "a map")
                 .help("write the settings' keys and values, such as `{ base_url: \"http://127.0.0.1:11434\" }`");
             return None;
         };
-        reject_secrets(node, false, reader);
+        credentials::reject(node, reader);
         let base_url = entries.iter().find(|(key, _)| &*key.text == BASE_URL).and_then(|(key, child)| {
             reader.within(Step::Key(key.text.clone()), |reader| Spanned::<Checked<BaseUrl>>::from_node(child, reader))
         });
@@ -250,103 +253,6 @@ impl FromNode for Config {
         let values = entries.iter().map(|(key, child)| (key.text.clone(), json_text(&child.value).into()));
         Some(Self { values: values.collect(), base_url })
     }
-}
-
-/// The fewest characters of a value that can be a secret: what is shorter, such as `</s>`, is none.
-const SHORTEST_SECRET: usize = 8;
-
-/// Reports every value below `node` that is a secret by the name of its key or by its form. `is_named` is whether the name of a key
-/// above says so.
-fn reject_secrets(node: &Node, is_named: bool, reader: &mut Reader) {
-    match &node.value {
-        Value::Map(entries) => {
-            for (key, child) in entries {
-                let is_named = is_named || sounds_secret(&key.text);
-                reader.within(Step::Key(key.text.clone()), |reader| reject_secrets(child, is_named, reader));
-            }
-        }
-        Value::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                reader.within(Step::Index(index), |reader| reject_secrets(item, is_named, reader));
-            }
-        }
-        Value::Text(text) | Value::Number(text)
-            if text.len() >= SHORTEST_SECRET && (is_named || has_form_of_secret(text)) =>
-        {
-            reader.hide(node, &|_| true);
-            let message = format!("{} is a secret, which adapters never hold", reader.here());
-            reader
-                .error("secret-in-config", &node.span, message)
-                .help("delete it, and write a `secret` in the grant in `routing.yaml`: the host attaches it");
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
-    }
-}
-
-/// Returns whether secrets are kept under keys with this name, in whichever style it is written. (`max_tokens` and `eos_token` are no such
-/// names.)
-fn sounds_secret(key: &str) -> bool {
-    let mut plain = String::new();
-    let mut was_lower = false;
-    for c in key.chars() {
-        if was_lower && c.is_ascii_uppercase() {
-            plain.push('_');
-        }
-        was_lower = c.is_ascii_lowercase();
-        plain.push(if c == '-' { '_' } else { c.to_ascii_lowercase() });
-    }
-    const ENDS: [&str; 19] = [
-        "api_key",
-        "apikey",
-        "api_keys",
-        "access_key",
-        "secret_key",
-        "private_key",
-        "subscription_key",
-        "auth_key",
-        "token",
-        "secret",
-        "secrets",
-        "password",
-        "passwd",
-        "authorization",
-        "bearer",
-        "jwt",
-        "credential",
-        "credentials",
-        "cookie",
-    ];
-    const SPECIAL: [&str; 8] =
-        ["bos_token", "eos_token", "pad_token", "stop_token", "unk_token", "sep_token", "cls_token", "mask_token"];
-    ENDS.iter().any(|end| plain.ends_with(end)) && !SPECIAL.iter().any(|end| plain.ends_with(end))
-}
-
-/// Returns whether the text has the form of a credential: one word that begins as the keys of well-known providers do, alone or after the
-/// name of a scheme (RFC 9110, section 11), a JSON Web Token, or a key in PEM.
-fn has_form_of_secret(text: &str) -> bool {
-    const BEGINS: [&str; 15] = [
-        "sk-",
-        "gsk_",
-        "hf_",
-        "xai-",
-        "AIza",
-        "ghp_",
-        "gho_",
-        "ghs_",
-        "github_pat_",
-        "glpat-",
-        "nvapi-",
-        "pplx-",
-        "r8_",
-        "AKIA",
-        "eyJ",
-    ];
-    let is_word = |text: &str| text.len() >= SHORTEST_SECRET && !text.contains(char::is_whitespace);
-    let after_scheme = text.split_once(' ').is_some_and(|(scheme, rest)| {
-        ["bearer", "basic", "token"].iter().any(|name| scheme.eq_ignore_ascii_case(name)) && is_word(rest)
-    });
-    let begins = BEGINS.iter().any(|begin| text.starts_with(begin));
-    after_scheme || is_word(text) && begins || text.trim_start().starts_with("-----BEGIN ")
 }
 
 /// A value as JSON text; numbers keep all of their digits.

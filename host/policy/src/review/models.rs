@@ -13,6 +13,7 @@ use crate::target::Method;
 use jiff::civil::Date;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub(super) fn review(
     models: &Models,
@@ -115,7 +116,7 @@ fn report_no_grant(
     let Some(base) = &one.scope.base_url else {
         let message = format!("no grant names the model {id}, and it has no base URL that one could cover");
         let help = format!(
-            "write `config: {{ base_url: 'https://...' }}`, or `models: [{}]` in an entry of `egress.allow`",
+            "write `config: {{ base_url: 'https://...' }}`, or `models: ['{}']` in an entry of `egress.allow`",
             one.model.id
         );
         reader.error("no-base-url", &place(one), message).help(help);
@@ -133,8 +134,12 @@ fn report_no_grant(
     line
 }
 
-/// Reports a model for which no completion can be asked: no entry grants POST at its base URL, or names it for POST elsewhere.
+/// Reports a model for which no completion can be asked: no entry grants POST at its base URL, or names it for POST elsewhere. A model
+/// whose adapter cannot send needs none.
 fn check_use(one: &Resolved<'_>, today: Date, reader: &mut Reader) {
+    if !matches!(one.adapter, Some(AdapterFile::Loaded(facts)) if facts.can_send) {
+        return;
+    }
     let base = one.scope.base_url.as_ref();
     let is_there = |grant: &Grant| grant.models.is_some() || base.is_some_and(|base| base.overlaps(grant));
     let posts = |grant: &Grant| grant.methods.contains(&Method::Post) && grant.holds_on(today) && is_there(grant);
@@ -142,8 +147,21 @@ fn check_use(one: &Resolved<'_>, today: Date, reader: &mut Reader) {
         return;
     }
     let id = quote(&one.model.id);
-    let at_base = one.reach.grants.iter().find(|grant| base.is_some_and(|base| base.overlaps(grant)));
-    match (at_base, base) {
+    let is_at_base = |grant: &&Arc<Grant>| base.is_some_and(|base| base.overlaps(grant));
+    let at_base = one.reach.grants.iter().filter(is_at_base);
+    let ended =
+        at_base.clone().filter_map(|grant| grant.expires.filter(|_| !grant.holds_on(today)).zip(Some(grant.line)));
+    let standing = at_base.clone().find(|grant| grant.holds_on(today));
+    if let (None, Some((day, line))) = (standing, ended.last()) {
+        let message = format!(
+            "every grant at the base URL of the model {id} has expired, the one on line {line} of routing.yaml on {day}"
+        );
+        reader
+            .error("grants-expired", &place(one), message)
+            .help("write a later day under `expires`, or delete the key");
+        return;
+    }
+    match (standing, base) {
         (Some(grant), _) => {
             let message = format!("the entry on line {} of routing.yaml grants the model {id} no POST", grant.line);
             reader.error("no-post", &place(one), message).help("write `methods: [GET, POST]` in the entry");
@@ -156,7 +174,11 @@ fn check_use(one: &Resolved<'_>, today: Date, reader: &mut Reader) {
         }
         (None, None) => {
             let message = format!("the entries that name the model {id} grant no POST");
-            reader.error("no-post", &place(one), message).help("write `methods: [GET, POST]` in one of them");
+            let help = format!(
+                "write an entry for its provider, with `models: ['{}']` and `methods: [GET, POST]`",
+                one.model.id
+            );
+            reader.error("no-post", &place(one), message).help(help);
         }
     }
 }
@@ -186,11 +208,14 @@ fn check_endpoint(one: &Resolved<'_>, reader: &mut Reader) {
 /// append to it: without the version they ask for paths that no grant covers.
 fn check_version(one: &Resolved<'_>, reader: &mut Reader) {
     let Some(base) = &one.scope.base_url else { return };
+    // Entries for other places, such as that of images, say nothing about the base URL.
+    let at_base = |grant: &&Arc<Grant>| base.has_origin_of(grant);
     let decides = |grant: &Grant| grant.models.is_some() || base.is_below(grant);
-    if one.reach.grants.iter().any(|grant| decides(grant)) {
+    if one.reach.grants.iter().filter(at_base).any(|grant| decides(grant)) {
         return;
     }
-    let version = one.reach.grants.iter().find_map(|grant| Some((version_below(base, grant)?, grant.line)));
+    let version =
+        one.reach.grants.iter().filter(at_base).find_map(|grant| Some((version_below(base, grant)?, grant.line)));
     if let Some((version, line)) = version {
         let message = format!(
             "the base URL {base} lacks `/{version}`: the entry on line {line} of routing.yaml covers only `/{version}`"

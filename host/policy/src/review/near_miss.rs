@@ -7,6 +7,7 @@ use crate::grant::{Grant, HostPattern};
 use crate::host::Host;
 use crate::model_names::ModelNames;
 use crate::suggest::closest;
+use crate::target::Scheme;
 use std::sync::Arc;
 
 /// An entry that nearly covers a base URL.
@@ -47,7 +48,7 @@ pub(super) fn nearest(
             spelling_of_name(base, grant)
         }];
     held()
-        .find_map(|grant| spelling(base, grant))
+        .find_map(|grant| spelling(base, grant, !known.used.contains(&grant.line)))
         .or_else(|| held().find_map(|grant| models(one, known, base, grant)))
         .or_else(|| {
             near.iter().filter(|grant| !is_held(one, grant)).find_map(|grant| adapters(one, known, base, grant))
@@ -67,7 +68,7 @@ fn is_held(one: &Resolved<'_>, grant: &Grant) -> bool {
 }
 
 /// Compares two spellings of this machine, such as `localhost` and `127.0.0.1`: each needs an entry of its own.
-fn spelling(base: &BaseUrl, grant: &Grant) -> Option<NearMiss> {
+fn spelling(base: &BaseUrl, grant: &Grant, is_free: bool) -> Option<NearMiss> {
     let HostPattern::Exact(granted) = &grant.host else { return None };
     let same = grant.scheme == base.scheme && grant.port == base.port;
     if !same || *granted == base.host || !are_this_machine(&grant.host, &base.host) {
@@ -80,7 +81,10 @@ fn spelling(base: &BaseUrl, grant: &Grant) -> Option<NearMiss> {
             "the entry on line {} spells this machine `{granted}`, and the base URL `{}`",
             grant.line, base.host
         ),
-        help: format!("write `base_url: '{spelled}'`, or `{}` in the entry", base.host),
+        help: match is_free {
+            true => format!("write `base_url: '{spelled}'`, or `{}` in the entry", base.host),
+            false => format!("write `base_url: '{spelled}'`"),
+        },
     })
 }
 
@@ -104,6 +108,12 @@ fn spelling_of_name(base: &BaseUrl, grant: &Grant) -> Option<NearMiss> {
     })
 }
 
+/// Returns the items of a list in YAML's flow style, each in quotes: an id may begin with `@`, or look like a number.
+fn yaml_list(items: &[String]) -> String {
+    let quoted: Vec<_> = items.iter().map(|item| format!("'{item}'")).collect();
+    quoted.join(", ")
+}
+
 fn models(one: &Resolved<'_>, known: &Known<'_>, base: &BaseUrl, grant: &Grant) -> Option<NearMiss> {
     let Some(ModelNames::These(names)) = &grant.models else { return None };
     if !base.overlaps(grant) {
@@ -111,11 +121,11 @@ fn models(one: &Resolved<'_>, known: &Known<'_>, base: &BaseUrl, grant: &Grant) 
     }
     let all: Vec<_> = names.iter().map(|name| &**name).collect();
     let kept = names.iter().map(|name| &**name).filter(|name| known.model(name).is_some());
-    let wanted: Vec<_> = kept.chain([&*one.model.id]).collect();
+    let wanted: Vec<_> = kept.chain([&*one.model.id]).map(str::to_owned).collect();
     Some(NearMiss {
         line: grant.line,
         found: format!("the entry on line {} is for the models {} only", grant.line, all.join(", ")),
-        help: format!("write `models: [{}]` in the entry", wanted.join(", ")),
+        help: format!("write `models: [{}]` in the entry", yaml_list(&wanted)),
     })
 }
 
@@ -137,7 +147,14 @@ fn scheme(base: &BaseUrl, grant: &Grant) -> Option<NearMiss> {
     Some(NearMiss {
         line: grant.line,
         found: format!("the entry on line {} is for `{}`", grant.line, grant.scheme.as_str()),
-        help: format!("write the same scheme in both, such as `{base}/` in the entry"),
+        help: match grant.scheme {
+            // Never in the clear, and with a secret not at all.
+            Scheme::Https => {
+                let secured = BaseUrl { scheme: Scheme::Https, port: grant.port, ..base.clone() };
+                format!("write `base_url: '{secured}'`")
+            }
+            Scheme::Http => format!("write the same scheme in both, such as `{base}/` in the entry"),
+        },
     })
 }
 
@@ -167,12 +184,13 @@ fn adapters(one: &Resolved<'_>, known: &Known<'_>, base: &BaseUrl, grant: &Grant
         });
     }
     let all: Vec<_> = refs.iter().map(|one| one.id.as_str()).collect();
-    let kept = all.iter().filter(|id| known.adapter_ids.contains(id)).copied();
-    let wanted: Vec<_> = kept.chain([adapter.as_str()]).collect();
+    // A digest that binds the entry to the bytes of an adapter stays.
+    let kept = refs.iter().filter(|one| known.adapter_ids.contains(&one.id.as_str())).map(ToString::to_string);
+    let wanted: Vec<_> = kept.chain([adapter.as_str().to_owned()]).collect();
     Some(NearMiss {
         line,
         found: format!("the entry on line {line} is for the adapters {}", all.join(", ")),
-        help: format!("write `adapters: [{}]` in the entry", wanted.join(", ")),
+        help: format!("write `adapters: [{}]` in the entry", yaml_list(&wanted)),
     })
 }
 

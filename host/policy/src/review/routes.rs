@@ -71,8 +71,8 @@ fn check_use(grant: &Grant, known: &Known<'_>, reader: &mut Reader) {
         .help("write `models: [name]` in the entry, correct a URL, or delete the entry");
 }
 
-/// Without a local candidate, neither preference holds anything here: an operator who reads `cloud_fallback: { enabled: false }`
-/// would expect it to.
+/// Reports candidates that do not exist, and a route on which the preferences hold nothing: an operator who reads
+/// `cloud_fallback: { enabled: false }` expects that they do.
 fn check_route(route: &Route, known: &Known<'_>, routing: &Routing, reader: &mut Reader) {
     for candidate in route.candidates.iter().filter(|candidate| known.model(&candidate.model).is_none()) {
         let help = match reader.keeps_errors().then(|| known.closest_model(&candidate.model)).flatten() {
@@ -87,28 +87,57 @@ fn check_route(route: &Route, known: &Known<'_>, routing: &Routing, reader: &mut
     let models: Option<Vec<_>> = route.candidates.iter().map(|one| Some((one, known.model(&one.model)?))).collect();
     let Some(models) = models else { return };
     let is_canary = |(one, model): &(&Candidate, &Resolved<'_>)| one.canary_percent.is_some() || model.model.canary;
-    let (canaries, others): (Vec<_>, Vec<_>) = models.into_iter().partition(is_canary);
-    // Of an adapter that is not loaded, nobody knows.
-    let all: Option<Vec<_>> = others.iter().map(|(_, model)| model.locality).collect();
-    let Some(all) = all else { return };
+    let (canaries, mut others): (Vec<_>, Vec<_>) = models.into_iter().partition(is_canary);
+    // A model that names no adapter is never asked. Without `cloud_fallback` it counts as local all the same, and holds the others.
+    others.retain(|(_, model)| model.model.adapter.is_some() || !routing.cloud_fallback);
+    // Without `prefer_local`, those of the lowest order are asked first, whatever their locality.
+    let lowest = others.iter().map(|(one, _)| one.order).min();
+    let first: Vec<_> =
+        others.iter().filter(|(one, _)| routing.prefer_local || Some(one.order) == lowest).copied().collect();
+    // Of an adapter that is not loaded, the locality is not known.
+    let first: Option<Vec<_>> = first.iter().map(|(_, model)| model.locality).collect();
+    let Some(first) = first else { return };
     let span = reader.source.line_span(route.line);
     let name = quote(&route.name);
     let holds = (routing.prefer_local || !routing.cloud_fallback) && !routing.egress.local_only;
-    let leaves = !all.is_empty() && all.iter().all(|locality| *locality == Locality::Cloud);
+    let leaves = !first.is_empty() && first.iter().all(|locality| *locality == Locality::Cloud);
+    let has_local = first.contains(&Locality::Local);
     if !route.cloud_only && holds && leaves {
-        let (none, which) = match canaries.is_empty() {
-            true => ("no local candidate", "all of its requests"),
-            false => ("no local candidate but canaries", "all requests that fall to no canary"),
+        let has_later = others.iter().any(|(_, model)| model.locality == Some(Locality::Local));
+        let (none, which) = match (has_later, canaries.is_empty()) {
+            (true, _) => ("no local candidate of the lowest `order`", "all requests leave for those of it first"),
+            (false, true) => ("no local candidate", "all of its requests leave"),
+            (false, false) => ("no local candidate but canaries", "all requests that fall to no canary leave"),
         };
-        let message = format!(
-            "the route {name} has {none}, so `prefer_local` and `cloud_fallback` can have no effect: {which} leave"
-        );
-        let help = "add a local model, write `local: true` in the entry of a private network that is yours, or write \
-                    `cloud_only: true` in the route if that is meant";
+        let message =
+            format!("the route {name} has {none}, so `prefer_local` and `cloud_fallback` have no effect: {which}");
+        let help = match has_later {
+            true => {
+                "write `prefer_local: true`, give a local model the lowest `order`, or write `cloud_only: true` in the route"
+            }
+            false => {
+                "add a local model, write `local: true` in the entry of a private network that is yours, or write \
+                 `cloud_only: true` in the route if that is meant"
+            }
+        };
         reader.error("route-without-local", &span, message).help(help);
     }
-    if route.cloud_only && all.contains(&Locality::Local) {
+    if route.cloud_only && has_local {
         let message = format!("the route {name} says `cloud_only`, and one of its candidates is local");
         reader.error("cloud-only-contradiction", &span, message).help("delete `cloud_only`, or the local candidate");
+    }
+    let begins_local = has_local && (routing.prefer_local || first.iter().all(|locality| *locality == Locality::Local));
+    if begins_local && !routing.cloud_fallback && !routing.egress.local_only {
+        for (one, _) in canaries.iter().filter(|(_, model)| model.locality == Some(Locality::Cloud)) {
+            let message = format!(
+                "the canary {} of the route {name} is never asked: its model is cloud, the others begin local, and \
+                 `cloud_fallback` is not enabled",
+                quote(&one.model)
+            );
+            let span = reader.source.line_span(one.line);
+            reader
+                .warning("canary-held", &span, message)
+                .help("give the canary a route of its own, enable `cloud_fallback`, or delete the candidate");
+        }
     }
 }

@@ -9,10 +9,7 @@ use http::header;
 /// All metrics.
 pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     let gateway = &app.gateway;
-    let lock_stale = gateway.approved.as_ref().is_some_and(|approved| approved.stale().is_some());
-    let files = [gateway.stale(), gateway.access.stale(), gateway.limits.stale(), gateway.models_file.stale()];
-    let stale = lock_stale || files.iter().any(Option::is_some);
-    gateway.metrics.policy_stale.set(stale.into());
+    gateway.metrics.policy_stale.set(gateway.any_stale().is_some().into());
     let tls_stale = gateway.tls.as_ref().is_some_and(|tls| tls.stale().is_some());
     gateway.metrics.tls_stale.set(tls_stale.into());
     let text = app

@@ -51,7 +51,7 @@ fn review_reports_models_without_a_grant_with_the_nearest_miss() {
         (
             "https://api.openai.test/v1",
             entry("https://api.openai.test/v1/", "adapters: [c]"),
-            "is for the adapters c => write `adapters: [c, a]`",
+            "is for the adapters c => write `adapters: ['c', 'a']`",
         ),
         (
             "https://api.openai.test/v1",
@@ -61,7 +61,7 @@ fn review_reports_models_without_a_grant_with_the_nearest_miss() {
         (
             "https://api.openai.test/v1",
             entry("https://api.openai.test/v1/", "adapters: [a], models: [other]"),
-            "is for the models other only => write `models: [other, m]`",
+            "is for the models other only => write `models: ['other', 'm']`",
         ),
         (
             "https://api.openai.test/v1",
@@ -82,7 +82,7 @@ fn review_reports_models_without_a_grant_with_the_nearest_miss() {
     }
     check(
         &Files { models: &["{ id: m, adapter: a }"], ..NONE },
-        &["models.yml:2 no-base-url ... it has no base URL ... models: [m]"],
+        &["models.yml:2 no-base-url ... it has no base URL ... models: ['m']"],
     );
     let expired = "{ url: \"http://127.0.0.1:8081/v1/\", adapters: [a], methods: [POST], expires: 2026-11-29 }";
     check(
@@ -99,6 +99,9 @@ fn review_reports_a_base_url_that_lacks_its_version() {
         &Files { models: &[&bare], entries: &[LOOPBACK], ..NONE },
         &["models.yml:2 base-url-version ... lacks `/v1` ... => write `base_url: 'http://127.0.0.1:8081/v1'`"],
     );
+    // An entry for another place says nothing about the base URL.
+    let image = "{ url: \"https://images.test/\", adapters: [a], methods: [GET], models: [m] }";
+    check(&Files { models: &[&bare], entries: &[LOOPBACK, image], ..NONE }, &["models.yml:2 base-url-version"]);
     // The whole origin is granted, the model is named, or the rest of the path is no version.
     let root = "{ url: \"http://127.0.0.1:8081/\", adapters: [a], methods: [POST] }";
     let named = "{ url: \"http://127.0.0.1:8081/v1/\", adapters: [a], methods: [POST], models: [m] }";
@@ -145,7 +148,7 @@ fn review_reports_an_entry_for_other_adapters_before_one_with_another_port() {
     let other_port = "{ url: \"http://127.0.0.1:5000/v1/\", adapters: [a], methods: [POST] }";
     let other_adapter = "{ url: \"http://127.0.0.1:8081/v1/\", adapters: [c], methods: [POST] }";
     let found = findings(&Files { models: &[LLAMA], entries: &[other_port, other_adapter], ..NONE });
-    assert!(found[0].contains("line 5 is for the adapters c => write `adapters: [c, a]`"), "{found:#?}");
+    assert!(found[0].contains("line 5 is for the adapters c => write `adapters: ['c', 'a']`"), "{found:#?}");
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn review_drops_unknown_names_from_what_it_proposes() {
     check(
         &Files { models: &[LLAMA], entries: &[adapter], ..NONE },
         &[
-            "models.yml:2 no-grant ... is for the adapters openai => write `adapters: [a]`",
+            "models.yml:2 no-grant ... is for the adapters openai => write `adapters: ['a']`",
             "routing.yaml:4 adapter-unknown: the entry names the adapter `openai`",
         ],
     );
@@ -203,7 +206,7 @@ fn review_drops_unknown_names_from_what_it_proposes() {
     check(
         &Files { models: &[LLAMA], entries: &[model], ..NONE },
         &[
-            "models.yml:2 no-grant ... is for the models lama only => write `models: [llama]`",
+            "models.yml:2 no-grant ... is for the models lama only => write `models: ['llama']`",
             "routing.yaml:4 model-unknown ... did you mean `llama`?",
         ],
     );
@@ -242,6 +245,42 @@ fn review_of_large_files_is_bounded() {
     assert_eq!(found.len(), 200, "100 findings of each file are kept");
 }
 
+/// What is advised weakens nothing: digests stay, and no request goes out in the clear.
+#[test]
+fn review_proposes_no_change_that_weakens_a_grant() {
+    let digest = "1".repeat(64);
+    let pinned =
+        format!("{{ url: \"http://127.0.0.1:8081/v1/\", adapters: [\"c@sha256:{digest}\"], methods: [POST] }}");
+    let found = findings(&Files { models: &[LLAMA], entries: &[&pinned], ..NONE });
+    assert!(found[0].contains(&format!("write `adapters: ['c@sha256:{digest}', 'a']`")), "{found:#?}");
+    let clear = "{ id: m, adapter: a, config: { base_url: \"http://api.openai.test/v1\" } }";
+    let tls = "{ url: \"https://api.openai.test/v1/\", adapters: [a], methods: [POST] }";
+    let found = findings(&Files { models: &[clear], entries: &[tls], ..NONE });
+    assert!(found[0].ends_with("=> write `base_url: 'https://api.openai.test/v1'`"), "{found:#?}");
+    // An entry that another model needs is not respelled.
+    let other = "{ id: other, adapter: a, config: { base_url: \"http://localhost:8081/v1\" } }";
+    let shared = "{ url: \"http://localhost:8081/v1/\", adapters: [a], methods: [POST] }";
+    let found = findings(&Files { models: &[LLAMA, other], entries: &[shared], ..NONE });
+    assert!(found[0].ends_with("=> write `base_url: 'http://localhost:8081/v1'`"), "{found:#?}");
+}
+
+#[test]
+fn review_reports_an_expired_grant_at_the_base_url_beside_one_for_images() {
+    let ended = "{ url: \"http://127.0.0.1:8081/v1/\", adapters: [a], methods: [POST], expires: 2026-11-29 }";
+    let image = "{ url: \"https://images.test/\", adapters: [a], models: [llama], methods: [GET] }";
+    check(
+        &Files { models: &[LLAMA], entries: &[ended, image], ..NONE },
+        &["models.yml:2 grants-expired ... the one on line 4 of routing.yaml on 2026-11-29"],
+    );
+}
+
+/// What cannot send needs no grant, whatever an entry for all models says.
+#[test]
+fn review_asks_for_no_completion_of_models_that_stay_in_the_sandbox() {
+    let any = "{ url: \"https://images.test/\", methods: [GET], models: [\"*\"] }";
+    check(&Files { models: &["{ id: e, adapter: echo }"], entries: &[any], ..NONE }, &[]);
+}
+
 #[test]
 fn review_warns_of_settings_that_the_adapter_does_not_describe() {
     let entry = "{ url: \"https://api.c.test/v1/\", adapters: [c], methods: [POST] }";
@@ -264,7 +303,9 @@ fn review_reports_a_base_url_at_which_the_gateway_listens() {
     let entry = "{ url: \"http://localhost:8080/v1/\", adapters: [a], methods: [POST] }";
     check(
         &Files { models: &[model], entries: &[entry], ..NONE },
-        &["models.yml:2 base-url-own-address: the base URL http://localhost:8080/v1 of the model `m` is the gateway itself"],
+        &[
+            "models.yml:2 base-url-own-address: the base URL http://localhost:8080/v1 of the model `m` is the gateway itself",
+        ],
     );
     check(&Files { models: &[LLAMA], entries: &[LOOPBACK], ..NONE }, &[]);
 }

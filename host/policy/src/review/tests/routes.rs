@@ -75,3 +75,43 @@ fn review_reports_candidates_that_are_no_models() {
         &["routing.yaml:6 candidate-unknown: the candidate `gtp` is no model of models.yml => did you mean `gpt`?"],
     );
 }
+
+#[test]
+fn review_reports_routes_that_ask_cloud_models_first() {
+    let files = |route: &'static str, preferences| Files {
+        models: &[LLAMA, GPT, "{ id: listed }"],
+        entries: &[LOOPBACK, OPENAI],
+        routes: std::slice::from_ref(Box::leak(Box::new(route))),
+        preferences,
+        local_only: false,
+    };
+    // Without `prefer_local`, the lowest order is asked first, and nothing that began there is held.
+    let unordered = "prefer_local: false, cloud_fallback: { enabled: false }";
+    let cloud_first = "{ model: chat, candidates: [{ model: gpt }, { model: llama, order: 2 }] }";
+    check(
+        &files(cloud_first, unordered),
+        &["route-without-local ... no local candidate of the lowest `order` ... => write `prefer_local: true`"],
+    );
+    check(
+        &files(
+            "{ model: chat, candidates: [{ model: gpt }, { model: llama, order: 2 }], cloud_only: true }",
+            unordered,
+        ),
+        &[],
+    );
+    check(&files(cloud_first, "prefer_local: true, cloud_fallback: { enabled: false }"), &[]);
+    check(&files("{ model: chat, candidates: [{ model: llama }, { model: gpt, order: 2 }] }", unordered), &[]);
+    // A model without an adapter is never asked, and holds the others only where nothing may fall back.
+    let listed = "{ model: chat, candidates: [{ model: listed }, { model: gpt }] }";
+    check(&files(listed, "prefer_local: true, cloud_fallback: { enabled: true }"), &["route-without-local"]);
+    check(&files(listed, "prefer_local: true, cloud_fallback: { enabled: false }"), &[]);
+}
+
+#[test]
+fn review_warns_of_canaries_that_are_never_asked() {
+    let route: &[&str] = &["{ model: chat, candidates: [{ model: llama }, { model: gpt, canary_percent: 50 }] }"];
+    let files = Files { models: &[LLAMA, GPT], entries: &[LOOPBACK, OPENAI], routes: route, ..NONE };
+    check(&files, &["routing.yaml:6 canary-held: the canary `gpt` of the route `chat` is never asked"]);
+    let preferences = "prefer_local: true, cloud_fallback: { enabled: true }";
+    check(&Files { preferences, ..files }, &[]);
+}

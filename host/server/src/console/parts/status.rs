@@ -48,8 +48,8 @@ pub(super) fn part(gateway: &Gateway, view: &View, recently: &Recently, lately: 
     let kind = if denied.all > 0 { "warn" } else { "" };
     tile(&mut html, kind, "Denied", denied.all, "requests of adapters, since the start");
 
-    let (kind, note) = match gateway.stale() {
-        Some(stale) => ("bad", format!("the files can't hold: {}", stale.problem)),
+    let (kind, note) = match gateway.any_stale() {
+        Some(stale) => ("bad", format!("the last valid files hold on: {}", stale.problem)),
         None => ("", many(view.routing.egress.grants.len() as u64, "grant")),
     };
     tile(&mut html, kind, "Policy", format_args!("no. {}", view.generation), &note);
