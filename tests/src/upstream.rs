@@ -1,5 +1,6 @@
 //! A scripted provider: a raw listener that controls bytes and timing, counts connections, and keeps what it was sent.
 
+use socket2::{Domain, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -107,7 +108,22 @@ impl Drop for Upstream {
         let _ = TcpStream::connect(self.address);
         // From here on, connections to it are refused.
         let _ = self.listener.take().map(JoinHandle::join);
+        reserve(self.address);
     }
+}
+
+/// Keeps the port from everyone else until the process ends: a test that runs beside this one could get it, and would be asked in its
+/// place. A socket that is bound and does not listen refuses connections.
+fn reserve(address: SocketAddr) {
+    let reserve = || -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        std::mem::forget(socket);
+        Ok(())
+    };
+    // The port may be taken by now: then it is as it was before.
+    let _ = reserve();
 }
 
 impl Conversation {

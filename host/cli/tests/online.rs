@@ -116,6 +116,10 @@ fn online_check_says_that_a_running_gateway_holds_the_ledger() {
     online(&folder, &[]).assert().code(1).stderr(contains("is written by another process").and(contains("`off`")));
     let output = online(&folder, &["--json"]).output().unwrap();
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&result["ok"], &result["problems"][0]["code"]), (&json!(false), &json!("ledger")), "{result}");
+    assert_eq!(
+        (&result["ok"], &result["problems"][0]["code"]),
+        (&json!(false), &json!("ledger-unreadable")),
+        "{result}"
+    );
     online(&folder, &[]).env("HAUSKI_LEDGER", "off").assert().success();
 }

@@ -149,10 +149,10 @@ fn check_use(one: &Resolved<'_>, today: Date, reader: &mut Reader) {
     let id = quote(&one.model.id);
     let is_at_base = |grant: &&Arc<Grant>| base.is_some_and(|base| base.overlaps(grant));
     let at_base = one.reach.grants.iter().filter(is_at_base);
-    let ended =
-        at_base.clone().filter_map(|grant| grant.expires.filter(|_| !grant.holds_on(today)).zip(Some(grant.line)));
+    let ended = |grant: &Arc<Grant>| grant.expires.filter(|_| !grant.holds_on(today)).zip(Some(grant.line));
+    let ended = at_base.clone().filter_map(ended).next_back();
     let standing = at_base.clone().find(|grant| grant.holds_on(today));
-    if let (None, Some((day, line))) = (standing, ended.last()) {
+    if let (None, Some((day, line))) = (standing, ended) {
         let message = format!(
             "every grant at the base URL of the model {id} has expired, the one on line {line} of routing.yaml on {day}"
         );

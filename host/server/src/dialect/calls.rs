@@ -3,25 +3,32 @@
 //! In go the pieces' numbers, ids and names, in order; out come places. OpenAI numbers its calls; others give all of them one number or
 //! none, an id that is empty or another one with each piece, or a name again and again. Two calls may never become one.
 
+use crate::dialect::arguments::Progress;
 use crate::dialect::broke;
 use crate::error::ApiError;
-use crate::json::{decoded, inner, quoted};
-use serde::de::IgnoredAny;
+use crate::json::{inner, quoted};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-/// The most calls of one answer: each piece is compared with all of them.
+/// The most calls of one answer.
 const MOST: usize = 1_024;
 
 /// The calls that have begun.
 #[derive(Default)]
-pub(super) struct Calls(Vec<Begun>);
+pub(super) struct Calls {
+    begun: Vec<Begun>,
+    /// The first and the last call with an id.
+    by_id: HashMap<Box<str>, (usize, usize)>,
+    /// The last call with a number.
+    by_number: HashMap<u64, usize>,
+}
 
 struct Begun {
     number: Option<u64>,
-    /// Id, name and arguments so far: what stands between the quotes of the JSON strings.
+    /// Id and name: what stands between the quotes of the JSON strings.
     id: String,
     name: String,
-    arguments: String,
+    arguments: Progress,
 }
 
 /// A piece of a call. What it does not say is empty; texts are what stands between the quotes of JSON strings.
@@ -34,49 +41,54 @@ pub(super) struct Piece<'a> {
 }
 
 impl Calls {
-    /// The place of the call that a piece belongs to, counted from 0 in the order in which they begin.
+    /// The place of the call that a piece belongs to, counted from 0 in the order in which they begin. Takes time that is linear in the
+    /// piece, whatever came before.
     ///
     /// # Errors
     /// If there are too many calls.
     pub(super) fn place(&mut self, piece: Piece<'_>) -> Result<usize, ApiError> {
-        let place = self.known(piece).unwrap_or(self.0.len());
+        let place = self.known(piece).unwrap_or(self.begun.len());
         if place == MOST {
             return Err(broke("holds more calls of tools than 1,024"));
         }
-        if place == self.0.len() {
-            let (id, name, arguments) = (String::new(), String::new(), String::new());
-            self.0.push(Begun { number: piece.number, id, name, arguments });
-        }
-        let begun = &mut self.0[place];
-        for (known, said) in [(&mut begun.id, piece.id), (&mut begun.name, piece.name)] {
-            if known.is_empty() {
-                known.push_str(said);
+        if place == self.begun.len() {
+            let (id, name, arguments) = (String::new(), String::new(), Progress::default());
+            self.begun.push(Begun { number: piece.number, id, name, arguments });
+            if let Some(number) = piece.number {
+                self.by_number.insert(number, place);
             }
         }
-        begun.arguments.push_str(piece.arguments);
+        let begun = &mut self.begun[place];
+        if begun.id.is_empty() && !piece.id.is_empty() {
+            begun.id.push_str(piece.id);
+            let (first, last) = self.by_id.entry(piece.id.into()).or_insert((place, place));
+            (*first, *last) = ((*first).min(place), (*last).max(place));
+        }
+        if begun.name.is_empty() {
+            begun.name.push_str(piece.name);
+        }
+        begun.arguments.read(piece.arguments);
         Ok(place)
     }
 
     /// The id of the call at `place`, if no call before it has the same.
     pub(super) fn id(&self, place: usize) -> Option<&str> {
-        let id = &*self.0.get(place)?.id;
-        let is_new = self.0.iter().take(place).all(|begun| begun.id != id);
-        Some(id).filter(|id| is_new && !id.is_empty())
+        let id = &*self.begun.get(place)?.id;
+        self.by_id.get(id).filter(|(first, _)| *first == place)?;
+        Some(id)
     }
 
     fn known(&self, piece: Piece<'_>) -> Option<usize> {
-        let by_id = |begun: &Begun| !piece.id.is_empty() && begun.id == piece.id;
-        let by_number = |begun: &Begun| begun.number == piece.number;
-        if let Some(at) = self.0.iter().rposition(by_id) {
-            return (!self.0[at].is_followed_by(piece)).then_some(at);
+        if let Some((_, at)) = self.by_id.get(piece.id) {
+            return (!self.begun[*at].is_followed_by(piece)).then_some(*at);
         }
         let at = match (piece.number, piece.id, piece.name) {
-            (Some(_), ..) => self.0.iter().rposition(by_number)?,
+            (Some(number), ..) => *self.by_number.get(&number)?,
             // Where they have no numbers, a new id and a name are a new call's.
-            (None, "", _) | (None, _, "") => self.0.len().checked_sub(1)?,
+            (None, "", _) | (None, _, "") => self.begun.len().checked_sub(1)?,
             (None, ..) => return None,
         };
-        (!self.0[at].is_over(piece)).then_some(at)
+        (!self.begun[at].is_over(piece)).then_some(at)
     }
 }
 
@@ -90,19 +102,14 @@ impl Begun {
         if !piece.id.is_empty() && !self.id.is_empty() {
             return piece.id != self.id;
         }
-        piece.name != self.name || self.is_complete()
+        piece.name != self.name || self.arguments.is_complete()
     }
 
     /// Whether `piece` has the id of this call, and is another one's.
     fn is_followed_by(&self, piece: Piece<'_>) -> bool {
         let other = piece.number.is_some() && self.number.is_some() && piece.number != self.number;
-        other || !piece.name.is_empty() && piece.arguments.trim_start().starts_with('{') && self.is_complete()
-    }
-
-    /// Whether the arguments are all there.
-    fn is_complete(&self) -> bool {
-        let arguments = format!("\"{}\"", self.arguments);
-        serde_json::from_str::<IgnoredAny>(&decoded(&arguments)).is_ok()
+        let begins = !piece.name.is_empty() && piece.arguments.trim_start().starts_with('{');
+        other || begins && self.arguments.is_complete()
     }
 }
 
