@@ -102,7 +102,7 @@ impl Run {
         let moves = |work, is_idle: bool| {
             let place = if is_idle { &self.aside.idle } else { &self.aside.share };
             let (home, meter, since) = (Handle::current(), self.meter.clone(), is_idle.then(Instant::now));
-            Moved(place.spawn(AtHome { home, meter, since, is_idle, work: Some(work) }))
+            Moved(Some(place.spawn(AtHome { home, meter, since, is_idle, work: Some(work) })))
         };
         let is_idle = self.meter.starved() < STARVED;
         match timeout_at(self.deadline, moves(work, is_idle)).await.ok()? {
@@ -144,20 +144,24 @@ impl<F: Future> Future for AtHome<F> {
     }
 }
 
-/// Work that goes on elsewhere, and ends when nobody waits for it any more.
-struct Moved<T>(JoinHandle<T>);
+/// Work that goes on elsewhere, and ends when nobody waits for it any more. None once the threads there are gone.
+struct Moved<T>(Option<JoinHandle<T>>);
 
 impl<T> Future for Moved<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        match Pin::new(&mut self.0).poll(context) {
+        let Some(handle) = &mut self.0 else { return Poll::Pending };
+        match Pin::new(handle).poll(context) {
             Poll::Ready(Ok(answer)) => Poll::Ready(answer),
             Poll::Ready(Err(error)) => match error.try_into_panic() {
                 // As if it had happened here.
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The threads are gone: nobody is to be answered any more.
-                Err(_) => Poll::Pending,
+                // The threads are gone, since the gateway stops. The deadline ends the wait, and polls once more.
+                Err(_) => {
+                    self.0 = None;
+                    Poll::Pending
+                }
             },
             Poll::Pending => Poll::Pending,
         }
@@ -166,7 +170,9 @@ impl<T> Future for Moved<T> {
 
 impl<T> Drop for Moved<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(handle) = &self.0 {
+            handle.abort();
+        }
     }
 }
 

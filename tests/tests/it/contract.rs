@@ -14,8 +14,8 @@ impl Observer for Nobody {
     fn finished(&self, _: &Exchange<'_>) {}
 }
 
-/// The adapter `openai-compatible` with a grant for `upstream`, and a call with its settings.
-fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
+/// The adapter `openai-compatible` with a grant for `upstream`, and a call with its settings. The library has the threads of its calls.
+fn adapter(upstream: &Upstream) -> (Library, Arc<Adapter>, Call) {
     let folder = tempfile::TempDir::new().unwrap();
     let built = Path::new(env!("HAUSKI_TEST_ADAPTERS")).join("openai_compatible.wasm");
     std::fs::copy(built, folder.path().join("openai-compatible.wasm")).unwrap();
@@ -27,7 +27,8 @@ fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
     let egress = Routing::parse("routing.yaml", routing.as_bytes()).unwrap().value.egress;
     let limits = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/limits.yaml")).unwrap();
     let limits = Limits::parse("limits.yaml", &limits).unwrap().value;
-    let adapters = Library::open(folder.path(), &limits, None, None).unwrap().adapters();
+    let library = Library::open(folder.path(), &limits, None, None).unwrap();
+    let adapters = library.adapters();
     let id: AdapterId = "openai-compatible".parse().unwrap();
     let parts = Parts {
         resolver: Arc::new(SystemResolver::default()),
@@ -41,6 +42,7 @@ fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
     let base_url = format!("\"{}\"", upstream.url("/v1"));
     let settings = Arc::new([("base_url".into(), base_url.into())].into());
     (
+        library,
         adapters.get(&id).unwrap().clone(),
         Call {
             request_id: "test".into(),
@@ -58,7 +60,7 @@ fn adapter(upstream: &Upstream) -> (Arc<Adapter>, Call) {
 #[tokio::test]
 async fn a_providers_models_are_listed_one_by_one() {
     let upstream = Upstream::json(r#"{"object":"list","data":[{"id":"a","object":"model"},{"id":"b","x":1.0}]}"#);
-    let (adapter, call) = adapter(&upstream);
+    let (_library, adapter, call) = adapter(&upstream);
     let models = adapter.models(call).await.unwrap();
     assert_eq!(models, [r#"{"id":"a","object":"model"}"#, r#"{"id":"b","x":1.0}"#]);
     assert!(upstream.requests()[0].starts_with("GET /v1/models HTTP/1.1\r\n"));
@@ -68,7 +70,7 @@ async fn a_providers_models_are_listed_one_by_one() {
 async fn embeddings_go_through_byte_for_byte() {
     let answer = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.10,-1e-400]}],"new":1.0}"#;
     let upstream = Upstream::json(answer);
-    let (adapter, call) = adapter(&upstream);
+    let (_library, adapter, call) = adapter(&upstream);
     let request = r#"{"model":"m","input":["a","b"],"dimensions":2.0}"#;
     assert_eq!(adapter.embed(call, request.to_owned().into()).await.unwrap(), answer);
     let sent = upstream.requests().pop().unwrap();
@@ -78,7 +80,7 @@ async fn embeddings_go_through_byte_for_byte() {
 #[tokio::test]
 async fn a_probe_of_a_provider_that_is_not_there_fails() {
     let upstream = Upstream::json("{}");
-    let (adapter, call) = adapter(&upstream);
+    let (_library, adapter, call) = adapter(&upstream);
     drop(upstream);
     let error = adapter.models(call).await.unwrap_err();
     assert!(matches!(error, CallError::Adapter(AdapterError::Unreachable(_))), "{error}");

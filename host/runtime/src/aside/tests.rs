@@ -36,6 +36,15 @@ fn compute(meter: &Meter, time: Duration) {
     }
 }
 
+/// At a stop the threads end before the requests: the deadline ends these.
+#[tokio::test]
+async fn call_ends_at_its_deadline_when_the_threads_are_gone() {
+    let (aside, consumption) = (Aside::start().unwrap(), slow());
+    let run = Run { deadline: Instant::now() + Duration::from_millis(200), ..run(&aside, &consumption) };
+    drop(aside);
+    assert!(run.run(std::future::pending::<()>()).await.is_none());
+}
+
 #[tokio::test]
 async fn what_takes_long_moves_and_what_is_quick_stays() {
     let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
