@@ -10,6 +10,7 @@ use crate::dialect::Answer;
 use crate::embedding_request::EmbeddingRequest;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
+use crate::json::{self, MAX_ANSWER_VALUES};
 use crate::normalise::Normaliser;
 use crate::observe::fresh_id;
 use crate::plan::Plan;
@@ -45,10 +46,13 @@ pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Res
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
     let mut got = asking.ask(&Embedded(request)).await?;
     let mut tally = tally(&asking, &mut got);
-    tally.note(&got.answer);
     let normaliser = normaliser(&asking, &got, 0);
     let headers = headers(&got, "application/json");
-    let text = normaliser.whole(got.answer);
+    // Its vectors are never read here: they may be of any number.
+    let text = json::check_answer(&got.answer, usize::MAX).and_then(|()| {
+        tally.note(&got.answer);
+        normaliser.whole(got.answer)
+    });
     tally.end(&text);
     observe_added(&asking, got.served, &tally);
     Ok((headers, text?).into_response())
@@ -58,10 +62,12 @@ pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Res
 async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn Answer>) -> Result<Response, ApiError> {
     let mut got = asking.ask(&Whole(request)).await?;
     let mut tally = tally(asking, &mut got);
-    tally.note(&got.answer);
     let normaliser = normaliser(asking, &got, request.choices);
     let headers = headers(&got, "application/json");
-    let text = normaliser.whole(got.answer).and_then(|text| answer.whole(text));
+    let text = json::check_answer(&got.answer, MAX_ANSWER_VALUES).and_then(|()| {
+        tally.note(&got.answer);
+        answer.whole(normaliser.whole(got.answer)?)
+    });
     tally.end(&text);
     let added = observe_added(asking, got.served, &tally);
     if text.is_ok() {

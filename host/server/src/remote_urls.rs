@@ -4,7 +4,7 @@
 //! judged like a request of the adapter's own; `data:` URLs reach nothing and pass.
 
 use crate::error::ApiError;
-use crate::json::{Members, elements};
+use crate::json::{decoded, string_end};
 use std::fmt::{self, Write as _};
 
 /// The most URLs in one request. Each is compared with the grants.
@@ -27,7 +27,7 @@ pub(crate) struct RemoteUrl {
 /// # Errors
 /// [`ApiError`] with status 400 if there are more than [`MAX_URLS`].
 pub(crate) fn in_messages(messages: &str) -> Result<Vec<RemoteUrl>, ApiError> {
-    find(messages, |search| search.parts(messages, &Place::root("messages"), true))
+    find(messages, "messages", Kind::Parts { are_messages: true })
 }
 
 /// Returns the URLs in what is to be embedded: texts, or objects like the parts of a message, or messages. `modality` is the member of
@@ -36,11 +36,11 @@ pub(crate) fn in_messages(messages: &str) -> Result<Vec<RemoteUrl>, ApiError> {
 /// # Errors
 /// [`ApiError`] with status 400 if there are more than [`MAX_URLS`].
 pub(crate) fn in_input(input: &str, modality: Option<&str>) -> Result<Vec<RemoteUrl>, ApiError> {
-    let place = Place::root("input");
-    match modality {
-        None | Some("null" | "\"text\"") => find(input, |search| search.parts(input, &place, true)),
-        Some(_) => find(input, |search| search.strings(input, &place)),
-    }
+    let kind = match modality {
+        None | Some("null" | "\"text\"") => Kind::Parts { are_messages: true },
+        Some(_) => Kind::Any,
+    };
+    find(input, "input", kind)
 }
 
 /// Returns the URLs in the member `name` of a request, which holds media.
@@ -48,21 +48,17 @@ pub(crate) fn in_input(input: &str, modality: Option<&str>) -> Result<Vec<Remote
 /// # Errors
 /// [`ApiError`] with status 400 if there are more than [`MAX_URLS`].
 pub(crate) fn in_media(name: &str, value: &str) -> Result<Vec<RemoteUrl>, ApiError> {
-    find(value, |search| search.strings(value, &Place::root(name)))
+    find(value, name, Kind::Any)
 }
 
-fn find(text: &str, search: impl FnOnce(&mut Search)) -> Result<Vec<RemoteUrl>, ApiError> {
-    let mut found = Search::default();
-    if may_have(text) {
-        search(&mut found);
+/// Reads `text`, which is JSON, once from begin to end.
+fn find(text: &str, place: &str, kind: Kind) -> Result<Vec<RemoteUrl>, ApiError> {
+    let mut search = Search { text, list: Vec::new() };
+    if may_have(text) && search.value(0, &Place::root(place), kind).is_err() {
+        let message = format!("the request has more than {MAX_URLS} URLs for its provider to fetch; send fewer");
+        return Err(ApiError::invalid("too_many_urls", None, message));
     }
-    match found.is_full {
-        false => Ok(found.list),
-        true => {
-            let message = format!("the request has more than {MAX_URLS} URLs for its provider to fetch; send fewer");
-            Err(ApiError::invalid("too_many_urls", None, message))
-        }
-    }
+    Ok(search.list)
 }
 
 /// Returns whether a closer look is worth it. Keys and slashes may be written with escapes, and some readers accept one slash or none.
@@ -113,105 +109,158 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The URLs found so far.
-#[derive(Default)]
-struct Search {
+/// The kinds of values, by what in them is a URL.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Messages or the parts of one: an array, or one of them alone.
+    Parts { are_messages: bool },
+    /// A message or a part. A string in its place is a text.
+    Part { is_message: bool },
+    /// A member that is called a URL: a string, or the string `url` of an object, is one whatever it looks like.
+    Url,
+    /// Any value: of its strings, however deep, those that look like one.
+    Any,
+    /// A text, or what nobody fetches.
+    Text,
+}
+
+impl Kind {
+    /// Returns the kind of the member `name` of an object of this kind. A part's `content`, such as that of a tool's result, has parts of
+    /// its own. A message's `annotations` are citations of an earlier answer.
+    fn member(self, name: &str) -> Self {
+        match (self, name) {
+            (Self::Text, _) => Self::Text,
+            (Self::Url, "url") => Self::Url,
+            (Self::Url | Self::Any, _) => Self::Any,
+            (Self::Parts { .. } | Self::Part { .. }, "content") => Self::Parts { are_messages: false },
+            (
+                Self::Parts { .. } | Self::Part { .. },
+                "text" | "refusal" | "reasoning" | "reasoning_content" | "thinking" | "tool_calls" | "function_call",
+            )
+            | (Self::Parts { are_messages: true } | Self::Part { is_message: true }, "annotations") => Self::Text,
+            (Self::Parts { .. } | Self::Part { .. }, _) if name.ends_with("_url") => Self::Url,
+            (Self::Parts { .. } | Self::Part { .. }, _) => Self::Any,
+        }
+    }
+
+    /// Returns the kind of the elements of an array of this kind.
+    fn element(self) -> Self {
+        match self {
+            Self::Parts { are_messages } => Self::Part { is_message: are_messages },
+            Self::Part { .. } => Self::Part { is_message: false },
+            Self::Url | Self::Any => Self::Any,
+            Self::Text => Self::Text,
+        }
+    }
+}
+
+/// More URLs than a request may have.
+struct TooMany;
+
+/// One pass over a JSON text, and the URLs that it has found so far.
+struct Search<'t> {
+    text: &'t str,
     list: Vec<RemoteUrl>,
-    /// More were found than a request may have; the others are not in the list.
-    is_full: bool,
 }
 
-impl Search {
-    fn add(&mut self, url: &str, place: &Place<'_>) {
-        if self.list.len() >= MAX_URLS {
-            self.is_full = true;
-        } else {
-            self.list.push(RemoteUrl { url: url.to_owned(), field: place.to_string() });
-        }
-    }
-
-    /// Searches the elements of an array; what is none is the only element.
-    fn parts(&mut self, list: &str, place: &Place<'_>, are_messages: bool) {
-        let items = elements(list).unwrap_or_default();
-        let only = items.is_empty().then_some(list);
-        for (at, part) in items.into_iter().chain(only).enumerate() {
-            if self.is_full {
-                return;
+impl Search<'_> {
+    /// Reads the value that begins at `at`, and returns the place behind it. The depth is that of the body, which is bounded.
+    fn value(&mut self, at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooMany> {
+        let at = self.next(at);
+        match self.text.as_bytes().get(at) {
+            Some(b'"') => {
+                let end = string_end(self.text.as_bytes(), at) + 1;
+                self.judge(self.text.get(at..end).unwrap_or_default(), place, kind)?;
+                Ok(end)
             }
-            self.part(part, &place.below(Step::Element(at)), are_messages);
-        }
-    }
-
-    /// Searches a message or a part: the members that are called so, and whatever else is a URL, but for texts and the calls of tools.
-    /// A part's `content`, such as that of a tool's result, has parts of its own. A message's `annotations` are citations of an earlier
-    /// answer, which nobody fetches.
-    fn part(&mut self, part: &str, place: &Place<'_>, is_message: bool) {
-        let Some(part) = Members::of(part) else { return };
-        for (name, value) in part.iter() {
-            let place = place.below(Step::Member(name));
-            match name {
-                "content" => self.parts(value, &place, false),
-                "text" | "refusal" | "reasoning" | "reasoning_content" | "thinking" | "tool_calls"
-                | "function_call" => {}
-                "annotations" if is_message => {}
-                _ if name.ends_with("_url") => self.media(value, &place),
-                _ => self.strings(value, &place),
+            Some(b'[') => self.array(at + 1, place, kind),
+            // A message or part without an array around it is the only one.
+            Some(b'{') if matches!(kind, Kind::Parts { .. }) => {
+                self.object(at + 1, &place.below(Step::Element(0)), kind)
+            }
+            Some(b'{') => self.object(at + 1, place, kind),
+            _ => {
+                let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+                Ok(at + rest.iter().position(|byte| b",]} \t\n\r".contains(byte)).unwrap_or(rest.len()))
             }
         }
     }
 
-    /// Searches a member that is called a URL: a string, or the string `url` of an object, is one whatever it looks like.
-    fn media(&mut self, value: &str, place: &Place<'_>) {
-        match value.bytes().next() {
-            Some(b'"') => self.named(value, place),
-            Some(b'{') => {
-                for (name, value) in Members::of(value).iter().flat_map(Members::iter) {
-                    match name == "url" && value.starts_with('"') {
-                        true => self.named(value, place),
-                        false => self.strings(value, place),
-                    }
+    fn array(&mut self, mut at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooMany> {
+        for element in 0.. {
+            at = self.next(at);
+            if matches!(self.text.as_bytes().get(at), None | Some(b']')) {
+                break;
+            }
+            at = match kind {
+                // What is not a part has no number in the names of fields.
+                Kind::Url | Kind::Any | Kind::Text => self.value(at, place, kind.element())?,
+                Kind::Parts { .. } | Kind::Part { .. } => {
+                    self.value(at, &place.below(Step::Element(element)), kind.element())?
                 }
-            }
-            _ => self.strings(value, place),
+            };
+            at = self.behind_comma(at);
         }
+        Ok(at + 1)
     }
 
-    fn named(&mut self, string: &str, place: &Place<'_>) {
-        with_text(string, |text| {
-            if !text.is_some_and(is_data) {
-                self.add(text.unwrap_or(string), place);
+    fn object(&mut self, mut at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooMany> {
+        loop {
+            at = self.next(at);
+            if !matches!(self.text.as_bytes().get(at), Some(b'"')) {
+                return Ok(at + 1);
             }
-        });
-    }
-
-    /// Searches all strings of a value, however deep.
-    fn strings(&mut self, value: &str, place: &Place<'_>) {
-        match value.bytes().next() {
-            _ if self.is_full => {}
-            Some(b'"') => with_text(value, |text| {
-                if text.is_none_or(is_remote) {
-                    self.add(text.unwrap_or(value), place);
+            let end = string_end(self.text.as_bytes(), at) + 1;
+            let name = decoded(self.text.get(at..end).unwrap_or_default());
+            let colon = self.next(end);
+            at = match kind {
+                Kind::Url | Kind::Any | Kind::Text => self.value(colon + 1, place, kind.member(&name))?,
+                Kind::Parts { .. } | Kind::Part { .. } => {
+                    self.value(colon + 1, &place.below(Step::Member(&name)), kind.member(&name))?
                 }
-            }),
-            Some(b'[') => {
-                elements(value).unwrap_or_default().into_iter().for_each(|value| self.strings(value, place));
-            }
-            Some(b'{') => {
-                Members::of(value).iter().flat_map(Members::iter).for_each(|(_, value)| self.strings(value, place));
-            }
-            _ => {}
+            };
+            at = self.behind_comma(at);
         }
+    }
+
+    /// Returns the first place from `at` on that is not blank.
+    fn next(&self, at: usize) -> usize {
+        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+        at + rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len())
+    }
+
+    /// Returns the place behind the comma that comes next, or of what comes instead.
+    fn behind_comma(&self, at: usize) -> usize {
+        let at = self.next(at);
+        at + usize::from(self.text.as_bytes().get(at) == Some(&b','))
+    }
+
+    /// Notes a JSON string of this kind, if it is a URL that leads somewhere.
+    fn judge(&mut self, string: &str, place: &Place<'_>, kind: Kind) -> Result<(), TooMany> {
+        let is_url: fn(&str) -> bool = match kind {
+            Kind::Parts { .. } | Kind::Part { .. } | Kind::Text => return Ok(()),
+            Kind::Url => |text| !is_data(text),
+            Kind::Any => is_remote,
+        };
+        // One that stands for no text, such as half a surrogate pair, can't be judged, since readers differ about it: it counts.
+        let url = with_text(string, |text| text.is_none_or(is_url).then(|| text.unwrap_or(string).to_owned()));
+        if let Some(url) = url {
+            if self.list.len() >= MAX_URLS {
+                return Err(TooMany);
+            }
+            self.list.push(RemoteUrl { url, field: place.to_string() });
+        }
+        Ok(())
     }
 }
 
-/// Calls `judge` with the text of a JSON string, or with none where it stands for no text, such as half a surrogate pair: readers differ
-/// about those, so that it can't be judged and counts as a URL.
-fn with_text(string: &str, judge: impl FnOnce(Option<&str>)) {
+/// Calls `judge` with the text of a JSON string, or with none where it stands for no text.
+fn with_text<T>(string: &str, judge: impl FnOnce(Option<&str>) -> T) -> T {
     // Without an escape it is not copied: a string may be an image of megabytes.
     if let Ok(text) = serde_json::from_str::<&str>(string) {
         return judge(Some(text));
     }
-    judge(serde_json::from_str::<String>(string).ok().as_deref());
+    judge(serde_json::from_str::<String>(string).ok().as_deref())
 }
 
 fn is_data(url: &str) -> bool {

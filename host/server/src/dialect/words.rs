@@ -15,6 +15,11 @@ pub(super) struct Words<'a> {
 
 /// What `content` says; none if it has another form.
 pub(super) fn of(content: Option<&str>) -> Option<Words<'_>> {
+    read(content, false)
+}
+
+/// Thoughts have parts, but no thoughts of their own: each level would be read again.
+fn read(content: Option<&str>, are_thoughts: bool) -> Option<Words<'_>> {
     match content {
         None | Some("null") => Some(Words::default()),
         Some(text) if text.starts_with('"') => Some(Words { text: inner(text).into(), thoughts: "".into() }),
@@ -26,7 +31,8 @@ pub(super) fn of(content: Option<&str>) -> Option<Words<'_>> {
                 text.extend(part.get("text").map(inner));
                 match part.get("thinking") {
                     Some(thinking) if thinking.starts_with('"') => thoughts.push_str(inner(thinking)),
-                    Some(thinking) => thoughts.push_str(&of(Some(thinking))?.text),
+                    Some(_) if are_thoughts => return None,
+                    Some(thinking) => thoughts.push_str(&read(Some(thinking), true)?.text),
                     None => {}
                 }
             }
@@ -59,6 +65,7 @@ mod tests {
         let thought = r#"{"type":"thinking","thinking":[{"type":"text","text":"t"},{"type":"text","text":"u"}]}"#;
         check(&format!(r#"[{thought},{{"type":"text","text":"a"}}]"#), Some(("a", "tu")));
         check(r#"[{"type":"thinking","thinking":"t"},{"type":"reference","reference_ids":[1]}]"#, Some(("", "t")));
+        check(&format!(r#"[{{"thinking":[{thought}]}}]"#), None);
         check("{}", None);
         check("7", None);
         check("[7]", None);

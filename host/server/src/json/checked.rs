@@ -1,6 +1,7 @@
-//! A client's body as text: checked for what two parsers could read differently.
+//! The bounds of JSON that others have written, checked before anything reads it: depth, number of values, duplicate keys.
 //!
-//! In goes a body; out come the same bytes as text, or an error that says where. No value is ever interpreted.
+//! In goes a client's body or an adapter's answer; out come the same bytes as text, or an error that says where. No value is ever
+//! interpreted.
 
 use super::inner_text;
 use crate::error::ApiError;
@@ -8,8 +9,13 @@ use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// How deeply arrays and objects may be nested in a client's body.
+/// The most levels of arrays and objects: what recurses on a worker's stack goes no deeper.
 const DEPTH: usize = 128;
+/// The most values of a client's body. Each takes some dozen bytes where a dialect reads it. The largest are embeddings of tokens, of which
+/// OpenAI takes 300,000 in a request.
+const MAX_VALUES: usize = 400_000;
+/// The most values of an answer that a dialect converts. The largest have the probabilities of tokens.
+pub(crate) const MAX_ANSWER_VALUES: usize = 2_000_000;
 /// An object with more keys than this is searched by hashes.
 const FEW: usize = 16;
 
@@ -24,25 +30,53 @@ pub(crate) fn checked(body: Vec<u8>) -> Result<String, ApiError> {
     })?;
     let invalid = |message: String| ApiError::invalid("invalid_json", None, message);
     serde_json::from_str::<IgnoredAny>(&text).map_err(|error| invalid(format!("the body is no JSON: {error}")))?;
-    check_structure(&text).map_err(invalid)?;
-    Ok(text)
+    match check_structure(&text, MAX_VALUES, true) {
+        Ok(()) => Ok(text),
+        Err(Flaw::TooMany { at }) => {
+            let message = format!("the body has more than {MAX_VALUES} values, the next at byte {at}; send fewer");
+            Err(ApiError::invalid("too_many_values", None, message))
+        }
+        Err(flaw) => Err(invalid(format!("the body {flaw}"))),
+    }
 }
 
-/// Checks depth and keys of `text`, which is JSON.
-fn check_structure(text: &str) -> Result<(), String> {
+/// Checks depth and number of values of an adapter's answer, which need not be JSON.
+///
+/// # Errors
+/// If one of them is over its bound.
+pub(crate) fn check_answer(text: &str, max_values: usize) -> Result<(), ApiError> {
+    check_structure(text, max_values, false)
+        .map_err(|flaw| ApiError::broke_contract(format!("the adapter's answer {flaw}")))
+}
+
+/// A bound that a JSON text is over.
+#[derive(Debug, thiserror::Error)]
+enum Flaw {
+    #[error("is nested more than {DEPTH} levels deep at byte {at}")]
+    TooDeep { at: usize },
+    #[error("has too many values, the next at byte {at}")]
+    TooMany { at: usize },
+    #[error("has the key `{key}` twice in one object, again at byte {at}")]
+    Twice { key: String, at: usize },
+}
+
+/// Checks depth, number of values and, where `are_unique` says so, keys of `text`. Keys are looked at in JSON alone.
+fn check_structure(text: &str, max_values: usize, are_unique: bool) -> Result<(), Flaw> {
     let bytes = text.as_bytes();
     let mut open: Vec<Option<Keys<'_>>> = Vec::new();
-    let mut at = 0;
+    let (mut at, mut values) = (0, 0);
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'{' | b'[' => {
                 if open.len() == DEPTH {
-                    return Err(format!("the body is nested more than {DEPTH} levels deep at byte {at}"));
+                    return Err(Flaw::TooDeep { at });
                 }
-                open.push((*byte == b'{').then(Keys::default));
+                open.push((are_unique && *byte == b'{').then(Keys::default));
+                values += 1;
             }
             b'}' | b']' => drop(open.pop()),
             b',' => {
+                values += 1;
                 if let Some(Some(keys)) = open.last_mut() {
                     keys.expected = true;
                 }
@@ -53,20 +87,23 @@ fn check_structure(text: &str) -> Result<(), String> {
                     && std::mem::take(&mut keys.expected)
                     && !keys.insert(inner_text(&text[at + 1..end]))
                 {
-                    let key: String = text[at + 1..end].chars().take(64).collect();
-                    return Err(format!("the key `{key}` stands twice in the object, again at byte {at}"));
+                    let key = text[at + 1..end].chars().take(64).collect();
+                    return Err(Flaw::Twice { key, at });
                 }
                 at = end;
             }
             _ => {}
+        }
+        if values > max_values {
+            return Err(Flaw::TooMany { at });
         }
         at += 1;
     }
     Ok(())
 }
 
-/// Where the string that begins at `start` ends: at its closing quote.
-fn string_end(bytes: &[u8], start: usize) -> usize {
+/// Returns where the string that begins at `start` ends: at its closing quote, or at the end of the text.
+pub(crate) fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -75,7 +112,7 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
             _ => at += 1,
         }
     }
-    at
+    at.min(bytes.len())
 }
 
 /// The keys of an object that is being read.
@@ -112,8 +149,8 @@ mod tests {
     fn check(body: &str, wrong: Option<&str>) {
         match (checked(body.into()), wrong) {
             (Ok(text), None) => assert_eq!(text, body),
-            (Err(error), Some(wrong)) => assert!(error.message.contains(wrong), "{body}: {}", error.message),
-            (other, wrong) => panic!("{body}: {other:?}, not {wrong:?}"),
+            (Err(error), Some(wrong)) => assert!(error.message.contains(wrong), "{:.80}: {}", body, error.message),
+            (other, wrong) => panic!("{body:.80}: {:?}, not {wrong:?}", other.map(drop)),
         }
     }
 
@@ -128,10 +165,10 @@ mod tests {
         ] {
             check(good, None);
         }
-        check(r#"{"a":1,"b":2,"a":3}"#, Some("the key `a` stands twice in the object, again at byte 13"));
-        check(r#"{"a":1,"\u0061":3}"#, Some("stands twice"));
-        check(r#"[{"x":{"a":[1,{"b":1,"b":2}]}}]"#, Some("the key `b` stands twice"));
-        check(r#"{"a":{"c":1},"b":[],"b":""}"#, Some("the key `b` stands twice"));
+        check(r#"{"a":1,"b":2,"a":3}"#, Some("the key `a` twice in one object, again at byte 13"));
+        check(r#"{"a":1,"\u0061":3}"#, Some("twice in one object"));
+        check(r#"[{"x":{"a":[1,{"b":1,"b":2}]}}]"#, Some("the key `b` twice"));
+        check(r#"{"a":{"c":1},"b":[],"b":""}"#, Some("the key `b` twice"));
         check(r#"{"a":NaN}"#, Some("no JSON"));
         check(r#"{"a":Infinity}"#, Some("no JSON"));
         check("", Some("no JSON"));
@@ -146,7 +183,7 @@ mod tests {
         };
         check(&keys("k100"), None);
         for twice in ["k0", "k15", "k16", "k99"] {
-            check(&keys(twice), Some(&format!("the key `{twice}` stands twice")));
+            check(&keys(twice), Some(&format!("the key `{twice}` twice")));
         }
     }
 
@@ -157,6 +194,35 @@ mod tests {
         check(&nested(DEPTH + 1), Some("nested more than 128 levels deep at byte 128"));
         check(&nested(1_000_000), Some("nested more than 128"));
         check(&format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200)), Some("nested"));
+    }
+
+    #[test]
+    fn values_are_limited_in_number() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        check(&list(MAX_VALUES), None);
+        check(&list(MAX_VALUES + 1), Some("more than 400000 values, the next at byte 800000; send fewer"));
+        check(&format!("[{}]", vec!["[]"; MAX_VALUES].join(",")), Some("more than 400000 values"));
+        // Text is none.
+        check(&format!("[\"{}\"]", ",".repeat(MAX_VALUES + 1)), None);
+    }
+
+    #[test]
+    fn answers_are_limited_in_depth_and_number_of_values() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(check_answer(&nested(DEPTH), 1_000).is_ok());
+        for (answer, expected) in [
+            (nested(DEPTH + 1), "the adapter's answer is nested more than 128 levels deep at byte 128"),
+            (nested(1_000_000), "nested more than 128 levels"),
+            (format!("[{}]", "0,".repeat(1_000)), "the adapter's answer has too many values, the next at byte 2000"),
+        ] {
+            let error = check_answer(&answer, 1_000).unwrap_err();
+            assert_eq!(error.code, "adapter_broke_contract");
+            assert!(error.message.contains(expected), "{}", error.message);
+        }
+        // What is no JSON is told by who reads it.
+        for text in ["", "\"", "\"\\", "]]]}", "{\"a\":1,\"a\":2}"] {
+            assert!(check_answer(text, 3).is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The front's cases, row by row: `r01_…` is row 1, and so on.
 
 mod anthropic;
+mod bounds;
 mod ending;
 mod errors;
 pub(crate) mod ground;

@@ -1,0 +1,109 @@
+//! Bounds of JSON: what a provider or a client says is limited in depth, number and work, and costs the others nothing.
+
+use super::ground::{CHAT, EVENTS, gateway};
+use hauski_tests::{TestHost, Upstream};
+
+/// A request for `m0` in the dialect of each path.
+const REQUESTS: [(&str, &str); 4] = [
+    (CHAT, r#""messages":[{"role":"user","content":"hi"}]"#),
+    ("/v1/completions", r#""prompt":"hi""#),
+    ("/v1/responses", r#""input":"hi""#),
+    ("/v1/messages", r#""max_tokens":9,"messages":[{"role":"user","content":"hi"}]"#),
+];
+
+/// An answer whose content has so many levels of thoughts in thoughts, whole or as the only chunk of a stream.
+fn nested(levels: usize, stream: bool) -> String {
+    let content = format!("{}\"x\"{}", r#"[{"thinking":"#.repeat(levels), "}]".repeat(levels));
+    let member = if stream { "delta" } else { "message" };
+    let message = format!(r#"{{"role":"assistant","content":{content}}}"#);
+    format!(
+        r#"{{"id":"x","created":1,"model":"t","choices":[{{"index":0,"{member}":{message},"finish_reason":"stop"}}]}}"#
+    )
+}
+
+fn provider(levels: usize, stream: bool) -> Upstream {
+    let answer = nested(levels, stream);
+    Upstream::start(move |conversation| {
+        conversation.request()?;
+        if stream {
+            return conversation.write(format!("{EVENTS}data: {answer}\n\ndata: [DONE]\n\n"));
+        }
+        conversation.answer("200 OK", "content-type: application/json\r\nconnection: close\r\n", &answer)
+    })
+}
+
+async fn is_alive(host: &TestHost) -> bool {
+    host.client().get("/health").await.status == 200
+}
+
+/// H1: a provider's nested answer overflowed the stack of a worker, and the process aborted.
+#[tokio::test]
+async fn h1_nested_answers_end_their_own_request_alone() {
+    for stream in [false, true] {
+        for levels in [65, 8_000, 200_000] {
+            let upstream = provider(levels, stream);
+            let host = gateway(&[&upstream]).limit("retries", 0).start().await;
+            for (path, request) in REQUESTS {
+                let body = format!(r#"{{"model":"m0","stream":{stream},{request}}}"#);
+                let answer = host.client().post(path, body).await;
+                let said = (answer.status.as_u16(), answer.text.contains("nested more than 128 levels deep"));
+                assert_eq!(said, (502, true), "{path} {levels} {stream}: {:.300}", answer.text);
+                assert!(is_alive(&host).await);
+            }
+        }
+    }
+}
+
+/// Below the bound, the dialects that read thoughts take one level of them.
+#[tokio::test]
+async fn h1_nested_thoughts_are_read_once() {
+    for (levels, expected) in [(1, 200), (2, 200), (3, 502), (60, 502)] {
+        let upstream = provider(levels, false);
+        let host = gateway(&[&upstream]).limit("retries", 0).start().await;
+        let (path, request) = REQUESTS[3];
+        let answer = host.client().post(path, format!(r#"{{"model":"m0",{request}}}"#)).await;
+        assert_eq!(answer.status.as_u16(), expected, "{levels}: {:.300}", answer.text);
+    }
+}
+
+/// H2: work on the URLs of a request grew with the square of its parts. M1: so did that on values with their depth.
+#[tokio::test]
+async fn h2_requests_are_limited_in_urls_and_values() {
+    let host = TestHost::builder().adapter("echo").model("{ id: echo, adapter: echo }").start().await;
+    let ask = async |content: String| {
+        let body = format!(r#"{{"model":"echo","messages":[{{"role":"user","content":[{content}]}}]}}"#);
+        let answer = host.client().post(CHAT, body).await;
+        (answer.status.as_u16(), answer.code())
+    };
+    let parts = |part: &str, count: usize| vec![part; count].join(",");
+    assert_eq!(ask(parts(r#"{"type":"text","text":"a_url"}"#, 30_000)).await.0, 200);
+    assert_eq!(ask(parts(r#"{"a_url":""}"#, 50_000)).await, (400, "too_many_urls".to_owned()));
+    assert_eq!(ask(parts("0", 500_000)).await, (400, "too_many_values".to_owned()));
+    let deep = format!("{}{}{}", "[".repeat(120), parts("1", 300_000), "]".repeat(120));
+    assert_eq!(ask(format!(r#"{{"type":"x","data":{deep},"x":"//"}}"#)).await.0, 400, "echo knows no such part");
+    assert!(is_alive(&host).await);
+}
+
+/// H3: all arguments of a call were parsed again for each piece that repeats its id and name.
+#[tokio::test]
+async fn h3_pieces_of_a_call_are_read_once() {
+    let call = |arguments: &str| {
+        let call = format!(r#"{{"index":0,"id":"a","function":{{"name":"f","arguments":"{arguments}"}}}}"#);
+        let delta = format!(r#"{{"role":"assistant","tool_calls":[{call}]}}"#);
+        format!(
+            "data: {{\"id\":\"x\",\"created\":1,\"model\":\"t\",\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n"
+        )
+    };
+    let long = call(&format!(r#"{{\"a\":\"{}"#, "x".repeat(2 << 20)));
+    let events = format!("{long}{}data: [DONE]\n\n", call("{").repeat(2_000));
+    let upstream = Upstream::start(move |conversation| {
+        conversation.request()?;
+        conversation.write(format!("{EVENTS}{events}"))
+    });
+    let host = gateway(&[&upstream]).start().await;
+    for (path, request) in &REQUESTS[2..] {
+        let answer = host.client().post(path, format!(r#"{{"model":"m0","stream":true,{request}}}"#)).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.text.len() > 2 << 20, "{path}: {:.300}", answer.text);
+    }
+}
