@@ -14,6 +14,8 @@ pub struct Consumption {
     /// When the last instance was given, in milliseconds of Unix time.
     last: AtomicU64,
     memory: AtomicUsize,
+    /// Bytes of request bodies that providers have not yet taken.
+    outbound: AtomicUsize,
     /// Nanoseconds.
     cpu: AtomicU64,
     hits: [AtomicU64; LIMITS.len()],
@@ -37,10 +39,11 @@ impl Consumption {
         (self.requests() > 0).then(|| UNIX_EPOCH + Duration::from_millis(self.last.load(Relaxed)))
     }
 
-    /// The linear memory of the instances that live at this moment, in bytes.
+    /// The linear memory of the instances that live at this moment, and the request bodies that they have handed over and that providers
+    /// have not yet taken, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.memory.load(Relaxed)
+        self.memory.load(Relaxed).saturating_add(self.outbound.load(Relaxed))
     }
 
     /// The time that instances have computed.
@@ -69,6 +72,17 @@ impl Consumption {
     /// An instance is gone, which had so many bytes.
     pub(crate) fn shrink(&self, bytes: usize) {
         self.memory.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Counts so many bytes of a request body, if that makes no more than `max` for the adapter.
+    pub(crate) fn hold_outbound(&self, bytes: usize, max: usize) -> bool {
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= max);
+        self.outbound.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    /// A request body of so many bytes is sent or given up.
+    pub(crate) fn release_outbound(&self, bytes: usize) {
+        self.outbound.fetch_sub(bytes, Relaxed);
     }
 
     /// An instance has computed for so long.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Linear memories that the pool holds for all adapters together. Address space, not memory.
-pub(crate) const SLOTS: u32 = 1_000;
+pub(crate) const SLOTS: u32 = 2_000;
 /// Tables for each memory slot.
 pub(crate) const TABLES_PER_SLOT: u32 = 8;
 /// Elements of one table; adapters made from Python and JavaScript have the largest.

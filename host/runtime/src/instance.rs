@@ -7,6 +7,7 @@ use crate::engine::TICK;
 use crate::error::CallError;
 use crate::memory::MemoryLimit;
 use crate::meter::Meter;
+use crate::sends::Sends;
 use crate::slots::{Slot, Slots};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
@@ -32,8 +33,26 @@ pub(crate) struct Template {
     pub(crate) slots: Slots,
     /// Where it goes on if it computes for long.
     pub(crate) aside: Places,
+    pub(crate) host_bytes: HostBytes,
+}
+
+/// Bounds on the host's memory for what guests hand over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostBytes {
     /// Bytes that a guest may hand over in one call: what the largest request or answer needs.
-    pub(crate) hostcall_bytes: usize,
+    pub(crate) in_one_call: usize,
+    /// Bytes of request bodies of all instances of the adapter that providers have not yet taken. As much as the bodies of clients may
+    /// take, from which they are made.
+    pub(crate) outbound: usize,
+}
+
+impl HostBytes {
+    /// Returns the bounds of an adapter under `limits`.
+    pub(crate) fn of(all: &Limits, limits: &AdapterLimits) -> Self {
+        let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
+        let in_one_call = all.server.request_bytes.max(response_bytes).saturating_add(1 << 20);
+        Self { in_one_call, outbound: all.server.buffered_bytes.max(in_one_call) }
+    }
 }
 
 /// A fresh instance with the store that holds its memory.
@@ -60,14 +79,14 @@ impl Template {
             limits,
             slots: self.slots.clone(),
             aside: self.aside.clone(),
-            hostcall_bytes: hostcall_bytes(all, &limits),
+            host_bytes: HostBytes::of(all, &limits),
         }
     }
 
     /// Returns whether these limits are in force for it.
     pub(crate) fn is_under(&self, all: &Limits) -> bool {
         let limits = all.adapter(self.caller.id());
-        self.limits == *limits && self.hostcall_bytes == hostcall_bytes(all, limits)
+        self.limits == *limits && self.host_bytes == HostBytes::of(all, limits)
     }
 
     /// Makes an instance that lives for one call. Waiting for a slot is part of the call's total time.
@@ -78,10 +97,11 @@ impl Template {
         let slot = slot.inspect_err(|error| consumption.note(error))?;
         let memory = MemoryLimit::new(consumption.clone(), self.limits.memory_bytes);
         let meter = Meter::new(consumption.clone());
-        let state = State::new(call, self.caller.clone(), deadline, meter.clone(), memory);
+        let sends = Sends::new(self.limits.memory_bytes, self.host_bytes.outbound, consumption.clone());
+        let state = State::new(call, self.caller.clone(), deadline, meter.clone(), memory, sends);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(self.hostcall_bytes);
+        store.set_hostcall_fuel(self.host_bytes.in_one_call);
         store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         let cpu = self.limits.cpu;
@@ -104,12 +124,6 @@ impl Template {
         consumption.note(&error);
         Err(error)
     }
-}
-
-/// Returns the bytes that a guest under `limits` may hand over in one call: the largest request or answer, and room for the rest.
-pub(crate) fn hostcall_bytes(all: &Limits, limits: &AdapterLimits) -> usize {
-    let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-    all.server.request_bytes.max(response_bytes).saturating_add(1 << 20)
 }
 
 impl Fresh {

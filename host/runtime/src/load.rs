@@ -10,7 +10,7 @@ use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::cache::Cache;
 use crate::error::CallError;
 use crate::imports::{self, Import, Named};
-use crate::instance::{Template, hostcall_bytes};
+use crate::instance::{HostBytes, Template};
 use crate::progress::Progress;
 use crate::slots::{Pool, Queues, Slots};
 use crate::stamped::{Outline, outline};
@@ -234,8 +234,8 @@ impl Loader {
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let exports = exports(&file.outline.exports, &pre)?;
         let slots = Slots::new(self.pool.clone(), self.queues.of(&file.id), &component);
-        let hostcall_bytes = hostcall_bytes(&all, &limits);
-        let template = Template { pre, caller, limits, slots, aside: self.aside.places(), hostcall_bytes };
+        let host_bytes = HostBytes::of(&all, &limits);
+        let template = Template { pre, caller, limits, slots, aside: self.aside.places(), host_bytes };
         let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
         Ok((template, imports, exports, description))
     }
@@ -261,7 +261,8 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
     let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
     let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.aside(&limits));
     let aside = template.aside.clone();
-    let template = Template { pre, caller, limits, slots, aside, hostcall_bytes: 1 << 20 };
+    let host_bytes = HostBytes { in_one_call: 1 << 20, outbound: 0 };
+    let template = Template { pre, caller, limits, slots, aside, host_bytes };
     let call = Call {
         request_id: "describe".into(),
         tenant: Arc::default(),

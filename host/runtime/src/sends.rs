@@ -1,7 +1,9 @@
-//! How much one request may send: a number of requests in all, and a number of answers held at once.
+//! How much one request may send: a number of requests in all, a number of answers held at once, and bytes of bodies on their way.
 //!
-//! Both ways out share the count. It bounds what a guest can cost in connections, and in log lines by being denied.
+//! Both ways out share the count. It bounds what a guest can cost in connections, in the host's memory, and in log lines by being denied.
 
+use crate::consumption::Consumption;
+use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,6 +20,12 @@ pub(crate) struct Sends(Arc<Left>);
 struct Left {
     all: AtomicU32,
     held: Arc<Semaphore>,
+    /// Bytes of bodies that may still be on their way at once.
+    bytes: Arc<Semaphore>,
+    max_bytes: usize,
+    /// The same for all requests of the adapter.
+    max_of_adapter: usize,
+    consumption: Arc<Consumption>,
 }
 
 /// An answer's place among those that are held; given back on drop.
@@ -30,11 +38,38 @@ pub(crate) enum TooMany {
     All,
     #[error("too many answers are held at once: drop some before sending more, {HELD} are the most")]
     Held,
+    #[error("the bodies on their way to providers are over {} MiB (limit `memory_mib`); wait until one is sent", .0 >> 20)]
+    Bytes(usize),
+    #[error("the adapter's bodies on their way to providers are over {} MiB (limit `buffered_mib`)", .0 >> 20)]
+    BytesOfAdapter(usize),
+}
+
+/// A body in the host's memory, counted until the connection has all of it.
+struct Body {
+    bytes: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+    consumption: Arc<Consumption>,
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.consumption.release_outbound(self.bytes.len());
+    }
 }
 
 impl Sends {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Left { all: AtomicU32::new(ALL), held: Arc::new(Semaphore::new(HELD)) }))
+    /// Returns what a request may send: bodies of at most `max_bytes` on their way at once, and `max_of_adapter` with all other requests
+    /// of the adapter.
+    pub(crate) fn new(max_bytes: usize, max_of_adapter: usize, consumption: Arc<Consumption>) -> Self {
+        let max_bytes = max_bytes.min(Semaphore::MAX_PERMITS);
+        let (held, bytes) = (Arc::new(Semaphore::new(HELD)), Arc::new(Semaphore::new(max_bytes)));
+        Self(Arc::new(Left { all: AtomicU32::new(ALL), held, bytes, max_bytes, max_of_adapter, consumption }))
     }
 
     /// Counts one more.
@@ -44,6 +79,21 @@ impl Sends {
         self.0.all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).map_err(|_| TooMany::All)?;
         Ok(held)
     }
+
+    /// Counts the body of a request for as long as any of it is in the host's memory.
+    pub(crate) fn body(&self, bytes: Vec<u8>) -> Result<Bytes, TooMany> {
+        let left = &self.0;
+        if bytes.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let over = TooMany::Bytes(left.max_bytes);
+        let permits = u32::try_from(bytes.len()).map_err(|_| over)?;
+        let permit = left.bytes.clone().try_acquire_many_owned(permits).map_err(|_| over)?;
+        if !left.consumption.hold_outbound(bytes.len(), left.max_of_adapter) {
+            return Err(TooMany::BytesOfAdapter(left.max_of_adapter));
+        }
+        Ok(Bytes::from_owner(Body { bytes, _permit: permit, consumption: left.consumption.clone() }))
+    }
 }
 
 #[cfg(test)]
@@ -52,7 +102,7 @@ mod tests {
 
     #[test]
     fn both_numbers_hold() {
-        let sends = Sends::new();
+        let sends = Sends::new(100, 150, Arc::default());
         let held: Vec<_> = (0..HELD).map(|_| sends.begin().unwrap()).collect();
         assert_eq!(sends.begin().err(), Some(TooMany::Held));
         drop(held);
@@ -60,5 +110,26 @@ mod tests {
             drop(sends.clone().begin().unwrap());
         }
         assert_eq!(sends.begin().err(), Some(TooMany::All));
+    }
+
+    #[test]
+    fn bodies_are_counted_until_all_of_them_is_gone() {
+        let consumption = Arc::<Consumption>::default();
+        let sends = Sends::new(100, 150, consumption.clone());
+        let mut first = sends.body(vec![0; 60]).unwrap();
+        assert_eq!(sends.body(vec![0; 41]).err(), Some(TooMany::Bytes(100)));
+        let second = sends.body(vec![0; 40]).unwrap();
+        assert_eq!(consumption.memory_bytes(), 100);
+        let other = Sends::new(100, 150, consumption.clone());
+        assert_eq!(other.body(vec![0; 51]).err(), Some(TooMany::BytesOfAdapter(150)));
+        assert_eq!(consumption.memory_bytes(), 100, "what was refused is not counted");
+        let third = other.body(vec![0; 50]).unwrap();
+        // A connection takes pieces of it.
+        let piece = first.split_to(10);
+        drop((first, third));
+        assert_eq!(consumption.memory_bytes(), 100);
+        drop((piece, second));
+        assert_eq!(consumption.memory_bytes(), 0);
+        assert_eq!(sends.body(vec![0; 100]).map(|body| body.len()), Ok(100));
     }
 }

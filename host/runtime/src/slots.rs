@@ -1,7 +1,8 @@
 //! Who may have an instance: a limit for each adapter with a queue before it, and a limit for the pool that all of them share.
 //!
 //! The queue is bounded, and fair between those who ask: whoever has many requests in it gets one instance in turn with the
-//! others, not before them, and if it is full, makes room for who has fewer. An exhausted pool is an error of the engine; with a semaphore in front it is a wait instead.
+//! others, not before them, and if it is full, makes room for who has fewer. An exhausted pool is an error of the engine; with a semaphore
+//! in front it is a wait instead. A part of the pool is reserved for each adapter, so that the others cannot take it.
 
 use crate::consumption::Consumption;
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
@@ -14,13 +15,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Component;
 
-/// The pool's slots, shared by all adapters.
+/// Slots that are reserved for one adapter: four instances of the largest components.
+const RESERVED: u32 = 32;
+/// Adapters for which slots are reserved. Further ones have the common slots alone.
+const MAX_RESERVATIONS: u32 = 24;
+
+/// The pool's slots that are reserved for nobody.
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<Semaphore>);
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(SLOTS as usize)))
+        Self(Arc::new(Semaphore::new((SLOTS - MAX_RESERVATIONS * RESERVED) as usize)))
     }
 }
 
@@ -57,7 +63,16 @@ impl Queues {
     /// The queue of the adapter with this id.
     pub(crate) fn of(&self, id: &AdapterId) -> Arc<Queue> {
         let ById { limits, queues } = &mut *self.lock();
-        queues.entry(id.clone()).or_insert_with(|| Arc::new(Queue::new(limits.adapter(id)))).clone()
+        let queue = queues.entry(id.clone()).or_insert_with(|| Arc::new(Queue::new(limits.adapter(id)))).clone();
+        if !queue.has_reservation() {
+            let holders: Vec<_> = queues.values().filter(|queue| queue.has_reservation()).collect();
+            if holders.len() < MAX_RESERVATIONS as usize {
+                queue.reserve(Arc::new(Semaphore::new(RESERVED as usize)));
+            } else if let Some(reserved) = holders.iter().find_map(|holder| Queue::give_up_reservation(holder)) {
+                queue.reserve(reserved);
+            }
+        }
+        queue
     }
 
     /// Returns the limits in force.
@@ -96,10 +111,27 @@ impl Slots {
     pub(crate) async fn acquire(&self, tenant: &str, deadline: Instant, wait: Duration) -> Result<Slot, CallError> {
         let until = deadline.min(Instant::now() + wait);
         let own = self.queue.enter(tenant, until).await?;
-        let pool = self.pool.0.clone().acquire_many_owned(self.weight);
-        let pool = timeout_at(until, pool).await.ok().and_then(Result::ok).ok_or(CallError::Busy(Full::Pool))?;
+        let pool = timeout_at(until, self.take_slots()).await.ok().flatten().ok_or(CallError::Busy(Full::Pool))?;
         self.queue.consumption.begin();
         Ok(Slot { _own: own, _pool: pool })
+    }
+
+    /// Takes the slots of one instance: those that are reserved for the adapter, or else the common ones, whichever come first.
+    async fn take_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let common = self.pool.0.clone();
+        let Some(reserved) = self.queue.lock().reserved.clone() else {
+            return common.acquire_many_owned(self.weight).await.ok();
+        };
+        if let Ok(permit) = reserved.clone().try_acquire_many_owned(self.weight) {
+            return Some(permit);
+        }
+        if let Ok(permit) = common.clone().try_acquire_many_owned(self.weight) {
+            return Some(permit);
+        }
+        tokio::select! {
+            permit = reserved.acquire_many_owned(self.weight) => permit.ok(),
+            permit = common.acquire_many_owned(self.weight) => permit.ok(),
+        }
     }
 
     /// What instances take.
@@ -137,6 +169,8 @@ struct Lines {
     lines: BTreeMap<Box<str>, VecDeque<oneshot::Sender<Place>>>,
     /// Whose turn it is, and whose after that.
     turns: VecDeque<Box<str>>,
+    /// The slots of the pool that are reserved for the adapter.
+    reserved: Option<Arc<Semaphore>>,
 }
 
 /// A place for one instance.
@@ -168,6 +202,19 @@ impl Queue {
         for next in served {
             drop(next.send(Place(self.clone())));
         }
+    }
+
+    fn has_reservation(&self) -> bool {
+        self.lock().reserved.is_some()
+    }
+
+    fn reserve(&self, slots: Arc<Semaphore>) {
+        self.lock().reserved = Some(slots);
+    }
+
+    /// Returns the reservation of an adapter that serves no more and has no instance: nobody else has its queue.
+    fn give_up_reservation(queue: &Arc<Self>) -> Option<Arc<Semaphore>> {
+        if Arc::strong_count(queue) > 1 { None } else { queue.lock().reserved.take() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {

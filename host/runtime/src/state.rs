@@ -58,12 +58,18 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(call: Call, caller: Caller, deadline: Instant, meter: Arc<Meter>, memory: MemoryLimit) -> Self {
+    pub(crate) fn new(
+        call: Call,
+        caller: Caller,
+        deadline: Instant,
+        meter: Arc<Meter>,
+        memory: MemoryLimit,
+        sends: Sends,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(HEADER_BYTES);
-        let sends = Sends::new();
         Self {
             hooks: Hooks::new(&call, &caller, deadline, sends.clone()),
             sends,

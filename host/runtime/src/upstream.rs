@@ -4,7 +4,6 @@ use crate::bindings::hauski::adapter::model_types::Error;
 use crate::bindings::hauski::adapter::upstream::{Host, HostResponse, Request};
 use crate::sends::Held;
 use crate::state::State;
-use bytes::Bytes;
 use hauski_egress::{Ask, Destination, DnsError, EgressError, OutboundBody, Timeouts, headers};
 use std::pin::pin;
 use std::time::Duration;
@@ -27,9 +26,13 @@ impl Host for State {
     }
 }
 
-async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
+async fn send(state: &mut State, mut request: Request) -> Result<Response, Error> {
     let door = state.call.door.as_ref().ok_or(Error::Denied)?;
     let held = state.sends.begin().map_err(|too_many| Error::Internal(too_many.to_string()))?;
+    let body = state
+        .sends
+        .body(std::mem::take(&mut request.body))
+        .map_err(|too_many| Error::Internal(too_many.to_string()))?;
     let ask = Ask {
         request_id: &state.call.request_id,
         scope: &state.call.scope,
@@ -45,7 +48,7 @@ async fn send(state: &mut State, request: Request) -> Result<Response, Error> {
     };
     let permit = progress.wait_for(pin!(door.permit(&state.caller, ask))).await.map_err(noted)?;
     let fields = headers::from_pairs(request.headers).map_err(|error| Error::InvalidRequest(error.to_string()))?;
-    let body = OutboundBody::Whole(Bytes::from(request.body));
+    let body = OutboundBody::Whole(body);
     let inner = progress.wait_for(pin!(door.send(permit, fields, body))).await.map_err(noted)?;
     progress.answered(&inner.headers);
     Ok(Response { inner, _held: held })

@@ -263,3 +263,52 @@ fn queues_of_all_adapters_follow_the_limits() {
     assert_eq!((places("a"), places("b"), places("c")), (5, 9, 5));
     assert_eq!(queues.limits().adapter(&"a".parse().unwrap()).instances, 5);
 }
+
+fn slots(pool: &Pool, queue: Arc<Queue>, weight: u32) -> Slots {
+    Slots { pool: pool.clone(), queue, weight }
+}
+
+/// H5: one adapter with heavy instances, all of which hang, left no place for the others.
+#[tokio::test]
+async fn adapter_has_its_share_beside_others_that_take_all_common_slots() {
+    let all = Arc::new(Queues::new(Arc::new(Limits::parse("l", LIMITS).unwrap().value)));
+    let pool = Pool::new();
+    let (heavy, light) = (all.of(&"heavy".parse().unwrap()), all.of(&"light".parse().unwrap()));
+    let (heavy, light) = (slots(&pool, heavy, 8), slots(&pool, light, 1));
+    let now = Duration::ZERO;
+    let mut taken = Vec::new();
+    while let Ok(slot) = heavy.acquire("t", soon(), now).await {
+        taken.push(slot);
+    }
+    assert_eq!(taken.len(), (SLOTS - (MAX_RESERVATIONS - 1) * RESERVED) as usize / 8);
+    // One that waits for many slots holds up nobody who wants one.
+    let waits = tokio::spawn({
+        let heavy = heavy.clone();
+        async move { heavy.acquire("t", soon(), Duration::from_secs(5)).await.is_ok() }
+    });
+    yield_now().await;
+    let mut own = Vec::new();
+    for _ in 0..RESERVED {
+        own.push(light.acquire("t", soon(), now).await.unwrap());
+    }
+    assert!(matches!(light.acquire("t", soon(), now).await, Err(CallError::Busy(Full::Pool))));
+    drop(own.pop());
+    assert!(light.acquire("t", soon(), now).await.is_ok());
+    drop(taken.pop());
+    assert!(waits.await.unwrap());
+}
+
+#[test]
+fn reservation_of_an_adapter_that_is_gone_is_given_to_another() {
+    let all = Queues::new(Arc::new(Limits::parse("l", LIMITS).unwrap().value));
+    let id = |number: u32| format!("a{number}").parse::<AdapterId>().unwrap();
+    let mut held: Vec<_> = (0..MAX_RESERVATIONS).map(|number| all.of(&id(number))).collect();
+    assert!(held.iter().all(|queue| queue.has_reservation()));
+    let late = all.of(&id(100));
+    assert!(!late.has_reservation());
+    drop(held.pop());
+    assert!(all.of(&id(100)).has_reservation());
+    assert_eq!(all.lock().queues.values().filter(|queue| queue.has_reservation()).count(), MAX_RESERVATIONS as usize);
+}
+
+const LIMITS: &[u8] = include_bytes!("../../../../policies/limits.yaml");
