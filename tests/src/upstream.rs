@@ -157,17 +157,26 @@ impl Conversation {
         Ok(head + &String::from_utf8_lossy(&body))
     }
 
-    /// The same, with the body's bytes as they came.
+    /// Reads the head of a request, and leaves its body where it is.
     ///
     /// # Errors
     /// If the connection ends before that.
-    pub fn request_bytes(&mut self) -> io::Result<(String, Vec<u8>)> {
+    pub fn head(&mut self) -> io::Result<String> {
         let mut text = String::new();
         while !text.ends_with("\r\n\r\n") {
             if self.reader.read_line(&mut text)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+        Ok(text)
+    }
+
+    /// The same, with the body's bytes as they came.
+    ///
+    /// # Errors
+    /// If the connection ends before that.
+    pub fn request_bytes(&mut self) -> io::Result<(String, Vec<u8>)> {
+        let text = self.head()?;
         let field = |name: &str| {
             let mut lines = text.lines().map(str::to_ascii_lowercase);
             lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned()))

@@ -244,3 +244,35 @@ impl Locality {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Routing;
+
+    /// A lock compares these lines, and the log of a reload shows them.
+    #[test]
+    fn summary_has_all_that_an_entry_grants() {
+        for (entry, expected) in [
+            (
+                "https://a.test/v1/",
+                "https://a.test/v1/ DELETE GET HEAD OPTIONS PATCH POST PUT (public, cloud, any adapter)",
+            ),
+            (
+                "{ url: \"http://127.0.0.1:8081/v1/\", adapters: [a], methods: [POST, GET], models: [m, n] }",
+                "http://127.0.0.1:8081/v1/ GET POST (loopback, local, for m and n)",
+            ),
+            (
+                "{ url: \"https://a.test/\", adapters: [a], methods: [GET], models: [\"*\"], expires: 2027-01-01, \
+                 secret: { header: x-api-key, value: \"${env:KEY}\" } }",
+                "https://a.test/ GET (public, cloud, x-api-key from env:KEY, until 2027-01-01, any model)",
+            ),
+        ] {
+            let text = format!(
+                "egress:\n  default: deny\n  allow:\n    - {entry}\nrouting: {{ prefer_local: true, cloud_fallback: {{ enabled: false }} }}\n"
+            );
+            let routing = Routing::parse("routing.yaml", text.as_bytes()).unwrap().value;
+            assert_eq!(routing.egress.grants[0].summary(), expected);
+        }
+    }
+}

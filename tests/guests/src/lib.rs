@@ -24,6 +24,7 @@ macro_rules! for_each_guest {
         $each!(floods_log);
         $each!(floods_handles);
         $each!(floods_bodies);
+        $each!(floods_uploads);
         $each!(counts);
         $each!(streams_forever);
         $each!(ends_badly);

@@ -158,6 +158,34 @@ async fn floods_bodies() {
     }
 }
 
+/// H4: bodies that a provider does not take lay uncounted in the host's memory. In a process of its own, because it is about the process'
+/// memory.
+#[tokio::test]
+async fn floods_uploads() {
+    if !alone("guests::floods_uploads") {
+        return;
+    }
+    let upstream = Upstream::start(|conversation| {
+        conversation.head()?;
+        conversation.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")?;
+        // Reads nothing of the body.
+        std::thread::sleep(Duration::from_secs(30));
+        Ok(())
+    });
+    let builder = beside_echo("floods_uploads").grant(&upstream.url("/"));
+    let host = builder.override_limits("floods-uploads: { memory_mib: 64, response_mib: 32 }").start().await;
+    echo_answers(&host).await;
+    let before = status_mib("VmRSS");
+    let url = upstream.url("/");
+    let (answer, ()) = tokio::join!(host.client().chat("floods-uploads", &url), echo_answers(&host));
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (502, "adapter_failed"), "{}", answer.text);
+    assert!(answer.text.contains("the adapter's bodies on their way to providers are over 33 MiB"), "{}", answer.text);
+    // As much as clients' bodies may take, or one call.
+    assert_eq!(upstream.connections(), 2);
+    let most = status_mib("VmHWM");
+    assert!(most < before + 200, "{before} MiB before, {most} MiB at the most");
+}
+
 /// A line of `/proc/self/status`, in MiB.
 fn status_mib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
