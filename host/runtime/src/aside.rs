@@ -78,13 +78,15 @@ pub(crate) struct Run {
     pub(crate) consumption: Arc<Consumption>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) deadline: Instant,
+    /// The most time that the request may compute.
+    pub(crate) cpu: Duration,
 }
 
 impl Run {
-    /// Runs `work` with the meter on, at the longest until the deadline. Dropped, so is the work, though a moment later if it has moved.
+    /// Runs `work` with the meter on, at the longest until the deadline or the limit on computing. Dropped, so is the work, though a moment later if it has moved.
     pub(crate) async fn run<T: Send + 'static>(self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         self.meter.rest();
-        let mut work = Box::pin(Metered { future: Box::pin(work), meter: self.meter.clone() });
+        let mut work = Box::pin(Metered { future: Box::pin(work), meter: self.meter.clone(), cpu: self.cpu });
         if !self.consumption.is_slow() && !self.meter.is_long() {
             self.meter.set_aside(false);
             let here = poll_fn(|context| match work.as_mut().poll(context) {
@@ -93,7 +95,7 @@ impl Run {
                 Poll::Pending => Poll::Pending,
             });
             match timeout_at(self.deadline, here).await {
-                Ok(Some(answer)) => return Some(answer),
+                Ok(Some(answer)) => return answer,
                 Ok(None) => {}
                 Err(_) => return None,
             }
@@ -106,8 +108,8 @@ impl Run {
         };
         let is_idle = self.meter.starved() < STARVED;
         match timeout_at(self.deadline, moves(work, is_idle)).await.ok()? {
-            Ok(answer) => Some(answer),
-            Err(work) => timeout_at(self.deadline, moves(work, false)).await.ok()?.ok(),
+            Ok(answer) => answer,
+            Err(work) => timeout_at(self.deadline, moves(work, false)).await.ok()?.ok().flatten(),
         }
     }
 }

@@ -106,7 +106,8 @@ impl Template {
         store.set_epoch_deadline(1);
         let cpu = self.limits.cpu;
         store.epoch_deadline_callback(move |store| tick(&store.data().meter, cpu));
-        let run = Run { aside: self.aside.clone(), consumption: consumption.clone(), meter, deadline };
+        let (aside, meter) = (self.aside.clone(), meter.clone());
+        let run = Run { aside, consumption: consumption.clone(), meter: meter.clone(), deadline, cpu };
         let pre = self.pre.clone();
         let made = run.run(async move {
             let instance = pre.instantiate_async(&mut store).await;
@@ -119,7 +120,7 @@ impl Template {
                 return Ok(Box::new(Fresh { store, instance, limits: self.limits, aside, consumption, _slot: slot }));
             }
             Some((store, Err(error), _slot)) => explain(&error, &store, &self.limits),
-            None => CallError::TotalTimeout(self.limits.total),
+            None => ended(&meter, &self.limits),
         };
         consumption.note(&error);
         Err(error)
@@ -146,7 +147,8 @@ impl Fresh {
     {
         let State { deadline, meter, .. } = self.store.data();
         let (deadline, limits, consumption) = (*deadline, self.limits, self.consumption.clone());
-        let run = Run { aside: self.aside.clone(), consumption: consumption.clone(), meter: meter.clone(), deadline };
+        let (aside, cpu, meter) = (self.aside.clone(), limits.cpu, meter.clone());
+        let run = Run { aside, consumption: consumption.clone(), meter: meter.clone(), deadline, cpu };
         let answer = match run.run(call(self)).await {
             // The door's clock and this one end at the same moment.
             Some((_, Ok(Err(AdapterError::Timeout(_))))) if Instant::now() >= deadline => {
@@ -162,7 +164,7 @@ impl Fresh {
                 fresh.end();
                 Err(error)
             }
-            None => Err(CallError::TotalTimeout(limits.total)),
+            None => Err(ended(&meter, &limits)),
         };
         answer.inspect_err(|error| consumption.note(error))
     }
@@ -190,6 +192,14 @@ fn tick(meter: &Meter, cpu: Duration) -> wasmtime::Result<UpdateDeadline> {
     }
     // tokio's own, which is woken only after sockets and timers have been looked at; any other starves them.
     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+}
+
+/// Returns the limit that ended an instance from outside.
+fn ended(meter: &Meter, limits: &AdapterLimits) -> CallError {
+    match meter.used() > limits.cpu {
+        true => CallError::ComputedTooLong(limits.cpu),
+        false => CallError::TotalTimeout(limits.total),
+    }
 }
 
 /// Says in the limits' words why an instance ended.

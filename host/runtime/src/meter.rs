@@ -2,7 +2,8 @@
 //!
 //! The time of each poll of the instance's future is added up. The thread's processor time, which leaves out preemption, costs a
 //! system call; on a worker's thread it is asked only once the engine's clock has moved while the guest computed. Until then the time on
-//! the wall stands in for it, and can't be more than a tick.
+//! the wall stands in for it, and can't be more than a tick. A poll that took longer all the same was preempted, or the host worked for
+//! the guest, which meets no tick: from then on every poll of the request asks for the processor's time.
 
 use crate::consumption::Consumption;
 use crate::engine::TICK;
@@ -34,6 +35,8 @@ pub(crate) struct Meter {
     was_long: AtomicBool,
     /// Whether all polls ask for the processor's time, since they may be preempted for long.
     is_aside: AtomicBool,
+    /// Whether a poll took longer than a tick and met none: all later ones ask for the processor's time.
+    is_watched: AtomicBool,
     /// How long it had no processor though it had something to compute.
     starved: AtomicU64,
 }
@@ -57,6 +60,7 @@ impl Meter {
             end: number(0),
             was_long: AtomicBool::new(false),
             is_aside: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
             starved: number(0),
         })
     }
@@ -120,7 +124,8 @@ impl Meter {
         }
     }
 
-    /// The running poll by the time on the wall, a tick at the most: a guest that had computed longer would have met one.
+    /// The running poll by the time on the wall, a tick at the most: a guest that had computed longer would have met one, as long as the
+    /// host did not work for it.
     fn wall(&self) -> Duration {
         self.turn().min(TICK)
     }
@@ -129,7 +134,7 @@ impl Meter {
         self.rest();
         self.base.store(NONE, Relaxed);
         self.begin.store(self.end.load(Relaxed), Relaxed);
-        if self.is_aside() {
+        if self.is_aside() || self.is_watched.load(Relaxed) {
             self.tick();
         }
     }
@@ -141,6 +146,9 @@ impl Meter {
         self.consumption.computed(running);
         if self.is_aside() {
             self.starve(turn.saturating_sub(running));
+        }
+        if self.base.load(Relaxed) == NONE && turn > TICK {
+            self.is_watched.store(true, Relaxed);
         }
         // Without a tick this is the time on the wall, for most of which it may have been preempted.
         let sure = if self.base.load(Relaxed) == NONE { running.min(TICK / 16) } else { running };
@@ -171,20 +179,26 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(NONE - 1)
 }
 
-/// A future whose polls are counted by a [`Meter`].
+/// A future whose polls are counted by a [`Meter`]. It gives nothing once they have taken longer than `cpu` in all: the host's work for a
+/// guest meets no tick that would end it.
 pub(crate) struct Metered<F> {
     pub(crate) future: F,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) cpu: Duration,
 }
 
 impl<F: Future + Unpin> Future for Metered<F> {
-    type Output = F::Output;
+    type Output = Option<F::Output>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         self.meter.begin();
         let poll = Pin::new(&mut self.future).poll(cx);
         self.meter.end();
-        poll
+        match poll {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.meter.used() > self.cpu => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -213,7 +227,8 @@ mod tests {
             compute(&meter, Duration::from_millis(20));
             (idle, meter.used())
         };
-        let (idle, busy) = Metered { future: Box::pin(work), meter: meter.clone() }.await;
+        let metered = Metered { future: Box::pin(work), meter: meter.clone(), cpu: Duration::MAX };
+        let (idle, busy) = metered.await.unwrap();
         assert!(idle < Duration::from_millis(50), "{idle:?}");
         assert!(busy >= idle + Duration::from_millis(20), "{idle:?} {busy:?}");
         assert!(meter.used() >= busy && meter.used() < busy + Duration::from_millis(50), "{:?}", meter.used());
@@ -228,12 +243,47 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        Metered { future: Box::pin(work), meter: meter.clone() }.await;
+        Metered { future: Box::pin(work), meter: meter.clone(), cpu: Duration::MAX }.await;
         assert!(meter.used() >= Duration::from_millis(30), "{:?}", meter.used());
     }
 
+    /// The host works for a guest: the thread computes, and the engine's clock is not asked.
+    fn work_for_guest(span: Duration) {
+        let begin = processor_time();
+        while processor_time() - begin < nanos(span) {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn work_of_the_host_counts_once_it_has_taken_long() {
+        let meter = Meter::new(Arc::default());
+        for _ in 0..3 {
+            poll(&meter, async { work_for_guest(10 * TICK) }).await;
+        }
+        // Of the first poll it can't be told from being preempted.
+        assert!(meter.used() >= 20 * TICK, "{:?}", meter.used());
+        assert!(meter.is_long());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn work_of_the_host_ends_at_the_limit() {
+        let meter = Meter::new(Arc::default());
+        let mut polls = 0;
+        let work = async {
+            loop {
+                polls += 1;
+                work_for_guest(5 * TICK);
+                tokio::task::yield_now().await;
+            }
+        };
+        let metered = Metered { future: Box::pin(work), meter: meter.clone(), cpu: 20 * TICK };
+        assert_eq!(metered.await, None::<()>);
+        assert!((3..=7).contains(&polls), "{polls}");
+    }
+
     async fn poll(meter: &Arc<Meter>, work: impl Future<Output = ()>) {
-        Metered { future: Box::pin(work), meter: meter.clone() }.await;
+        Metered { future: Box::pin(work), meter: meter.clone(), cpu: Duration::MAX }.await;
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -311,7 +361,7 @@ mod tests {
     async fn a_poll_without_a_tick_counts_a_tick_at_the_most() {
         let meter = Meter::new(Arc::default());
         let work = async { std::thread::sleep(Duration::from_millis(50)) };
-        Metered { future: Box::pin(work), meter: meter.clone() }.await;
+        Metered { future: Box::pin(work), meter: meter.clone(), cpu: Duration::MAX }.await;
         assert!(meter.used() <= TICK, "{:?}", meter.used());
     }
 }

@@ -14,7 +14,7 @@ fn run(aside: &Aside, consumption: &Arc<Consumption>) -> Run {
     // A busy machine leaves these threads little.
     let deadline = Instant::now() + Duration::from_secs(60);
     let (consumption, meter) = (consumption.clone(), Meter::new(consumption.clone()));
-    Run { aside: aside.places(), consumption, meter, deadline }
+    Run { aside: aside.places(), consumption, meter, deadline, cpu: Duration::MAX }
 }
 
 /// What an adapter has done that is slow.
