@@ -157,6 +157,10 @@ fn log_recovery(recovery: &Recovery) {
 /// How long those whose answers are cut off have to be told so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// The bytes that a connection buffers of a request's head, or of its body at once, before it reads no more. A last read may bring as much
+/// again: a head of twice this is rejected in any case. Each connection may hold as much before it shows a key.
+const MAX_HEAD: usize = 64 << 10;
+
 /// A connection, and its place among the most that may be open.
 type Accepted = (TcpStream, OwnedSemaphorePermit);
 type Queue = mpsc::UnboundedSender<Accepted>;
@@ -308,8 +312,11 @@ async fn http(
         let (answer, wire) = (unread::answer(&router, request), wire.clone());
         async move { answer.await.map(|response| response.map(|body| wire.body(body))) }
     });
-    let http =
-        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(patience).serve_connection(stream, answer);
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(stream, answer);
     let mut http = std::pin::pin!(http);
     let left = peer.left();
     let mut left = std::pin::pin!(left);

@@ -107,3 +107,17 @@ async fn h3_pieces_of_a_call_are_read_once() {
         assert!(answer.text.len() > 2 << 20, "{path}: {:.300}", answer.text);
     }
 }
+
+/// M3: each connection could hold 400 KiB of head before it shows a key.
+#[tokio::test]
+async fn m3_heads_are_limited_in_bytes() {
+    let host = TestHost::builder().adapter("echo").model("{ id: echo, adapter: echo }").start().await;
+    for (bytes, expected) in [(40_000, "HTTP/1.1 200 "), (200_000, "HTTP/1.1 431 ")] {
+        let head = format!(
+            "GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nx-long: {}\r\n\r\n",
+            "x".repeat(bytes)
+        );
+        let answer = host.client().raw(head).await;
+        assert!(answer.starts_with(expected), "{bytes}: {answer:.100}");
+    }
+}
