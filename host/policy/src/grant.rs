@@ -275,4 +275,30 @@ mod tests {
             assert_eq!(routing.egress.grants[0].summary(), expected);
         }
     }
+
+    /// What no network covers can't be granted.
+    #[test]
+    fn network_covers_its_own_class_of_addresses_alone() {
+        use AddressClass::{LinkLocal, Loopback, Metadata, Private, Public, Reserved, Translated};
+        for (class, expected) in [
+            (Public, Some(Network::Public)),
+            (Private, Some(Network::Private)),
+            (Loopback, Some(Network::Loopback)),
+            (LinkLocal, None),
+            (Metadata, None),
+            (Translated, None),
+            (Reserved, None),
+        ] {
+            assert_eq!(Network::of(class), expected, "{class:?}");
+            for network in [Network::Public, Network::Private, Network::Loopback] {
+                assert_eq!(network.covers(class), expected == Some(network), "{network:?} {class:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn locality_has_a_word_for_people() {
+        let words = [Locality::Local, Locality::Cloud, Locality::NoGrant].map(Locality::as_str);
+        assert_eq!(words, ["local", "cloud", "no grant"]);
+    }
 }

@@ -93,6 +93,7 @@ fn no_model_at_all_reaches_nothing() {
     assert_eq!(decide(&[any, LOOPBACK], ("", None), "GET https://images.test/x"), Err(Denial::Model));
     assert!(reach(&[any, LOOPBACK], ("", None)).grants.is_empty());
     assert_eq!(Scope::Model(Arc::default()).model(), None);
+    assert_eq!((Scope::Model(Arc::new(scope(GPT))).model(), Scope::Gateway.model()), (Some("gpt"), None));
 }
 
 #[test]
