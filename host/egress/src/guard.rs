@@ -11,7 +11,7 @@ use crate::resolve::MAX_ADDRESSES;
 use crate::shared::Policy;
 use crate::timeouts::Clocks;
 use crate::{Asked, Caller, Decision, Denied, DnsError, EgressError, Shared, Timeouts, Verdict, advice};
-use hauski_policy::{AddressClass, Grant, Host, Locality, Scope, Target, address};
+use hauski_policy::{AdapterId, AddressClass, Grant, Host, Locality, Scope, Target, address};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::timeout_at;
@@ -246,7 +246,7 @@ async fn decide(
 ) -> Result<(Arc<Grant>, Vec<SocketAddr>), EgressError> {
     let Asking { caller, scope, target, local_only, clocks } = *asked;
     let grant = policy.egress.decide(caller.holder(), scope, target, today(), local_only).map_err(Denied::Grant)?;
-    let addresses = resolve(shared, target, clocks).await?;
+    let addresses = resolve(shared, caller.id(), target, clocks).await?;
     for address in &addresses {
         check(shared, grant, target.host(), *address)?;
     }
@@ -254,11 +254,16 @@ async fn decide(
 }
 
 /// All addresses of the host, in canonical form and in the resolver's order, each once.
-async fn resolve(shared: &Shared, target: &Target, clocks: &Clocks) -> Result<Vec<SocketAddr>, EgressError> {
+async fn resolve(
+    shared: &Shared,
+    asker: &AdapterId,
+    target: &Target,
+    clocks: &Clocks,
+) -> Result<Vec<SocketAddr>, EgressError> {
     let found = match target.host() {
         Host::Address(address) => vec![*address],
         Host::Name(name) => {
-            let answer = timeout_at(clocks.until(clocks.connect), shared.resolver.resolve(name)).await;
+            let answer = timeout_at(clocks.until(clocks.connect), shared.resolver.resolve(asker, name)).await;
             match answer {
                 Ok(answer) => answer.map_err(|error| DnsError::Failed(Arc::new(error)))?,
                 Err(_elapsed) if clocks.is_over() => return Err(EgressError::TotalTimeout),

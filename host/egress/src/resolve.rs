@@ -1,11 +1,12 @@
 //! Names become addresses here and nowhere else: once a request, in a bounded time, to a bounded number.
 
+use hauski_policy::AdapterId;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
 /// More addresses than this for one name are an error: no honest name has them.
@@ -17,68 +18,119 @@ const HOSTS: &str = "/etc/hosts";
 /// Look-ups at once. The system's can't be cancelled, so those that hang are counted until they end.
 const MAX_LOOKUPS: usize = 64;
 
+/// Look-ups of one adapter at once: an adapter with a wildcard whose name server is silent holds up no other.
+const MAX_LOOKUPS_OF_ADAPTER: usize = 8;
+
 /// The addresses of a name, to come.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
 /// Where addresses come from. The guard bounds the time and the number.
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses of `name`, which is a valid host name in lower case.
-    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a>;
+    /// The addresses of `name`, which is a valid host name in lower case, for the adapter `asker`.
+    fn resolve<'a>(&'a self, asker: &'a AdapterId, name: &'a str) -> Resolving<'a>;
 }
 
-/// The system's resolver. Who asks for a name that is being looked up gets that answer: a name takes one turn, however many ask.
-#[derive(Debug)]
-pub struct SystemResolver {
-    turns: Arc<Semaphore>,
-    under_way: Arc<UnderWay>,
-}
-
-/// What look-ups come to, by name, while they are under way.
-type UnderWay = Mutex<HashMap<String, watch::Receiver<Option<Found>>>>;
-type Found = Result<Vec<IpAddr>, Arc<io::Error>>;
-
-impl Default for SystemResolver {
-    fn default() -> Self {
-        Self { turns: Arc::new(Semaphore::new(MAX_LOOKUPS)), under_way: Arc::default() }
-    }
-}
+/// The system's resolver. An adapter that asks for a name that is being looked up for it gets that answer: a name takes one turn, however
+/// many of its requests ask.
+#[derive(Debug, Default)]
+pub struct SystemResolver(Lookups);
 
 impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
-        Box::pin(async move {
-            let mut found = self.join(name);
-            let found = found.wait_for(Option::is_some).await.map_err(io::Error::other)?;
-            let found = found.clone().unwrap_or_else(|| Ok(Vec::new()));
-            found.map_err(|error| io::Error::new(error.kind(), error))
-        })
+    fn resolve<'a>(&'a self, asker: &'a AdapterId, name: &'a str) -> Resolving<'a> {
+        Box::pin(self.0.find(asker, name, look_up))
     }
 }
 
-impl SystemResolver {
-    /// The look-up of `name` that is under way, or a new one.
-    fn join(&self, name: &str) -> watch::Receiver<Option<Found>> {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = under_way.get(name).filter(|found| found.has_changed().is_ok()) {
-            return found.clone();
+/// Look-ups that wait for their turn or are under way.
+#[derive(Debug)]
+struct Lookups {
+    turns: Arc<Semaphore>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What look-ups come to, by adapter and name.
+    pending: HashMap<Key, watch::Sender<Option<Found>>>,
+    /// The turns of each adapter.
+    turns: HashMap<AdapterId, Arc<Semaphore>>,
+}
+
+type Key = (AdapterId, String);
+type Found = Result<Vec<IpAddr>, Arc<io::Error>>;
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self { turns: Arc::new(Semaphore::new(MAX_LOOKUPS)), state: Arc::default() }
+    }
+}
+
+impl Lookups {
+    /// Returns what `look` finds for `name`, or what a look-up of it finds that is under way for this adapter.
+    async fn find<F>(&self, asker: &AdapterId, name: &str, look: fn(String) -> F) -> io::Result<Vec<IpAddr>>
+    where
+        F: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        loop {
+            let mut found = self.join(asker, name, look);
+            // One that was given up just now is begun again.
+            let Ok(found) = found.wait_for(Option::is_some).await else { continue };
+            let found = found.clone().unwrap_or_else(|| Ok(Vec::new()));
+            return found.map_err(|error| io::Error::new(error.kind(), error));
+        }
+    }
+
+    /// Returns the look-up that is under way, or a new one.
+    fn join<F>(&self, asker: &AdapterId, name: &str, look: fn(String) -> F) -> watch::Receiver<Option<Found>>
+    where
+        F: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        let key = (asker.clone(), name.to_owned());
+        let mut state = lock(&self.state);
+        if let Some(tell) = state.pending.get(&key) {
+            return tell.subscribe();
         }
         let (tell, found) = watch::channel(None);
-        under_way.insert(name.to_owned(), found.clone());
-        let (turns, entries, name) = (Arc::clone(&self.turns), Arc::clone(&self.under_way), name.to_owned());
-        // A task of its own: a look-up that nobody waits for any more keeps its turn until it ends.
+        state.pending.insert(key.clone(), tell.clone());
+        let own = || Arc::new(Semaphore::new(MAX_LOOKUPS_OF_ADAPTER));
+        let own = state.turns.entry(asker.clone()).or_insert_with(own).clone();
+        let all = self.turns.clone();
+        let pending = Pending { key, state: self.state.clone() };
+        // A task of its own: a look-up that has begun keeps its turn until it ends, whoever waits for it.
         tokio::spawn(async move {
-            let answer = look_up(&turns, name.clone()).await.map_err(Arc::new);
-            entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            let turn = async { (own.acquire_owned().await, all.acquire_owned().await) };
+            let turn = tokio::select! {
+                turn = turn => turn,
+                // Nobody waits any more, and the system was not asked.
+                () = tell.closed() => return,
+            };
+            let answer = look(pending.key.1.clone()).await.map_err(Arc::new);
+            drop(turn);
+            drop(pending);
             tell.send_replace(Some(answer));
         });
         found
     }
 }
 
-async fn look_up(turns: &Semaphore, name: String) -> io::Result<Vec<IpAddr>> {
-    let turn = turns.acquire().await.map_err(io::Error::other)?;
-    let found = if name.contains('.') { look_up_whole(name).await } else { ask(&name).await };
-    drop(turn);
-    found
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A look-up's entry among those that are pending; taken out on drop.
+struct Pending {
+    key: Key,
+    state: Arc<Mutex<State>>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        lock(&self.state).pending.remove(&self.key);
+    }
+}
+
+async fn look_up(name: String) -> io::Result<Vec<IpAddr>> {
+    if name.contains('.') { look_up_whole(name).await } else { ask(&name).await }
 }
 
 /// The addresses of a name that has dots, as it stands.
@@ -116,29 +168,68 @@ async fn ask(name: &str) -> io::Result<Vec<IpAddr>> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_systems_resolver_knows_this_machine() {
-        let resolver = SystemResolver::default();
-        let addresses = resolver.resolve("localhost").await.unwrap();
-        assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
-        assert_eq!(resolver.turns.available_permits(), MAX_LOOKUPS);
+    fn id(text: &str) -> AdapterId {
+        text.parse().unwrap()
+    }
+
+    async fn silence(_: String) -> io::Result<Vec<IpAddr>> {
+        std::future::pending().await
+    }
+
+    async fn here(_: String) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![IpAddr::from([127, 0, 0, 1])])
     }
 
     #[tokio::test]
-    async fn a_name_is_looked_up_once_however_many_ask() {
+    async fn resolver_of_the_system_knows_this_machine() {
         let resolver = SystemResolver::default();
-        let turns = resolver.turns.clone().acquire_many_owned(u32::try_from(MAX_LOOKUPS).unwrap()).await.unwrap();
-        let mut asking = [resolver.resolve("localhost"), resolver.resolve("localhost")];
-        for one in &mut asking {
-            assert!(tokio::time::timeout(std::time::Duration::from_millis(1), one).await.is_err());
+        for _ in 0..2 {
+            let addresses = resolver.resolve(&id("a"), "localhost").await.unwrap();
+            assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
         }
-        assert_eq!(resolver.under_way.lock().unwrap().len(), 1);
+        assert_eq!(resolver.0.turns.available_permits(), MAX_LOOKUPS);
+        assert!(lock(&resolver.0.state).pending.is_empty());
+    }
+
+    #[tokio::test]
+    async fn name_is_looked_up_once_however_many_ask() {
+        let lookups = Lookups::default();
+        let turns = lookups.turns.clone().acquire_many_owned(u32::try_from(MAX_LOOKUPS).unwrap()).await.unwrap();
+        let one = id("a");
+        let asking = [lookups.join(&one, "n", here), lookups.join(&one, "n", here)];
+        assert_eq!(lock(&lookups.state).pending.len(), 1);
         drop(turns);
-        for one in asking {
-            assert!(one.await.unwrap().iter().all(IpAddr::is_loopback));
+        for mut one in asking {
+            assert!(one.wait_for(Option::is_some).await.is_ok());
         }
-        assert!(resolver.under_way.lock().unwrap().is_empty());
-        assert!(!resolver.resolve("localhost").await.unwrap().is_empty(), "asked again, it is looked up again");
+        assert!(lock(&lookups.state).pending.is_empty());
+    }
+
+    /// M7: an adapter with a wildcard, whose names nobody answers, held up all names of all adapters.
+    #[tokio::test]
+    async fn silent_names_of_one_adapter_hold_up_no_other() {
+        let lookups = Lookups::default();
+        let names: Vec<_> = (0..1_000).map(|n| lookups.join(&id("a"), &format!("n{n}"), silence)).collect();
+        tokio::task::yield_now().await;
+        assert_eq!(lookups.find(&id("b"), "n", here).await.unwrap().len(), 1);
+        assert_eq!(lookups.turns.available_permits(), MAX_LOOKUPS - MAX_LOOKUPS_OF_ADAPTER);
+        // Those that were given up before their turn are never begun, and leave nothing.
+        drop(names);
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(lock(&lookups.state).pending.len(), MAX_LOOKUPS_OF_ADAPTER);
+    }
+
+    #[tokio::test]
+    async fn look_up_that_was_given_up_is_begun_again_for_the_next() {
+        let lookups = Lookups::default();
+        let turns = lookups.turns.clone().acquire_many_owned(u32::try_from(MAX_LOOKUPS).unwrap()).await.unwrap();
+        let one = id("a");
+        drop(lookups.join(&one, "n", here));
+        let next = lookups.find(&one, "n", here);
+        drop(turns);
+        assert_eq!(next.await.unwrap().len(), 1);
     }
 
     #[test]

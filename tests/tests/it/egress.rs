@@ -1,6 +1,7 @@
 //! What adapters can reach, tried by a component over both ways out: `upstream` and `wasi:http`.
 
 use hauski_egress::{Resolve, Resolving};
+use hauski_policy::AdapterId;
 use hauski_server::StartError;
 use hauski_tests::{Log, TestHost, UNRELATED, Upstream};
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ pub(crate) struct Names {
 }
 
 impl Resolve for Names {
-    fn resolve<'a>(&'a self, _name: &'a str) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a AdapterId, _name: &'a str) -> Resolving<'a> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Ok(self.answer.clone()) })
     }

@@ -5,7 +5,7 @@ use hauski_egress::{
     Ask, Asked, BoxError, Caller, CertificateDer, Decision, Destination, Door, EgressError, Exchange, Ledger, Observer,
     OutboundBody, Parts, Permit, Resolve, Resolving, Response, Secrets, Shared, Timeouts, Verdict, headers,
 };
-use hauski_policy::{AdapterLimits, Digest, Egress, Grant, ModelNames, ModelScope, Routing, Scope};
+use hauski_policy::{AdapterId, AdapterLimits, Digest, Egress, Grant, ModelNames, ModelScope, Routing, Scope};
 use http_body::{Body, Frame};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -215,7 +215,7 @@ impl Scripted {
 }
 
 impl Resolve for Scripted {
-    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a AdapterId, name: &'a str) -> Resolving<'a> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut names = self.names.lock().unwrap();
         let known = if names.contains_key(name) { name } else { "*" };

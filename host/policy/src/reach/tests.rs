@@ -157,3 +157,33 @@ fn locality_follows_from_the_grants_in_reach() {
         assert_eq!(found, (expected, has_local), "{entries:?} for {model:?}");
     }
 }
+
+/// Where the policy holds all requests to local grants, a model that has one is local; what else it has grants nothing then.
+#[test]
+fn standing_follows_from_grants_and_the_switch_of_the_policy() {
+    let image = "{ url: \"https://images.test/\", adapters: [a], models: [llama], methods: [GET] }";
+    let (id, digest): (AdapterId, _) = ("a".parse().unwrap(), Digest::from_bytes([1; 32]));
+    let standing = |entries: &[&str], model, local_only, can_send| {
+        let egress = Egress { local_only, ..egress(entries) };
+        let facts = AdapterFacts {
+            holder: Holder { id: &id, digest: &digest },
+            base_url: None,
+            config_keys: Vec::new(),
+            can_send,
+        };
+        let Standing { granted, has_local, locality, .. } = egress.standing(&facts, &scope(model), day("2026-11-30"));
+        (granted, has_local, locality)
+    };
+    use Locality::{Cloud, Local, NoGrant};
+    for (entries, model, local_only, expected) in [
+        (&[LOOPBACK, image][..], LLAMA, false, (Cloud, true, Cloud)),
+        (&[LOOPBACK, image], LLAMA, true, (Cloud, true, Local)),
+        (&[OPENAI], GPT, false, (Cloud, false, Cloud)),
+        (&[OPENAI], GPT, true, (Cloud, false, Cloud)),
+        (&[LOOPBACK], LLAMA, false, (Local, true, Local)),
+        (&[], LLAMA, true, (NoGrant, false, NoGrant)),
+    ] {
+        assert_eq!(standing(entries, model, local_only, true), expected, "{entries:?} {local_only}");
+        assert_eq!(standing(entries, model, local_only, false), (Local, true, Local), "what cannot send is local");
+    }
+}
