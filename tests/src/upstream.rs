@@ -112,8 +112,7 @@ impl Drop for Upstream {
     }
 }
 
-/// Keeps the port from everyone else until the process ends: a test that runs beside this one could get it, and would be asked in its
-/// place. A socket that is bound and does not listen refuses connections.
+/// Keeps the port from other tests until the process ends. A socket that is bound and does not listen refuses connections.
 fn reserve(address: SocketAddr) {
     let reserve = || -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;

@@ -1,4 +1,4 @@
-//! Open files: as many as the system gives this process, and a word where these are too few.
+//! Limits of the process: open files, as many as the system gives, and no core dumps.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -11,6 +11,12 @@ pub(crate) fn raise() -> Option<u64> {
         Ok(()) => maximum,
         Err(_) => current,
     }
+}
+
+/// Keeps the system from writing the process' memory, with its keys and prompts, to a file when it aborts.
+pub(crate) fn forbid_core_dumps() -> std::io::Result<()> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    Ok(setrlimit(Resource::Core, none)?)
 }
 
 /// Whether `connections` clients can be served within `limit`. Each takes two: its own connection, and one to a provider.

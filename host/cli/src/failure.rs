@@ -150,8 +150,8 @@ fn show(problem: &Problem) -> String {
 fn in_use(path: &Path) -> String {
     let path = path.display();
     format!(
-        "`{path}` is written by another process, such as a running gateway, so the requests of `--online` can't be recorded there; \
-         set `HAUSKI_LEDGER` to another file, or to `off`"
+        "opening the ledger failed: another process, such as a running gateway, holds `{path}`; set `HAUSKI_LEDGER` to another \
+         file, or to `off`"
     )
 }
 

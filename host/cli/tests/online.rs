@@ -86,7 +86,7 @@ fn online_check_names_the_remedy_for_each_kind_of_failure() {
     for (status, kind, remedy) in [
         ("401 Unauthorized", "credentials", "correct the `secret` of the grant"),
         ("404 Not Found", "not-found", "which includes the version"),
-        ("500 Internal Server Error", "other", "the ledger has what was sent"),
+        ("500 Internal Server Error", "other", "look up the request in the ledger"),
     ] {
         let upstream = Upstream::start(move |conversation| {
             conversation.request()?;
@@ -113,7 +113,10 @@ fn online_check_says_that_a_running_gateway_holds_the_ledger() {
     online(&folder, &[]).assert().success();
     let lock = fs::File::options().write(true).open(folder.path().join("ledger/egress.lock")).unwrap();
     lock.lock().unwrap();
-    online(&folder, &[]).assert().code(1).stderr(contains("is written by another process").and(contains("`off`")));
+    online(&folder, &[])
+        .assert()
+        .code(1)
+        .stderr(contains("another process, such as a running gateway, holds").and(contains("`off`")));
     let output = online(&folder, &["--json"]).output().unwrap();
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(

@@ -253,7 +253,10 @@ fn a_hangup_reads_the_policy_again() {
     );
     served.signal(Signal::HUP);
     let text = until("the policy was reloaded generation=3 entries=1");
-    assert!(text.contains("granted entry=") && text.contains("https://a.test/v1"), "{text}");
+    assert!(
+        text.contains("grant added entry=") && text.contains("https://a.test/v1 GET (public, cloud) for a\""),
+        "{text}"
+    );
     write(&folder, "routing.yaml", "egress: {}\n");
     served.signal(Signal::HUP);
     let text = until("the last good one holds on");

@@ -84,7 +84,7 @@ pub(crate) struct Entry {
     pub(crate) model: Option<String>,
     pub(crate) methods: Vec<Method>,
     pub(crate) network: Option<Network>,
-    /// What is sent under it stays on this machine.
+    /// True if requests under the entry stay on this machine.
     pub(crate) is_local: bool,
 }
 

@@ -256,14 +256,14 @@ async fn decide(
 /// All addresses of the host, in canonical form and in the resolver's order, each once.
 async fn resolve(
     shared: &Shared,
-    asker: &AdapterId,
+    adapter: &AdapterId,
     target: &Target,
     clocks: &Clocks,
 ) -> Result<Vec<SocketAddr>, EgressError> {
     let found = match target.host() {
         Host::Address(address) => vec![*address],
         Host::Name(name) => {
-            let answer = timeout_at(clocks.until(clocks.connect), shared.resolver.resolve(asker, name)).await;
+            let answer = timeout_at(clocks.until(clocks.connect), shared.resolver.resolve(adapter, name)).await;
             match answer {
                 Ok(answer) => answer.map_err(|error| DnsError::Failed(Arc::new(error)))?,
                 Err(_elapsed) if clocks.is_over() => return Err(EgressError::TotalTimeout),

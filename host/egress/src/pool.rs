@@ -60,6 +60,7 @@ impl Pool {
     pub(crate) fn take(&self, pass: &Pass) -> Option<Link> {
         let now = Instant::now();
         let mut shelves = self.lock();
+        shelves.sweep(now);
         let origin = shelves.shelf(&pass.caller)?.origin(&pass.target)?;
         origin.prune(now);
         let may_dial = |peer: SocketAddr| pass.addresses.contains(&peer);

@@ -18,26 +18,30 @@ const HOSTS: &str = "/etc/hosts";
 /// Look-ups at once. The system's can't be cancelled, so those that hang are counted until they end.
 const MAX_LOOKUPS: usize = 64;
 
-/// Look-ups of one adapter at once: an adapter with a wildcard whose name server is silent holds up no other.
+/// The most concurrent look-ups of one adapter, so that a silent name server delays only that adapter.
 const MAX_LOOKUPS_OF_ADAPTER: usize = 8;
+
+/// How often a look-up is begun that was given up at the moment at which it was joined.
+const MAX_JOINS: usize = 4;
 
 /// The addresses of a name, to come.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
 /// Where addresses come from. The guard bounds the time and the number.
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses of `name`, which is a valid host name in lower case, for the adapter `asker`.
-    fn resolve<'a>(&'a self, asker: &'a AdapterId, name: &'a str) -> Resolving<'a>;
+    /// The addresses of `name`, which is a valid host name in lower case, for the adapter `adapter`.
+    fn resolve<'a>(&'a self, adapter: &'a AdapterId, name: &'a str) -> Resolving<'a>;
 }
 
-/// The system's resolver. An adapter that asks for a name that is being looked up for it gets that answer: a name takes one turn, however
-/// many of its requests ask.
+/// The system's resolver, with request coalescing.
+///
+/// Requests of one adapter share a pending look-up of the same name.
 #[derive(Debug, Default)]
 pub struct SystemResolver(Lookups);
 
 impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, asker: &'a AdapterId, name: &'a str) -> Resolving<'a> {
-        Box::pin(self.0.find(asker, name, look_up))
+    fn resolve<'a>(&'a self, adapter: &'a AdapterId, name: &'a str) -> Resolving<'a> {
+        Box::pin(self.0.find(adapter, name, look_up))
     }
 }
 
@@ -50,9 +54,9 @@ struct Lookups {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What look-ups come to, by adapter and name.
+    /// Look-ups that are pending, by adapter and name.
     pending: HashMap<Key, watch::Sender<Option<Found>>>,
-    /// The turns of each adapter.
+    /// The semaphores that bound each adapter's look-ups.
     turns: HashMap<AdapterId, Arc<Semaphore>>,
 }
 
@@ -67,25 +71,26 @@ impl Default for Lookups {
 
 impl Lookups {
     /// Returns what `look` finds for `name`, or what a look-up of it finds that is under way for this adapter.
-    async fn find<F>(&self, asker: &AdapterId, name: &str, look: fn(String) -> F) -> io::Result<Vec<IpAddr>>
+    async fn find<F>(&self, adapter: &AdapterId, name: &str, look: fn(String) -> F) -> io::Result<Vec<IpAddr>>
     where
         F: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
     {
-        loop {
-            let mut found = self.join(asker, name, look);
+        for _ in 0..MAX_JOINS {
+            let mut found = self.join(adapter, name, look);
             // One that was given up just now is begun again.
             let Ok(found) = found.wait_for(Option::is_some).await else { continue };
             let found = found.clone().unwrap_or_else(|| Ok(Vec::new()));
             return found.map_err(|error| io::Error::new(error.kind(), error));
         }
+        Err(io::Error::other("the look-up was given up again and again"))
     }
 
     /// Returns the look-up that is under way, or a new one.
-    fn join<F>(&self, asker: &AdapterId, name: &str, look: fn(String) -> F) -> watch::Receiver<Option<Found>>
+    fn join<F>(&self, adapter: &AdapterId, name: &str, look: fn(String) -> F) -> watch::Receiver<Option<Found>>
     where
         F: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
     {
-        let key = (asker.clone(), name.to_owned());
+        let key = (adapter.clone(), name.to_owned());
         let mut state = lock(&self.state);
         if let Some(tell) = state.pending.get(&key) {
             return tell.subscribe();
@@ -93,15 +98,17 @@ impl Lookups {
         let (tell, found) = watch::channel(None);
         state.pending.insert(key.clone(), tell.clone());
         let own = || Arc::new(Semaphore::new(MAX_LOOKUPS_OF_ADAPTER));
-        let own = state.turns.entry(asker.clone()).or_insert_with(own).clone();
+        let own = state.turns.entry(adapter.clone()).or_insert_with(own).clone();
         let all = self.turns.clone();
         let pending = Pending { key, state: self.state.clone() };
-        // A task of its own: a look-up that has begun keeps its turn until it ends, whoever waits for it.
+        // A runtime that has ended drops the task at once, which locks the state again.
+        drop(state);
+        // A separate task: a started look-up keeps its turn until it ends.
         tokio::spawn(async move {
             let turn = async { (own.acquire_owned().await, all.acquire_owned().await) };
             let turn = tokio::select! {
                 turn = turn => turn,
-                // Nobody waits any more, and the system was not asked.
+                // All receivers are gone before the system was asked.
                 () = tell.closed() => return,
             };
             let answer = look(pending.key.1.clone()).await.map_err(Arc::new);
@@ -181,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn resolver_of_the_system_knows_this_machine() {
+    async fn system_resolver_resolves_localhost() {
         let resolver = SystemResolver::default();
         for _ in 0..2 {
             let addresses = resolver.resolve(&id("a"), "localhost").await.unwrap();
@@ -192,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn name_is_looked_up_once_however_many_ask() {
+    async fn concurrent_look_ups_of_one_name_are_coalesced() {
         let lookups = Lookups::default();
         let turns = lookups.turns.clone().acquire_many_owned(u32::try_from(MAX_LOOKUPS).unwrap()).await.unwrap();
         let one = id("a");
@@ -219,6 +226,22 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(lock(&lookups.state).pending.len(), MAX_LOOKUPS_OF_ADAPTER);
+    }
+
+    /// A guest may ask while its worker's runtime has ended.
+    #[tokio::test]
+    async fn look_up_on_a_runtime_that_has_ended_holds_no_lock() {
+        let lookups = Arc::new(Lookups::default());
+        let ended = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let handle = ended.handle().clone();
+        ended.shutdown_background();
+        let joining = lookups.clone();
+        let joined = std::thread::spawn(move || {
+            let _home = handle.enter();
+            drop(joining.join(&id("a"), "n", here));
+        });
+        joined.join().unwrap();
+        assert_eq!(lookups.find(&id("a"), "n", here).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

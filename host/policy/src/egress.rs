@@ -225,6 +225,12 @@ mod tests {
         assert!(entry.is_held_by(&a, &one) && !entry.is_held_by(&a, &two) && !entry.is_held_by(&b, &one));
         entry.adapters = Some(vec![]);
         assert!(!entry.is_held_by(&a, &one));
+        // The gateway's own telemetry needs an entry that names it.
+        let telemetry = AdapterId::telemetry();
+        entry.adapters = None;
+        assert!(!entry.is_held_by(&telemetry, &one) && entry.is_held_by(&a, &one));
+        entry.adapters = Some(vec![AdapterRef { id: telemetry.clone(), digest: None }]);
+        assert!(entry.is_held_by(&telemetry, &one));
     }
 
     fn on(network: Network, local: bool) -> Arc<Grant> {

@@ -41,10 +41,14 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether `adapter` with these bytes holds the grant.
+    /// Returns whether `adapter` with these bytes holds the grant. The gateway itself, under its reserved ids, holds only grants that name
+    /// it.
     #[must_use]
     pub fn is_held_by(&self, adapter: &AdapterId, digest: &Digest) -> bool {
-        self.adapters.as_ref().is_none_or(|refs| refs.iter().any(|r| r.covers(adapter, digest)))
+        match &self.adapters {
+            None => !adapter.is_reserved(),
+            Some(refs) => refs.iter().any(|one| one.covers(adapter, digest)),
+        }
     }
 
     /// Returns whether the grant has not expired on the day `today` (UTC).
@@ -252,7 +256,7 @@ mod tests {
 
     /// A lock compares these lines, and the log of a reload shows them.
     #[test]
-    fn summary_has_all_that_an_entry_grants() {
+    fn summary_has_all_that_an_entry_grants_but_to_whom() {
         for (entry, expected) in [
             (
                 "https://a.test/v1/",
@@ -276,7 +280,7 @@ mod tests {
         }
     }
 
-    /// What no network covers can't be granted.
+    /// Address classes without a network cannot be granted.
     #[test]
     fn network_covers_its_own_class_of_addresses_alone() {
         use AddressClass::{LinkLocal, Loopback, Metadata, Private, Public, Reserved, Translated};
@@ -297,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn locality_has_a_word_for_people() {
+    fn locality_displays_a_stable_word() {
         let words = [Locality::Local, Locality::Cloud, Locality::NoGrant].map(Locality::as_str);
         assert_eq!(words, ["local", "cloud", "no grant"]);
     }

@@ -94,11 +94,11 @@ impl Reader {
         self.error("wrong-type", &node.span, message)
     }
 
-    /// Notes an error where there are more than `most` of `things`.
-    pub(crate) fn check_count(&mut self, count: usize, most: usize, things: &str, span: &Range<usize>) {
-        if count > most {
-            let message = format!("the file has {count} {things}, more than {most}");
-            self.error("too-many-items", span, message).help("delete those that nobody uses, or run another gateway");
+    /// Reports an error if there are more than `max` items.
+    pub(crate) fn check_count(&mut self, count: usize, max: usize, items: &str, span: &Range<usize>) {
+        if count > max {
+            let message = format!("the file has {count} {items}, more than {max}");
+            self.error("too-many-items", span, message).help("delete unused ones, or run a second gateway");
         }
     }
 

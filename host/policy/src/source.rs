@@ -89,8 +89,8 @@ impl Source {
         self.hidden.iter().any(|range| range.contains(&span.start))
     }
 
-    /// For a text that is no YAML, so that nobody knows what in it is a secret: hides what follows a key that may have one, and what
-    /// looks like a key's hash. (After an `@` it is an adapter's.)
+    /// Hides possible secrets line by line in a text that is not YAML: what follows a key that may have one, and what looks like a key's
+    /// hash. (After an `@` it is an adapter's.)
     pub(crate) fn hide_by_line(&mut self) {
         const NAMES: [&str; 8] = ["secret", "value", "hash", "key", "token", "password", "authorization", "config"];
         let mut found = Vec::new();

@@ -83,7 +83,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Runs `work` with the meter on, at the longest until the deadline or the limit on computing. Dropped, so is the work, though a moment later if it has moved.
+    /// Runs metered work until the deadline or the CPU limit. Dropped, so is the work, though a moment later if it has moved.
     pub(crate) async fn run<T: Send + 'static>(self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         self.meter.rest();
         let mut work = Box::pin(Metered { future: Box::pin(work), meter: self.meter.clone(), cpu: self.cpu });
@@ -146,7 +146,7 @@ impl<F: Future> Future for AtHome<F> {
     }
 }
 
-/// Work that goes on elsewhere, and ends when nobody waits for it any more. None once the threads there are gone.
+/// A handle to moved work, which it aborts on drop. None once the threads have stopped.
 struct Moved<T>(Option<JoinHandle<T>>);
 
 impl<T> Future for Moved<T> {

@@ -74,13 +74,13 @@ impl Consumption {
         self.memory.fetch_sub(bytes, Relaxed);
     }
 
-    /// Counts so many bytes of a request body, if that makes no more than `max` for the adapter.
-    pub(crate) fn hold_outbound(&self, bytes: usize, max: usize) -> bool {
+    /// Reserves the bytes of a request body, if the adapter then has no more than `max`.
+    pub(crate) fn try_reserve_outbound(&self, bytes: usize, max: usize) -> bool {
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= max);
         self.outbound.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
-    /// A request body of so many bytes is sent or given up.
+    /// Releases the bytes of a request body that is sent or canceled.
     pub(crate) fn release_outbound(&self, bytes: usize) {
         self.outbound.fetch_sub(bytes, Relaxed);
     }

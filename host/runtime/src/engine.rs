@@ -12,7 +12,11 @@ pub(crate) const TABLES_PER_SLOT: u32 = 8;
 /// Elements of one table; adapters made from Python and JavaScript have the largest.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 /// Core instances of one component; those made from Python have about 20.
-const CORE_INSTANCES: u32 = 64;
+pub(crate) const CORE_INSTANCES: u32 = 64;
+/// Memories of one component.
+pub(crate) const MAX_MEMORIES: u32 = 8;
+/// Tables of one component.
+pub(crate) const MAX_TABLES: u32 = 64;
 /// Between two epochs. A guest that computes gives way to its neighbours this often, the first time by moving aside.
 pub(crate) const TICK: Duration = Duration::from_millis(2);
 
@@ -55,8 +59,8 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .total_tables(SLOTS * TABLES_PER_SLOT)
         .total_stacks(SLOTS)
         .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(8)
-        .max_tables_per_component(64)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_tables_per_component(MAX_TABLES)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(limits.largest_memory())
         // What an adapter touches on each request is reset in place, which is cheaper than giving the pages back.

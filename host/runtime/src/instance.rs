@@ -33,25 +33,27 @@ pub(crate) struct Template {
     pub(crate) slots: Slots,
     /// Where it goes on if it computes for long.
     pub(crate) aside: Places,
-    pub(crate) host_bytes: HostBytes,
+    pub(crate) host_memory: HostMemoryLimits,
 }
 
 /// Bounds on the host's memory for what guests hand over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HostBytes {
+pub(crate) struct HostMemoryLimits {
     /// Bytes that a guest may hand over in one call: what the largest request or answer needs.
     pub(crate) in_one_call: usize,
-    /// Bytes of request bodies of all instances of the adapter that providers have not yet taken. As much as the bodies of clients may
-    /// take, from which they are made.
+    /// Bytes of the adapter's request bodies that providers have not yet taken: as much as the bodies of clients may take.
     pub(crate) outbound: usize,
+    /// Bytes of bodies that one request may send in all: several times what its client may send.
+    pub(crate) sent: u64,
 }
 
-impl HostBytes {
+impl HostMemoryLimits {
     /// Returns the bounds of an adapter under `limits`.
-    pub(crate) fn of(all: &Limits, limits: &AdapterLimits) -> Self {
+    pub(crate) fn for_adapter(all: &Limits, limits: &AdapterLimits) -> Self {
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let in_one_call = all.server.request_bytes.max(response_bytes).saturating_add(1 << 20);
-        Self { in_one_call, outbound: all.server.buffered_bytes.max(in_one_call) }
+        let sent = (all.server.request_bytes as u64).saturating_mul(8);
+        Self { in_one_call, outbound: all.server.buffered_bytes.max(in_one_call), sent }
     }
 }
 
@@ -79,14 +81,14 @@ impl Template {
             limits,
             slots: self.slots.clone(),
             aside: self.aside.clone(),
-            host_bytes: HostBytes::of(all, &limits),
+            host_memory: HostMemoryLimits::for_adapter(all, &limits),
         }
     }
 
     /// Returns whether these limits are in force for it.
     pub(crate) fn is_under(&self, all: &Limits) -> bool {
         let limits = all.adapter(self.caller.id());
-        self.limits == *limits && self.host_bytes == HostBytes::of(all, limits)
+        self.limits == *limits && self.host_memory == HostMemoryLimits::for_adapter(all, limits)
     }
 
     /// Makes an instance that lives for one call. Waiting for a slot is part of the call's total time.
@@ -97,11 +99,11 @@ impl Template {
         let slot = slot.inspect_err(|error| consumption.note(error))?;
         let memory = MemoryLimit::new(consumption.clone(), self.limits.memory_bytes);
         let meter = Meter::new(consumption.clone());
-        let sends = Sends::new(self.limits.memory_bytes, self.host_bytes.outbound, consumption.clone());
+        let sends = Sends::new(self.limits.memory_bytes, self.host_memory, consumption.clone());
         let state = State::new(call, self.caller.clone(), deadline, meter.clone(), memory, sends);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(self.host_bytes.in_one_call);
+        store.set_hostcall_fuel(self.host_memory.in_one_call);
         store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         let cpu = self.limits.cpu;
@@ -120,7 +122,7 @@ impl Template {
                 return Ok(Box::new(Fresh { store, instance, limits: self.limits, aside, consumption, _slot: slot }));
             }
             Some((store, Err(error), _slot)) => explain(&error, &store, &self.limits),
-            None => ended(&meter, &self.limits),
+            None => to_limit_error(&meter, &self.limits),
         };
         consumption.note(&error);
         Err(error)
@@ -164,7 +166,7 @@ impl Fresh {
                 fresh.end();
                 Err(error)
             }
-            None => Err(ended(&meter, &limits)),
+            None => Err(to_limit_error(&meter, &limits)),
         };
         answer.inspect_err(|error| consumption.note(error))
     }
@@ -195,8 +197,8 @@ fn tick(meter: &Meter, cpu: Duration) -> wasmtime::Result<UpdateDeadline> {
 }
 
 /// Returns the limit that ended an instance from outside.
-fn ended(meter: &Meter, limits: &AdapterLimits) -> CallError {
-    match meter.used() > limits.cpu {
+fn to_limit_error(meter: &Meter, limits: &AdapterLimits) -> CallError {
+    match meter.finished() > limits.cpu {
         true => CallError::ComputedTooLong(limits.cpu),
         false => CallError::TotalTimeout(limits.total),
     }

@@ -10,10 +10,10 @@ use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
 use crate::cache::Cache;
 use crate::error::CallError;
 use crate::imports::{self, Import, Named};
-use crate::instance::{HostBytes, Template};
+use crate::instance::{HostMemoryLimits, Template};
 use crate::progress::Progress;
 use crate::slots::{Pool, Queues, Slots};
-use crate::stamped::{Outline, outline};
+use crate::stamped::{MAX_NAME_BYTES, MAX_NAMES, Outline, OutlineError, outline};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
 use hauski_policy::{AdapterId, AdapterLimits, Digest, Lock, Scope, Unapproved};
@@ -62,8 +62,11 @@ pub enum LoadError {
     #[error("it is a core module, not a component: build the adapter for the target `wasm32-wasip2`")]
     CoreModule,
     /// More than is looked at, or shown.
-    #[error("it has {0} imports, and an adapter has {IMPORTS} at the most: build it for the world `adapter` alone")]
-    ManyImports(usize),
+    #[error(
+        "it has more than {MAX_NAMES} imports and exports, or their names have more than {MAX_NAME_BYTES} bytes: build it for the world \
+         `adapter` alone"
+    )]
+    ManyNames,
     /// The compiler refused it.
     #[error("it can't be compiled: {0}")]
     Compile(String),
@@ -119,8 +122,6 @@ impl LoadError {
     }
 }
 
-/// Imports of one component. All that are known are fewer than 40.
-const IMPORTS: usize = 256;
 /// How many of them a message names.
 const NAMED: usize = 16;
 
@@ -194,10 +195,10 @@ impl Loader {
     pub(crate) fn open<'a>(&self, id: AdapterId, bytes: &'a [u8]) -> Result<Candidate<'a>, LoadError> {
         check_layer(bytes)?;
         let digest = Digest::from_bytes(sha2::Sha256::digest(bytes).into());
-        let outline = outline(bytes).map_err(|error| LoadError::Compile(plain(&error.to_string())))?;
-        match outline.imports.len() {
-            ..=IMPORTS => Ok(Candidate { id, bytes, digest, outline }),
-            many => Err(LoadError::ManyImports(many)),
+        match outline(bytes) {
+            Ok(outline) => Ok(Candidate { id, bytes, digest, outline }),
+            Err(OutlineError::ManyNames) => Err(LoadError::ManyNames),
+            Err(OutlineError::Malformed(error)) => Err(LoadError::Compile(plain(&error.to_string()))),
         }
     }
 
@@ -234,8 +235,8 @@ impl Loader {
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let exports = exports(&file.outline.exports, &pre)?;
         let slots = Slots::new(self.pool.clone(), self.queues.of(&file.id), &component);
-        let host_bytes = HostBytes::of(&all, &limits);
-        let template = Template { pre, caller, limits, slots, aside: self.aside.places(), host_bytes };
+        let host_memory = HostMemoryLimits::for_adapter(&all, &limits);
+        let template = Template { pre, caller, limits, slots, aside: self.aside.places(), host_memory };
         let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
         Ok((template, imports, exports, description))
     }
@@ -261,8 +262,8 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
     let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
     let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.aside(&limits));
     let aside = template.aside.clone();
-    let host_bytes = HostBytes { in_one_call: 1 << 20, outbound: 0 };
-    let template = Template { pre, caller, limits, slots, aside, host_bytes };
+    let host_memory = HostMemoryLimits { in_one_call: 1 << 20, outbound: 0, sent: 0 };
+    let template = Template { pre, caller, limits, slots, aside, host_memory };
     let call = Call {
         request_id: "describe".into(),
         tenant: Arc::default(),

@@ -1,7 +1,7 @@
 //! The limit on a guest's linear memory, which remembers whether it was hit.
 
 use crate::consumption::Consumption;
-use crate::engine::TABLE_ELEMENTS;
+use crate::engine::{CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES, TABLE_ELEMENTS};
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
@@ -45,6 +45,19 @@ impl ResourceLimiter for MemoryLimit {
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(desired <= TABLE_ELEMENTS)
+    }
+
+    // The pool has the same limits. These hold where there is no address space for one.
+    fn instances(&self) -> usize {
+        CORE_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Meter {
     was_long: AtomicBool,
     /// Whether all polls ask for the processor's time, since they may be preempted for long.
     is_aside: AtomicBool,
-    /// Whether a poll took longer than a tick and met none: all later ones ask for the processor's time.
+    /// True once a poll exceeded a tick without meeting one. Later polls read the CPU clock.
     is_watched: AtomicBool,
     /// How long it had no processor though it had something to compute.
     starved: AtomicU64,
@@ -68,6 +68,11 @@ impl Meter {
     /// The time computed so far, the running poll included.
     pub(crate) fn used(&self) -> Duration {
         Duration::from_nanos(self.used.load(Relaxed)) + self.running()
+    }
+
+    /// Returns the time computed in finished polls: on any thread.
+    pub(crate) fn finished(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Relaxed))
     }
 
     /// The time computed in the running poll. To be asked on the thread that polls.
@@ -196,7 +201,7 @@ impl<F: Future + Unpin> Future for Metered<F> {
         self.meter.end();
         match poll {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if self.meter.used() > self.cpu => Poll::Ready(None),
+            Poll::Pending if self.meter.finished() > self.cpu => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     }

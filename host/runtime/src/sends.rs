@@ -1,11 +1,12 @@
-//! How much one request may send: a number of requests in all, a number of answers held at once, and bytes of bodies on their way.
+//! Outbound quotas of one request: requests and bytes in all, responses held at once, bytes of bodies in flight.
 //!
-//! Both ways out share the count. It bounds what a guest can cost in connections, in the host's memory, and in log lines by being denied.
+//! Both ways out share them, but for the bytes in flight: `wasi:http` hands bodies over in small pieces. They bound what a guest can cost in connections, in the host's memory, and in log lines by being denied.
 
 use crate::consumption::Consumption;
+use crate::instance::HostMemoryLimits;
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Requests to providers that one request may make, denied ones included.
@@ -19,6 +20,9 @@ pub(crate) struct Sends(Arc<Left>);
 
 struct Left {
     all: AtomicU32,
+    /// Bytes of bodies that may still be sent.
+    total: AtomicU64,
+    max_total: u64,
     held: Arc<Semaphore>,
     /// Bytes of bodies that may still be on their way at once.
     bytes: Arc<Semaphore>,
@@ -38,9 +42,11 @@ pub(crate) enum TooMany {
     All,
     #[error("too many answers are held at once: drop some before sending more, {HELD} are the most")]
     Held,
-    #[error("the bodies on their way to providers are over {} MiB (limit `memory_mib`); wait until one is sent", .0 >> 20)]
+    #[error("sending the request failed: its bodies exceed {} MiB in all; raise `request_mib`, of which this is eight times", .0 >> 20)]
+    Total(u64),
+    #[error("sending the request failed: its bodies in flight exceed {} MiB (limit `memory_mib`); wait until one is sent", .0 >> 20)]
     Bytes(usize),
-    #[error("the adapter's bodies on their way to providers are over {} MiB (limit `buffered_mib`)", .0 >> 20)]
+    #[error("sending the request failed: the adapter's bodies in flight exceed {} MiB; retry later, or raise `buffered_mib`", .0 >> 20)]
     BytesOfAdapter(usize),
 }
 
@@ -64,12 +70,27 @@ impl Drop for Body {
 }
 
 impl Sends {
-    /// Returns what a request may send: bodies of at most `max_bytes` on their way at once, and `max_of_adapter` with all other requests
-    /// of the adapter.
-    pub(crate) fn new(max_bytes: usize, max_of_adapter: usize, consumption: Arc<Consumption>) -> Self {
+    /// Returns what a request may send: bodies of at most `max_bytes` on their way at once, `bounds.outbound` with all other requests of
+    /// the adapter, and `bounds.sent` in all.
+    pub(crate) fn new(max_bytes: usize, bounds: HostMemoryLimits, consumption: Arc<Consumption>) -> Self {
         let max_bytes = max_bytes.min(Semaphore::MAX_PERMITS);
-        let (held, bytes) = (Arc::new(Semaphore::new(HELD)), Arc::new(Semaphore::new(max_bytes)));
-        Self(Arc::new(Left { all: AtomicU32::new(ALL), held, bytes, max_bytes, max_of_adapter, consumption }))
+        Self(Arc::new(Left {
+            all: AtomicU32::new(ALL),
+            total: AtomicU64::new(bounds.sent),
+            max_total: bounds.sent,
+            held: Arc::new(Semaphore::new(HELD)),
+            bytes: Arc::new(Semaphore::new(max_bytes)),
+            max_bytes,
+            max_of_adapter: bounds.outbound,
+            consumption,
+        }))
+    }
+
+    /// Counts so many more bytes of bodies.
+    pub(crate) fn count(&self, bytes: usize) -> Result<(), TooMany> {
+        let fewer = |left: u64| left.checked_sub(bytes as u64);
+        let counted = self.0.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        counted.map(drop).map_err(|_| TooMany::Total(self.0.max_total))
     }
 
     /// Counts one more.
@@ -86,10 +107,11 @@ impl Sends {
         if bytes.is_empty() {
             return Ok(Bytes::new());
         }
+        self.count(bytes.len())?;
         let over = TooMany::Bytes(left.max_bytes);
         let permits = u32::try_from(bytes.len()).map_err(|_| over)?;
         let permit = left.bytes.clone().try_acquire_many_owned(permits).map_err(|_| over)?;
-        if !left.consumption.hold_outbound(bytes.len(), left.max_of_adapter) {
+        if !left.consumption.try_reserve_outbound(bytes.len(), left.max_of_adapter) {
             return Err(TooMany::BytesOfAdapter(left.max_of_adapter));
         }
         Ok(Bytes::from_owner(Body { bytes, _permit: permit, consumption: left.consumption.clone() }))
@@ -100,9 +122,20 @@ impl Sends {
 mod tests {
     use super::*;
 
+    const BOUNDS: HostMemoryLimits = HostMemoryLimits { in_one_call: 0, outbound: 150, sent: 1_000 };
+
+    #[test]
+    fn bytes_in_all_are_limited() {
+        let sends = Sends::new(1_000, BOUNDS, Arc::default());
+        sends.count(900).unwrap();
+        assert_eq!(sends.body(vec![0; 101]).err(), Some(TooMany::Total(1_000)));
+        drop(sends.body(vec![0; 100]).unwrap());
+        assert_eq!(sends.clone().count(1), Err(TooMany::Total(1_000)));
+    }
+
     #[test]
     fn both_numbers_hold() {
-        let sends = Sends::new(100, 150, Arc::default());
+        let sends = Sends::new(100, BOUNDS, Arc::default());
         let held: Vec<_> = (0..HELD).map(|_| sends.begin().unwrap()).collect();
         assert_eq!(sends.begin().err(), Some(TooMany::Held));
         drop(held);
@@ -115,12 +148,12 @@ mod tests {
     #[test]
     fn bodies_are_counted_until_all_of_them_is_gone() {
         let consumption = Arc::<Consumption>::default();
-        let sends = Sends::new(100, 150, consumption.clone());
+        let sends = Sends::new(100, BOUNDS, consumption.clone());
         let mut first = sends.body(vec![0; 60]).unwrap();
         assert_eq!(sends.body(vec![0; 41]).err(), Some(TooMany::Bytes(100)));
         let second = sends.body(vec![0; 40]).unwrap();
         assert_eq!(consumption.memory_bytes(), 100);
-        let other = Sends::new(100, 150, consumption.clone());
+        let other = Sends::new(100, BOUNDS, consumption.clone());
         assert_eq!(other.body(vec![0; 51]).err(), Some(TooMany::BytesOfAdapter(150)));
         assert_eq!(consumption.memory_bytes(), 100, "what was refused is not counted");
         let third = other.body(vec![0; 50]).unwrap();

@@ -16,17 +16,17 @@ use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Component;
 
 /// Slots that are reserved for one adapter: four instances of the largest components.
-const RESERVED: u32 = 32;
+const RESERVED_SLOTS: u32 = 32;
 /// Adapters for which slots are reserved. Further ones have the common slots alone.
 const MAX_RESERVATIONS: u32 = 24;
 
-/// The pool's slots that are reserved for nobody.
+/// The unreserved slots of the pool.
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<Semaphore>);
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new((SLOTS - MAX_RESERVATIONS * RESERVED) as usize)))
+        Self(Arc::new(Semaphore::new((SLOTS - MAX_RESERVATIONS * RESERVED_SLOTS) as usize)))
     }
 }
 
@@ -67,7 +67,7 @@ impl Queues {
         if !queue.has_reservation() {
             let holders: Vec<_> = queues.values().filter(|queue| queue.has_reservation()).collect();
             if holders.len() < MAX_RESERVATIONS as usize {
-                queue.reserve(Arc::new(Semaphore::new(RESERVED as usize)));
+                queue.reserve(Arc::new(Semaphore::new(RESERVED_SLOTS as usize)));
             } else if let Some(reserved) = holders.iter().find_map(|holder| Queue::give_up_reservation(holder)) {
                 queue.reserve(reserved);
             }
@@ -104,7 +104,12 @@ impl Slots {
 
     /// Slots for the same component outside of the adapter's queue.
     pub(crate) fn aside(&self, limits: &AdapterLimits) -> Self {
-        Self { pool: self.pool.clone(), queue: Arc::new(Queue::new(limits)), weight: self.weight }
+        let queue = Queue::new(limits);
+        // The adapter's own instances may have all common slots.
+        if let Some(reserved) = self.queue.lock().reserved.clone() {
+            queue.reserve(reserved);
+        }
+        Self { pool: self.pool.clone(), queue: Arc::new(queue), weight: self.weight }
     }
 
     /// Waits for a slot in `tenant`'s turn, at the longest until `deadline`, and no longer than `wait`.
@@ -212,7 +217,7 @@ impl Queue {
         self.lock().reserved = Some(slots);
     }
 
-    /// Returns the reservation of an adapter that serves no more and has no instance: nobody else has its queue.
+    /// Returns the reservation of an unloaded adapter without instances: nothing else has its queue.
     fn give_up_reservation(queue: &Arc<Self>) -> Option<Arc<Semaphore>> {
         if Arc::strong_count(queue) > 1 { None } else { queue.lock().reserved.take() }
     }

@@ -50,9 +50,33 @@ pub(crate) struct Outline {
     pub(crate) contract: Option<String>,
 }
 
-/// Reads a component's sections.
-pub(crate) fn outline(bytes: &[u8]) -> Result<Outline, BinaryReaderError> {
+/// Imports and exports of one component. All that are known are fewer than 40.
+pub(crate) const MAX_NAMES: usize = 256;
+/// Bytes of their names.
+pub(crate) const MAX_NAME_BYTES: usize = 64 << 10;
+
+/// Bytes that have no outline.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutlineError {
+    /// They are no component.
+    #[error(transparent)]
+    Malformed(#[from] BinaryReaderError),
+    /// There are too many imports and exports, or their names are too long. A file that nobody approved is read before it is rejected.
+    #[error("too many imports and exports")]
+    ManyNames,
+}
+
+/// Reads a component's sections, and keeps no more than the names that an adapter can have.
+///
+/// # Errors
+/// [`OutlineError`]
+pub(crate) fn outline(bytes: &[u8]) -> Result<Outline, OutlineError> {
     let mut outline = Outline::default();
+    let (mut names, mut name_bytes) = (0, 0);
+    let mut count = |name: &str| {
+        (names, name_bytes) = (names + 1, name_bytes + name.len());
+        if names > MAX_NAMES || name_bytes > MAX_NAME_BYTES { Err(OutlineError::ManyNames) } else { Ok(()) }
+    };
     // Modules and components within it; what they import is the affair of the one around them.
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -62,6 +86,7 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline, BinaryReaderError> {
             Payload::ComponentImportSection(imports) if depth == 0 => {
                 for import in imports {
                     let name = import?.name.name;
+                    count(name)?;
                     outline.note_contract(name);
                     outline.imports.insert(name.to_owned());
                 }
@@ -69,6 +94,7 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline, BinaryReaderError> {
             Payload::ComponentExportSection(exports) if depth == 0 => {
                 for export in exports {
                     let name = export?.name.name;
+                    count(name)?;
                     outline.note_contract(name);
                     outline.exports.insert(name.to_owned());
                 }

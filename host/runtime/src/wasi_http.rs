@@ -70,7 +70,9 @@ impl WasiHttpHooks for Hooks {
         let Some(door) = self.door.clone() else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
         let Ok(held) = held else { return Box::new(async { Err(Error::ConnectionLimitReached) }) };
         let options = options.unwrap_or_default();
+        let sends = self.sends.clone();
         let asking = Asking {
+            sends,
             door,
             caller: self.caller.clone(),
             request_id: self.request_id.clone(),
@@ -96,6 +98,7 @@ impl WasiHttpHooks for Hooks {
 
 /// Who asks the door, and how.
 struct Asking {
+    sends: Sends,
     door: Arc<Door>,
     caller: Caller,
     request_id: Arc<str>,
@@ -117,11 +120,11 @@ impl Asking {
             authority: head.uri.authority().map_or("", |authority| authority.as_str()),
             path_and_query: head.uri.path_and_query().map_or("", |path| path.as_str()),
         };
-        let Self { door, caller, request_id, scope, local_only, progress, timeouts } = self;
+        let Self { sends, door, caller, request_id, scope, local_only, progress, timeouts } = self;
         let method = head.method.as_str();
         let ask = Ask { request_id: &request_id, scope: &scope, method, to, local_only, timeouts };
         let permit = progress.wait_for(pin!(door.permit(&caller, ask))).await?;
-        let body = OutboundBody::Stream(body.map_err(|error| BoxError::from(error.to_string())).boxed_unsync());
+        let body = OutboundBody::Stream(Counted { body, sends }.boxed_unsync());
         let answer = progress.wait_for(pin!(door.send(permit, head.headers, body))).await?;
         progress.answered(&answer.headers);
         let body = Watched { body: answer.body, progress, waiting: None, _held: held };
@@ -129,6 +132,36 @@ impl Asking {
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
         Ok((response, Box::new(async { Ok(()) })))
+    }
+}
+
+/// A guest's body, of which each piece is counted.
+struct Counted {
+    body: WasiBody,
+    sends: Sends,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        poll.map(|frame| {
+            frame.map(|frame| {
+                let frame = frame.map_err(|error| BoxError::from(error.to_string()))?;
+                self.sends.count(frame.data_ref().map_or(0, Bytes::len))?;
+                Ok(frame)
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -65,7 +65,7 @@ pub struct Gateway {
     /// Held while a view is made of another: the policy and the adapters change each in its own time.
     pub(crate) remaking: Mutex<()>,
     pub(crate) stale: RwLock<Option<Stale>>,
-    /// The last review that was logged had findings.
+    /// True if the last logged review had findings.
     pub(crate) has_findings: AtomicBool,
     /// When the policy's files were looked at last.
     pub(crate) looked: RwLock<Instant>,
@@ -204,7 +204,7 @@ impl Gateway {
         self.stale.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the first of the policy's files that says something else than what holds: grants, keys, limits, models or the lock.
+    /// Returns the first stale policy file: grants, keys, limits, models or the lock.
     pub(crate) fn any_stale(&self) -> Option<Stale> {
         let lock = || self.approved.as_ref().and_then(Approved::stale);
         let of_keys = || self.access.stale();

@@ -5,9 +5,9 @@ use hauski_policy::{AdapterId, AdapterLimits};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The breakers of all models, each with the provider that it is about. They outlive policies, and adapters whose provider stays.
+/// The circuit breakers of all models, each bound to its provider.
 #[derive(Default)]
-pub(crate) struct Breakers(Mutex<BTreeMap<Box<str>, Known>>);
+pub(crate) struct Breakers(Mutex<BTreeMap<Box<str>, ModelBreaker>>);
 
 /// The facts that tell one provider of a model from another.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,21 +18,21 @@ pub(crate) struct Provider {
     pub(crate) settings: Arc<BTreeMap<Box<str>, Box<str>>>,
 }
 
-struct Known {
+struct ModelBreaker {
     provider: Provider,
     breaker: Arc<Breaker>,
 }
 
 impl Breakers {
     /// Returns the breaker of the model with this id: a closed one where its provider is another than before.
-    pub(crate) fn of(&self, model: &str, provider: Provider, limits: &AdapterLimits) -> Arc<Breaker> {
+    pub(crate) fn get_or_create(&self, model: &str, provider: Provider, limits: &AdapterLimits) -> Arc<Breaker> {
         let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = breakers.get(model).filter(|known| known.provider == provider) {
             known.breaker.set_limits(limits);
             return known.breaker.clone();
         }
         let breaker = Arc::new(Breaker::new(limits));
-        breakers.insert(model.into(), Known { provider, breaker: breaker.clone() });
+        breakers.insert(model.into(), ModelBreaker { provider, breaker: breaker.clone() });
         breaker
     }
 
@@ -41,7 +41,7 @@ impl Breakers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|model, _| keep(model));
     }
 
-    /// All of them, by model.
+    /// Returns all breakers, by model.
     pub(crate) fn all(&self) -> Vec<(Box<str>, Arc<Breaker>)> {
         let breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         breakers.iter().map(|(model, known)| (model.clone(), known.breaker.clone())).collect()
@@ -62,16 +62,16 @@ mod tests {
             settings: Arc::new([("base_url".into(), base_url.into())].into()),
         };
         let breakers = Breakers::default();
-        breakers.of("m", provider("a", "https://a.test"), &limits).looked_ill();
+        breakers.get_or_create("m", provider("a", "https://a.test"), &limits).looked_ill();
         for (known, expected) in [
             (provider("a", "https://a.test"), 1),
             (provider("a", "https://b.test"), 0),
             (provider("b", "https://b.test"), 0),
         ] {
-            assert_eq!(breakers.of("m", known.clone(), &limits).code(), expected);
-            breakers.of("m", known, &limits).looked_ill();
+            assert_eq!(breakers.get_or_create("m", known.clone(), &limits).code(), expected);
+            breakers.get_or_create("m", known, &limits).looked_ill();
         }
-        assert_eq!(breakers.of("n", provider("b", "https://b.test"), &limits).code(), 0);
+        assert_eq!(breakers.get_or_create("n", provider("b", "https://b.test"), &limits).code(), 0);
         breakers.retain(&|model| model == "n");
         assert_eq!(breakers.all().iter().map(|(model, _)| &**model).collect::<Vec<_>>(), ["n"]);
     }

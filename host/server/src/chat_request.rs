@@ -42,7 +42,7 @@ struct Outer<'a> {
     stream_options: Option<&'a RawValue>,
     #[serde(borrow, default)]
     n: Option<&'a RawValue>,
-    /// Media beside the messages, as some servers have them.
+    /// Images beside the messages, as some servers accept them.
     #[serde(borrow, default)]
     image: Option<&'a RawValue>,
     /// The same.
@@ -81,10 +81,11 @@ impl ChatRequest {
         let Some(messages) = outer.messages.map(RawValue::get).filter(|messages| messages.starts_with('[')) else {
             return Err(ApiError::wrong("messages", "an array of messages"));
         };
-        let mut remote_urls = remote_urls::in_messages(messages)?;
+        let mut remote_urls = Vec::new();
+        remote_urls::in_messages(messages, &mut remote_urls)?;
         for (name, value) in [("image", outer.image), ("images", outer.images)] {
             if let Some(value) = value {
-                remote_urls.extend(remote_urls::in_media(name, value.get())?);
+                remote_urls::in_media(name, value.get(), &mut remote_urls)?;
             }
         }
         let stream = flag("stream", outer.stream)?;

@@ -44,13 +44,13 @@ impl Outer<'_> {
     fn remote_urls(&self) -> Result<Vec<RemoteUrl>, ApiError> {
         let mut found = Vec::new();
         if let Some(input) = self.input {
-            found.extend(remote_urls::in_input(input.get(), self.modality.map(RawValue::get))?);
+            remote_urls::in_input(input.get(), self.modality.map(RawValue::get), &mut found)?;
         }
         if let Some(messages) = self.messages {
-            found.extend(remote_urls::in_messages(messages.get())?);
+            remote_urls::in_messages(messages.get(), &mut found)?;
         }
         if let Some(images) = self.images {
-            found.extend(remote_urls::in_media("images", images.get())?);
+            remote_urls::in_media("images", images.get(), &mut found)?;
         }
         Ok(found)
     }

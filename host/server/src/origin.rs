@@ -2,7 +2,8 @@
 //!
 //! A name can be made to point anywhere, an IP literal can't; so `Host` has to be an IP literal or `localhost`. An `Origin` has to
 //! be this machine's, or the very host and port that the request is for. A request that shows a key may call the gateway by any
-//! name: a page that a name was rebound for has none.
+//! name: a page that a name was rebound for has none. Browsers send no `Origin` for images, frames and scripts, but say in
+//! `Sec-Fetch-Site` (W3C Fetch Metadata) that another site embeds them: these are refused, and links that are followed are not.
 
 use crate::error::ApiError;
 use axum::extract::Request;
@@ -37,7 +38,17 @@ fn judge_fields(headers: &HeaderMap, target_host: Option<&str>, hosts: Hosts) ->
             return Err(foreign("a foreign `Origin` field: web pages of other origins may not use this gateway"));
         }
     }
+    if !headers.contains_key(header::ORIGIN) && is_embedded(headers) {
+        return Err(foreign("a foreign `Sec-Fetch-Site` field: pages of other sites may not embed this gateway"));
+    }
     Ok(())
+}
+
+/// Returns whether a browser asks for what a page of another site embeds.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get_all(name).iter().any(|found| found == value);
+    let is_other = is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site");
+    is_other && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document"))
 }
 
 fn foreign(what: &str) -> ApiError {
@@ -115,6 +126,32 @@ mod tests {
         check(&["localhost", "evil.test"], &[], false);
         let headers = HeaderMap::from_iter([(header::HOST, "localhost".parse().unwrap())]);
         assert!(judge_fields(&headers, Some("evil.test"), Hosts::Near).is_err());
+    }
+
+    #[test]
+    fn page_of_another_site_embeds_nothing_and_may_link() {
+        for (site, mode, destination, allowed) in [
+            ("cross-site", "no-cors", "image", false),
+            ("same-site", "no-cors", "script", false),
+            ("cross-site", "navigate", "iframe", false),
+            ("cross-site", "navigate", "document", true),
+            ("same-origin", "no-cors", "image", true),
+            ("none", "navigate", "document", true),
+        ] {
+            let fields = [
+                ("host", "localhost"),
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", mode),
+                ("sec-fetch-dest", destination),
+            ];
+            let field =
+                |(name, value): (&'static str, &str)| (header::HeaderName::from_static(name), value.parse().unwrap());
+            let mut headers: HeaderMap = fields.into_iter().map(field).collect();
+            assert_eq!(judge_fields(&headers, None, Hosts::Near).is_ok(), allowed, "{site} {mode} {destination}");
+            // A request with `Origin` is judged by that.
+            headers.insert(header::ORIGIN, "http://localhost:3000".parse().unwrap());
+            assert!(judge_fields(&headers, None, Hosts::Near).is_ok());
+        }
     }
 
     /// Where a key is asked for, the gateway may have any name; pages of other origins are foreign all the same.

@@ -10,7 +10,7 @@ use crate::dialect::Answer;
 use crate::embedding_request::EmbeddingRequest;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
-use crate::json::{self, MAX_ANSWER_VALUES};
+use crate::json;
 use crate::normalise::Normaliser;
 use crate::observe::fresh_id;
 use crate::plan::Plan;
@@ -64,7 +64,7 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
     let mut tally = tally(asking, &mut got);
     let normaliser = normaliser(asking, &got, request.choices);
     let headers = headers(&got, "application/json");
-    let text = json::check_answer(&got.answer, MAX_ANSWER_VALUES).and_then(|()| {
+    let text = json::check_answer(&got.answer, answer.max_values()).and_then(|()| {
         tally.note(&got.answer);
         answer.whole(normaliser.whole(got.answer)?)
     });

@@ -103,8 +103,8 @@ pub enum ProviderErrorKind {
     Other,
 }
 
-impl ProviderErrorKind {
-    fn of(error: &CallError) -> Self {
+impl From<&CallError> for ProviderErrorKind {
+    fn from(error: &CallError) -> Self {
         match error {
             CallError::Adapter(AdapterError::Denied) => Self::Denied,
             CallError::Adapter(AdapterError::Unauthorized(_)) => Self::Credentials,
@@ -117,7 +117,9 @@ impl ProviderErrorKind {
             _ => Self::Other,
         }
     }
+}
 
+impl ProviderErrorKind {
     /// Returns the kind as a stable code.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -143,7 +145,7 @@ pub async fn ask_providers(gateway: &Gateway, before: &mut dyn FnMut(&str)) -> V
         let call = call(served, "check", &Progress::default(), &door);
         let listed = match timeout(PATIENCE, served.adapter.models(call)).await {
             Ok(Ok(models)) => Ok(models.iter().filter_map(|model| id(model)).collect()),
-            Ok(Err(error)) => Err(ProviderError { kind: ProviderErrorKind::of(&error), reason: error.to_string() }),
+            Ok(Err(error)) => Err(ProviderError { kind: ProviderErrorKind::from(&error), reason: error.to_string() }),
             Err(_) => {
                 let reason = format!("no answer within {} s", PATIENCE.as_secs());
                 Err(ProviderError { kind: ProviderErrorKind::NoConnection, reason })

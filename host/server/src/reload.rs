@@ -13,7 +13,7 @@ use crate::setup::Problem;
 use crate::source::{Loaded, Seen};
 use crate::tls::Tls;
 use hauski_egress::os_lock;
-use hauski_policy::{Diagnostics, Lock, Model, Models, Parsed, Routing, Severity};
+use hauski_policy::{Diagnostics, Grant, Lock, Model, Models, Parsed, Routing, Severity};
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -184,7 +184,7 @@ fn log_models(before: &Models, after: &Models) {
 }
 
 /// Logs the findings about models, grants and routes, or that there are none any longer.
-fn log_review(gateway: &Gateway) {
+pub fn log_review(gateway: &Gateway) {
     let review = gateway.review();
     review.iter().for_each(log_diagnostics);
     let had_findings = gateway.has_findings.swap(!review.is_empty(), Ordering::AcqRel);
@@ -256,12 +256,19 @@ fn log_change(before: &Routing, gateway: &Gateway) {
             "the policy grants a port that `--os-egress-lock` has locked out at the start: restart to reach it"
         );
     }
-    tracing::info!(generation = view.generation, entries = new.len(), "the policy was reloaded");
+    tracing::info!(generation = view.generation, entries = view.routing.egress.grants.len(), "the policy was reloaded");
 }
 
-/// Returns a line for each entry, with all that it grants.
+/// Returns a line for each entry, with all that it grants and to whom.
 fn entries(routing: &Routing) -> BTreeSet<String> {
-    routing.egress.grants.iter().map(|grant| grant.summary()).collect()
+    let line = |grant: &Arc<Grant>| match &grant.adapters {
+        None => grant.summary(),
+        Some(refs) => {
+            let refs: Vec<_> = refs.iter().map(ToString::to_string).collect();
+            format!("{} for {}", grant.summary(), refs.join(" and "))
+        }
+    };
+    routing.egress.grants.iter().map(line).collect()
 }
 
 pub(crate) fn log_problem(problem: &Problem) {
@@ -272,7 +279,7 @@ pub(crate) fn log_problem(problem: &Problem) {
 }
 
 /// Logs a line for each diagnostic, at the level of its severity.
-pub fn log_diagnostics(diagnostics: &Diagnostics) {
+pub(crate) fn log_diagnostics(diagnostics: &Diagnostics) {
     for one in diagnostics {
         let help = one.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
         let line = format!("{}:{}:{} {}: {}{help}", one.file, one.line, one.column, one.code, one.message);

@@ -10,6 +10,9 @@ use std::fmt::{self, Write as _};
 /// The most URLs in one request. Each is compared with the grants.
 const MAX_URLS: usize = 256;
 
+/// Schemes after which the WHATWG's standard needs no slash.
+const SPECIAL: [&str; 6] = ["http", "https", "ftp", "ws", "wss", "file"];
+
 /// Characters of a member's name that the name of a field shows.
 const MAX_NAME: usize = 64;
 
@@ -22,50 +25,50 @@ pub(crate) struct RemoteUrl {
     pub(crate) field: String,
 }
 
-/// Returns the URLs in `messages`, a JSON array.
+/// Adds the URLs in `messages`, a JSON array, to those of the request.
 ///
 /// # Errors
-/// [`ApiError`] with status 400 if there are more than [`MAX_URLS`].
-pub(crate) fn in_messages(messages: &str) -> Result<Vec<RemoteUrl>, ApiError> {
-    find(messages, "messages", Kind::Parts { are_messages: true })
+/// [`ApiError`] with status 400 if there are more than [`MAX_URLS`] by now.
+pub(crate) fn in_messages(messages: &str, urls: &mut Vec<RemoteUrl>) -> Result<(), ApiError> {
+    find(messages, "messages", Kind::Parts { are_messages: true }, urls)
 }
 
-/// Returns the URLs in what is to be embedded: texts, or objects like the parts of a message, or messages. `modality` is the member of
-/// that name of the request: with any other than `"text"`, some servers fetch the strings of `input`.
+/// Adds the URLs in the input of an embedding: texts, objects like the parts of a message, or messages. `modality` is the member of that
+/// name of the request: with any other than `"text"`, some servers fetch the strings of `input`.
 ///
 /// # Errors
-/// [`ApiError`] with status 400 if there are more than [`MAX_URLS`].
-pub(crate) fn in_input(input: &str, modality: Option<&str>) -> Result<Vec<RemoteUrl>, ApiError> {
+/// As [`in_messages`].
+pub(crate) fn in_input(input: &str, modality: Option<&str>, urls: &mut Vec<RemoteUrl>) -> Result<(), ApiError> {
     let kind = match modality {
         None | Some("null" | "\"text\"") => Kind::Parts { are_messages: true },
         Some(_) => Kind::Any,
     };
-    find(input, "input", kind)
+    find(input, "input", kind, urls)
 }
 
-/// Returns the URLs in the member `name` of a request, which holds media.
+/// Adds the URLs in the member `name` of a request, which holds media.
 ///
 /// # Errors
-/// [`ApiError`] with status 400 if there are more than [`MAX_URLS`].
-pub(crate) fn in_media(name: &str, value: &str) -> Result<Vec<RemoteUrl>, ApiError> {
-    find(value, name, Kind::Any)
+/// As [`in_messages`].
+pub(crate) fn in_media(name: &str, value: &str, urls: &mut Vec<RemoteUrl>) -> Result<(), ApiError> {
+    find(value, name, Kind::Any, urls)
 }
 
-/// Reads `text`, which is JSON, once from begin to end.
-fn find(text: &str, place: &str, kind: Kind) -> Result<Vec<RemoteUrl>, ApiError> {
-    let mut search = Search { text, list: Vec::new() };
-    if may_have(text) && search.value(0, &Place::root(place), kind).is_err() {
+/// Scans the JSON `text` once.
+fn find(text: &str, place: &str, kind: Kind, urls: &mut Vec<RemoteUrl>) -> Result<(), ApiError> {
+    let mut finder = UrlFinder { text, urls };
+    if may_have(text) && finder.value(0, &Place::root(place), kind).is_err() {
         let message = format!("the request has more than {MAX_URLS} URLs for its provider to fetch; send fewer");
         return Err(ApiError::invalid("too_many_urls", None, message));
     }
-    Ok(search.list)
+    Ok(())
 }
 
 /// Returns whether a closer look is worth it. Keys and slashes may be written with escapes, and some readers accept one slash or none.
 fn may_have(text: &str) -> bool {
     let is_web = |at: usize| {
         let scheme = text.as_bytes()[..at].rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
-        scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https")
+        SPECIAL.iter().any(|special| scheme.eq_ignore_ascii_case(special.as_bytes()))
     };
     ["_url", "//", ":/", "\\"].iter().any(|sign| text.contains(sign))
         || text.match_indices(':').any(|(at, _)| is_web(at))
@@ -120,24 +123,26 @@ enum Kind {
     Url,
     /// Any value: of its strings, however deep, those that look like one.
     Any,
-    /// A text, or what nobody fetches.
+    /// The citations of an earlier answer, which a client sends back with it.
+    Annotations,
+    /// A text, or another value that providers do not fetch.
     Text,
 }
 
 impl Kind {
     /// Returns the kind of the member `name` of an object of this kind. A part's `content`, such as that of a tool's result, has parts of
-    /// its own. A message's `annotations` are citations of an earlier answer.
+    /// its own.
     fn member(self, name: &str) -> Self {
         match (self, name) {
-            (Self::Text, _) => Self::Text,
+            (Self::Text, _) | (Self::Annotations, "url_citation") => Self::Text,
             (Self::Url, "url") => Self::Url,
-            (Self::Url | Self::Any, _) => Self::Any,
+            (Self::Url | Self::Any | Self::Annotations, _) => Self::Any,
             (Self::Parts { .. } | Self::Part { .. }, "content") => Self::Parts { are_messages: false },
             (
                 Self::Parts { .. } | Self::Part { .. },
                 "text" | "refusal" | "reasoning" | "reasoning_content" | "thinking" | "tool_calls" | "function_call",
-            )
-            | (Self::Parts { are_messages: true } | Self::Part { is_message: true }, "annotations") => Self::Text,
+            ) => Self::Text,
+            (Self::Parts { are_messages: true } | Self::Part { is_message: true }, "annotations") => Self::Annotations,
             (Self::Parts { .. } | Self::Part { .. }, _) if name.ends_with("_url") => Self::Url,
             (Self::Parts { .. } | Self::Part { .. }, _) => Self::Any,
         }
@@ -149,28 +154,29 @@ impl Kind {
             Self::Parts { are_messages } => Self::Part { is_message: are_messages },
             Self::Part { .. } => Self::Part { is_message: false },
             Self::Url | Self::Any => Self::Any,
+            Self::Annotations => Self::Annotations,
             Self::Text => Self::Text,
         }
     }
 }
 
 /// More URLs than a request may have.
-struct TooMany;
+struct TooManyUrls;
 
-/// One pass over a JSON text, and the URLs that it has found so far.
-struct Search<'t> {
+/// A scanner of a JSON text that collects URLs.
+struct UrlFinder<'t> {
     text: &'t str,
-    list: Vec<RemoteUrl>,
+    urls: &'t mut Vec<RemoteUrl>,
 }
 
-impl Search<'_> {
+impl UrlFinder<'_> {
     /// Reads the value that begins at `at`, and returns the place behind it. The depth is that of the body, which is bounded.
-    fn value(&mut self, at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooMany> {
+    fn value(&mut self, at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooManyUrls> {
         let at = self.next(at);
         match self.text.as_bytes().get(at) {
             Some(b'"') => {
                 let end = string_end(self.text.as_bytes(), at) + 1;
-                self.judge(self.text.get(at..end).unwrap_or_default(), place, kind)?;
+                self.collect(self.text.get(at..end).unwrap_or_default(), place, kind)?;
                 Ok(end)
             }
             Some(b'[') => self.array(at + 1, place, kind),
@@ -186,7 +192,7 @@ impl Search<'_> {
         }
     }
 
-    fn array(&mut self, mut at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooMany> {
+    fn array(&mut self, mut at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooManyUrls> {
         for element in 0.. {
             at = self.next(at);
             if matches!(self.text.as_bytes().get(at), None | Some(b']')) {
@@ -194,7 +200,7 @@ impl Search<'_> {
             }
             at = match kind {
                 // What is not a part has no number in the names of fields.
-                Kind::Url | Kind::Any | Kind::Text => self.value(at, place, kind.element())?,
+                Kind::Url | Kind::Any | Kind::Annotations | Kind::Text => self.value(at, place, kind.element())?,
                 Kind::Parts { .. } | Kind::Part { .. } => {
                     self.value(at, &place.below(Step::Element(element)), kind.element())?
                 }
@@ -204,7 +210,7 @@ impl Search<'_> {
         Ok(at + 1)
     }
 
-    fn object(&mut self, mut at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooMany> {
+    fn object(&mut self, mut at: usize, place: &Place<'_>, kind: Kind) -> Result<usize, TooManyUrls> {
         loop {
             at = self.next(at);
             if !matches!(self.text.as_bytes().get(at), Some(b'"')) {
@@ -214,7 +220,9 @@ impl Search<'_> {
             let name = decoded(self.text.get(at..end).unwrap_or_default());
             let colon = self.next(end);
             at = match kind {
-                Kind::Url | Kind::Any | Kind::Text => self.value(colon + 1, place, kind.member(&name))?,
+                Kind::Url | Kind::Any | Kind::Annotations | Kind::Text => {
+                    self.value(colon + 1, place, kind.member(&name))?
+                }
                 Kind::Parts { .. } | Kind::Part { .. } => {
                     self.value(colon + 1, &place.below(Step::Member(&name)), kind.member(&name))?
                 }
@@ -236,22 +244,50 @@ impl Search<'_> {
     }
 
     /// Notes a JSON string of this kind, if it is a URL that leads somewhere.
-    fn judge(&mut self, string: &str, place: &Place<'_>, kind: Kind) -> Result<(), TooMany> {
+    fn collect(&mut self, string: &str, place: &Place<'_>, kind: Kind) -> Result<(), TooManyUrls> {
         let is_url: fn(&str) -> bool = match kind {
             Kind::Parts { .. } | Kind::Part { .. } | Kind::Text => return Ok(()),
             Kind::Url => |text| !is_data(text),
-            Kind::Any => is_remote,
+            Kind::Any | Kind::Annotations => is_remote,
         };
-        // One that stands for no text, such as half a surrogate pair, can't be judged, since readers differ about it: it counts.
-        let url = with_text(string, |text| text.is_none_or(is_url).then(|| text.unwrap_or(string).to_owned()));
+        let url = with_text(string, |text| text.is_some_and(is_url).then(|| text.unwrap_or_default().to_owned()));
+        // Readers differ about half a surrogate pair. What is a URL without it is one as it was written, which no entry covers.
+        let is_disguised = || with_text(&without_surrogates(string), |text| text.is_none_or(is_url));
+        let url = match url {
+            None if with_text(string, |text| text.is_none()) && is_disguised() => Some(string.to_owned()),
+            url => url,
+        };
         if let Some(url) = url {
-            if self.list.len() >= MAX_URLS {
-                return Err(TooMany);
+            if self.urls.len() >= MAX_URLS {
+                return Err(TooManyUrls);
             }
-            self.list.push(RemoteUrl { url, field: place.to_string() });
+            self.urls.push(RemoteUrl { url, field: place.to_string() });
         }
         Ok(())
     }
+}
+
+/// Removes the halves of surrogate pairs from a JSON string that has some: it stands for no text otherwise.
+fn without_surrogates(string: &str) -> String {
+    let unit = |at: usize| {
+        let escape = string.get(at..at + 6).filter(|escape| escape.starts_with("\\u"))?;
+        u16::from_str_radix(&escape[2..], 16).ok()
+    };
+    let (mut text, mut at) = (String::new(), 0);
+    while let Some(c) = string[at..].chars().next() {
+        let (length, is_kept) = match (c, unit(at)) {
+            ('\\', Some(0xD800..=0xDBFF)) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => (12, true),
+            ('\\', Some(0xD800..=0xDFFF)) => (6, false),
+            // Two characters, so that the second is no escape of its own.
+            ('\\', _) => (1 + string[at + 1..].chars().next().map_or(0, char::len_utf8), true),
+            (c, _) => (c.len_utf8(), true),
+        };
+        if is_kept {
+            text.push_str(&string[at..at + length]);
+        }
+        at += length;
+    }
+    text
 }
 
 /// Calls `judge` with the text of a JSON string, or with none where it stands for no text.
@@ -273,12 +309,21 @@ fn is_data(url: &str) -> bool {
 /// and need none after `http:`. A single letter is no scheme but a drive of Windows.
 fn is_remote(text: &str) -> bool {
     const HEAD: usize = 256;
-    let begin = text.trim_start_matches(|c: char| c <= ' ' || c.is_whitespace());
+    let trim = |text: &'_ str| -> usize {
+        text.len() - text.trim_start_matches(|c: char| c <= ' ' || c.is_whitespace() || c == '\u{feff}').len()
+    };
+    let mut begin = &text[trim(text)..];
+    // Wrappers that some readers take off (RFC 3986, appendix C).
+    begin = begin.strip_prefix('<').unwrap_or(begin);
+    if begin.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("url:")) {
+        begin = &begin[4..];
+        begin = &begin[trim(begin)..];
+    }
     let head: String = begin.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).take(HEAD).collect();
     let Some((scheme, rest)) = head.split_once(':') else { return leads_to_host(&head, begin) };
     let is_scheme =
         scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let is_web = SPECIAL.iter().any(|special| scheme.eq_ignore_ascii_case(special));
     let leads = rest.starts_with(['/', '\\']) || is_web && !rest.is_empty() && !rest.starts_with(' ');
     leads_to_host(&head, begin) || is_scheme && leads && !is_data(&head)
 }
@@ -292,17 +337,33 @@ fn leads_to_host(head: &str, text: &str) -> bool {
         let has_length = digits.is_multiple_of(4) || digits > LONG;
         has_length && head.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
     };
-    ["//", "\\\\", "/\\", "\\/"].iter().any(|slashes| head.starts_with(slashes)) && !is_base64()
+    let slashes = ["//", "\\\\", "/\\", "\\/"];
+    let Some(rest) = slashes.iter().find_map(|slashes| head.strip_prefix(slashes)) else { return false };
+    // A comment of a program begins so as well.
+    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    !authority.is_empty() && !authority.contains(char::is_whitespace) && !is_base64()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of_messages(messages: &str) -> Vec<RemoteUrl> {
+        let mut urls = Vec::new();
+        in_messages(messages, &mut urls).unwrap();
+        urls
+    }
+
+    fn of_input(input: &str, modality: Option<&str>) -> Vec<RemoteUrl> {
+        let mut urls = Vec::new();
+        in_input(input, modality, &mut urls).unwrap();
+        urls
+    }
+
     #[track_caller]
     fn check(part: &str, expected: Option<(&str, &str)>) {
         let messages = format!(r#"[{{"role":"user","content":"x"}},{{"content":[{{"type":"text"}},{part}]}}]"#);
-        let found = in_messages(&messages).unwrap();
+        let found = of_messages(&messages);
         let found: Vec<_> = found.iter().map(|one| (&*one.url, &*one.field)).collect();
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{part}");
     }
@@ -318,7 +379,7 @@ mod tests {
         check(r#"{"image_url":{"url":"DATA:image/png;base64,AAAA"}}"#, None);
         check(r#"{"image_url":{"url":" data:x"}}"#, Some((" data:x", PLACE)));
         check(r#"7,{"image_url":"http://a"}"#, Some(("http://a", "messages[1].content[2].image_url")));
-        assert_eq!(in_messages(r#"["junk",{"content":{"image_url":"http://a"}}]"#).unwrap().len(), 1);
+        assert_eq!(of_messages(r#"["junk",{"content":{"image_url":"http://a"}}]"#).len(), 1);
         check(r#"{"text":"see image_url http://a"}"#, None);
         check(r#"{"type":"image","image":"http://a"}"#, Some(("http://a", "messages[1].content[1].image")));
         check(r#"{"imageUrl":{"url":"http://a"}}"#, Some(("http://a", "messages[1].content[1].imageUrl")));
@@ -344,7 +405,19 @@ mod tests {
             ("Http:evil.test/a.png", true),
             (r"\u0001http://evil.test", true),
             (r"http://evil.test/x#\ud800", true),
-            (r"\udc00", true),
+            (r"http://e\ud83dvil.test", true),
+            (r"ht\ud83dtp://evil.test", true),
+            (r"https://\ud83d\ude00.test", true),
+            (r"\udc00", false),
+            (r"a text that was cut \ud83d", false),
+            (r"\\ud800//evil.test", false),
+            ("ftp:evil.test/x", true),
+            ("url:http://evil.test/", true),
+            ("<URL:http://evil.test/>", true),
+            (r"\ufeffhttp://evil.test/", true),
+            (r"// code of main\n", false),
+            (r"// main.c\nint x;", false),
+            ("///evil", false),
             (r"C:\\Users\\me\\a.pdf", false),
             ("http: a protocol", false),
             ("//uQxAAAAAAA", false),
@@ -353,14 +426,14 @@ mod tests {
             ("report.pdf", false),
         ] {
             let part = format!(r#"{{"content":[{{"type":"file","file":{{"file_data":"{text}"}}}}]}}"#);
-            assert_eq!(in_messages(&format!("[{part}]")).unwrap().len(), usize::from(expected), "{text}");
+            assert_eq!(of_messages(&format!("[{part}]")).len(), usize::from(expected), "{text}");
         }
     }
 
     #[test]
     fn urls_outside_the_parts_of_a_message() {
         let check = |message: &str, expected: &[&str]| {
-            let found = in_messages(&format!("[{message}]")).unwrap();
+            let found = of_messages(&format!("[{message}]"));
             assert_eq!(found.iter().map(|one| &*one.field).collect::<Vec<_>>(), expected, "{message}");
         };
         check(r#"{"images":["http://a/b"]}"#, &["messages[0].images"]);
@@ -373,12 +446,14 @@ mod tests {
         let cited = r#"[{"type":"url_citation","url_citation":{"url":"https://a/"}}]"#;
         check(&format!(r#"{{"role":"assistant","content":"a","annotations":{cited}}}"#), &[]);
         check(&format!(r#"{{"content":[{{"annotations":{cited}}}]}}"#), &["messages[0].content[0].annotations"]);
+        let file = r#"[{"type":"file","file":{"content":[{"image_url":{"url":"http://a"}}]}}]"#;
+        check(&format!(r#"{{"role":"assistant","annotations":{file}}}"#), &["messages[0].annotations"]);
     }
 
     #[test]
     fn inputs() {
         let check = |input: &str, expected: &[&str]| {
-            let found = in_input(input, None).unwrap();
+            let found = of_input(input, None);
             assert_eq!(found.iter().map(|one| &*one.field).collect::<Vec<_>>(), expected, "{input}");
         };
         check(r#""http://a""#, &[]);
@@ -392,29 +467,34 @@ mod tests {
     }
 
     #[test]
-    fn inputs_of_other_modalities_are_fetched() {
+    fn input_of_another_modality_yields_urls() {
         let input = r#"["http://a/x.jpg","data:image/png;base64,AAAA","plain"]"#;
         for (modality, expected) in
             [(None, 0), (Some("null"), 0), (Some("\"text\""), 0), (Some("\"image\""), 1), (Some("7"), 1)]
         {
-            assert_eq!(in_input(input, modality).unwrap().len(), expected, "{modality:?}");
+            assert_eq!(of_input(input, modality).len(), expected, "{modality:?}");
         }
-        assert_eq!(in_media("images", input).unwrap()[0].field, "images");
+        let mut urls = Vec::new();
+        in_media("images", input, &mut urls).unwrap();
+        assert_eq!(urls[0].field, "images");
     }
 
     #[test]
     fn urls_are_limited_in_number() {
         let messages = |count: usize| format!("[{}{{}}]", r#"{"image_url":"b"},"#.repeat(count));
-        assert_eq!(in_messages(&messages(MAX_URLS)).unwrap().len(), MAX_URLS);
-        let error = in_messages(&messages(MAX_URLS + 1)).unwrap_err();
+        assert_eq!(of_messages(&messages(MAX_URLS)).len(), MAX_URLS);
+        let error = in_messages(&messages(MAX_URLS + 1), &mut Vec::new()).unwrap_err();
         assert_eq!((error.status.as_u16(), error.code), (400, "too_many_urls"));
+        // All members of a request count together.
+        let mut urls = of_messages(&messages(MAX_URLS));
+        assert_eq!(in_media("images", r#"["http://a"]"#, &mut urls).unwrap_err().code, "too_many_urls");
     }
 
     /// A name of any length makes no long field of each of its URLs.
     #[test]
-    fn fields_are_shown_in_part() {
+    fn field_name_is_truncated() {
         let long = "x".repeat(100_000);
-        let found = in_messages(&format!(r#"[{{"{long}":["http://a","http://b"]}}]"#)).unwrap();
+        let found = of_messages(&format!(r#"[{{"{long}":["http://a","http://b"]}}]"#));
         assert_eq!(found.len(), 2);
         assert!(found.iter().all(|one| one.field.len() < 2 * MAX_NAME), "{}", found[0].field.len());
     }

@@ -85,14 +85,16 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
         queues.push(queue);
         receivers.push(receiver);
     }
-    let mut accept = Some((listener, queues));
-    let mut threads = Vec::new();
+    // A thread of its own: a worker that is busy for long must not keep connections from the others.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (accepting, stop_accepting) = (gateway.clone(), stopped.clone());
+    let accept = move || runtime.block_on(accept_until(listener, queues, accepting, stop_accepting));
+    let mut threads = vec![thread::Builder::new().name("hauski-accept".to_owned()).spawn(accept)?];
     for (number, connections) in receivers.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let worker = Worker { gateway: gateway.clone(), stopped: stopped.clone(), telemetry: telemetry.clone() };
-        let accept = accept.take();
         let run = move || {
-            runtime.block_on(worker.run(accept, connections));
+            runtime.block_on(worker.run(number == 0, connections));
             // A look-up of the system's can't be cancelled; nobody waits for it.
             runtime.shutdown_background();
         };
@@ -174,16 +176,15 @@ struct Worker {
 }
 
 impl Worker {
-    /// Serves the connections it is handed until the stop, then waits for them to end.
-    async fn run(self, accept: Option<(TcpListener, Vec<Queue>)>, mut connections: Connections) {
+    /// Serves the connections it is handed until the stop, then waits for them to end. The first one does what all have in common as well.
+    async fn run(self, is_first: bool, mut connections: Connections) {
         let door = Arc::new(Door::new(self.gateway.egress.clone()));
         let (cut, is_cut) = watch::channel(false);
         let telemetry = self.telemetry.clone();
         let app = App { gateway: self.gateway.clone(), door, cut: is_cut, telemetry };
         let router = router(app.clone());
         let mut tasks = JoinSet::new();
-        if let Some((listener, queues)) = accept {
-            tasks.spawn(accept_until(listener, queues, self.gateway.clone(), self.stopped.clone()));
+        if is_first {
             let (mut stopped, gateway) = (self.stopped.clone(), self.gateway.clone());
             tasks.spawn(async move {
                 tokio::select! {

@@ -100,13 +100,13 @@ impl Problem {
     }
 }
 
-/// Returns what to do about a file that can't be read, which `variable` names.
+/// Returns the remedy for a file that cannot be read, which `variable` names.
 fn remedy(error: &io::Error, variable: &str) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!("create it, or set `{variable}` to where it is"),
         io::ErrorKind::PermissionDenied => "let the user that runs the gateway read it".to_owned(),
-        io::ErrorKind::FileTooLarge => "shorten it: no policy and no list of keys needs that much".to_owned(),
-        _ => format!("make it a file of text, or set `{variable}` to where it is"),
+        io::ErrorKind::FileTooLarge => "shorten the file".to_owned(),
+        _ => format!("replace it with a text file, or set `{variable}` to another path"),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::dialect::Answer;
 use crate::error::ApiError;
-use crate::json::{self, MAX_ANSWER_VALUES};
+use crate::json;
 use crate::normalise::Normaliser;
 use crate::observe::RequestId;
 use crate::tally::Tally;
@@ -42,7 +42,7 @@ impl Streaming {
     pub(crate) fn events(&mut self, chunks: Vec<String>) -> Result<Bytes, ApiError> {
         let mut events = String::with_capacity(chunks.iter().map(|chunk| chunk.len() + 64).sum());
         for chunk in chunks {
-            json::check_answer(&chunk, MAX_ANSWER_VALUES)?;
+            json::check_answer(&chunk, self.answer.max_values())?;
             self.tally.note(&chunk);
             let chunk = self.normaliser.chunk(chunk)?;
             self.answer.chunk(&chunk, &mut events)?;

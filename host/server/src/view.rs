@@ -302,7 +302,7 @@ impl Served {
             model: model.id.clone(),
             upstream: model.upstream_name().into(),
             adapter: adapter.clone(),
-            breaker: breakers.of(
+            breaker: breakers.get_or_create(
                 &model.id,
                 Provider { adapter: id.clone(), settings: settings.clone() },
                 adapter.limits(),

@@ -179,7 +179,7 @@ async fn floods_uploads() {
     let url = upstream.url("/");
     let (answer, ()) = tokio::join!(host.client().chat("floods-uploads", &url), echo_answers(&host));
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (502, "adapter_failed"), "{}", answer.text);
-    assert!(answer.text.contains("the adapter's bodies on their way to providers are over 33 MiB"), "{}", answer.text);
+    assert!(answer.text.contains("the adapter's bodies in flight exceed 33 MiB"), "{}", answer.text);
     // As much as clients' bodies may take, or one call.
     assert_eq!(upstream.connections(), 2);
     let most = status_mib("VmHWM");

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::sleep;
 
-// A busy machine leaves those who compile little.
+// Compilation is slow on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The guest `counts`, with other bytes for each number: a custom section follows it.

@@ -58,7 +58,7 @@ fn finding(report: &ProviderReport) -> Option<Finding<'_>> {
     }
 }
 
-/// Returns what to do about a provider that gave no list.
+/// Returns the remedy for a provider that returned no list.
 fn remedy(kind: ProviderErrorKind) -> &'static str {
     match kind {
         ProviderErrorKind::Denied => {
@@ -69,7 +69,7 @@ fn remedy(kind: ProviderErrorKind) -> &'static str {
             "correct `base_url`, which includes the version, such as `/v1`; some providers have no list of models"
         }
         ProviderErrorKind::NoConnection => "start the provider, or correct `base_url`",
-        ProviderErrorKind::Other => "the ledger has what was sent; the adapter can't use what was answered",
+        ProviderErrorKind::Other => "look up the request in the ledger; the adapter cannot read the response",
     }
 }
 

@@ -53,15 +53,16 @@ fn scope(models: &Models, model: Option<&str>) -> Scope {
     model.map_or(Scope::Gateway, known)
 }
 
-/// Returns whether every grant that the model with this id may use is local. The adapter is not loaded here, so its digest counts for
-/// nothing, nor does the base URL that it describes.
+/// Returns whether every grant that the model with this id may use is local. The adapter is not loaded here: its digest counts for
+/// nothing, and a model without a base URL of its own may use each entry that names no models.
 fn is_local(egress: &Egress, models: &Models, id: &str) -> bool {
     let Some(model) = models.get(id) else { return false };
     let (scope, today) = (ModelScope::new(model, None), today());
     let holds = |grant: &Grant| {
         let refs = grant.adapters.as_ref();
         let is_held = refs.is_none_or(|refs| refs.iter().any(|one| Some(&one.id) == model.adapter.as_ref()));
-        is_held && grant.holds_on(today) && grant.is_in_reach_of(&scope)
+        let is_in_reach = grant.is_in_reach_of(&scope) || scope.base_url.is_none() && grant.models.is_none();
+        is_held && grant.holds_on(today) && is_in_reach
     };
     let grants = egress.grants.iter().filter(|grant| holds(grant)).cloned().collect();
     Reach { grants }.locality(today) == Locality::Local

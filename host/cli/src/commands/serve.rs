@@ -9,7 +9,7 @@ use hauski_egress::Ledger;
 use hauski_egress::suggest::Wanted;
 use hauski_server::environment::{LEDGER, TLS_CERT, TLS_KEY};
 use hauski_server::setup::{self, World};
-use hauski_server::{Gateway, Running, Settings, log_diagnostics, log_warnings, start};
+use hauski_server::{Gateway, Running, Settings, log_review, log_warnings, start};
 use jiff::Timestamp;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -29,6 +29,9 @@ pub(crate) fn run(options: Serve) -> Result<(), Failure> {
     // Held to the end: what is still to be written is written when it is dropped.
     let _log = log::Log::start(wanted);
     let files = descriptors::raise();
+    if let Err(error) = descriptors::forbid_core_dumps() {
+        tracing::warn!(%error, "core dumps can't be forbidden: one would have keys and prompts in it");
+    }
     let prepared = setup::prepare(&settings, World::real());
     let (gateway, warnings) = prepared.map_err(|problems| {
         check::misspelled_variables().iter().for_each(|note| tracing::warn!("{note}"));
@@ -76,7 +79,7 @@ fn warn(settings: &Settings, gateway: &Gateway, files: Option<u64>) {
     for note in check::notes(gateway) {
         tracing::warn!("{note}");
     }
-    gateway.review().iter().for_each(log_diagnostics);
+    log_review(gateway);
     if !settings.bind.ip().is_loopback() && !gateway.speaks_tls() {
         tracing::warn!(
             bind = %settings.bind,

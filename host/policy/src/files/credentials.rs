@@ -10,9 +10,9 @@ const MIN_NAMED: usize = 8;
 /// The fewest characters of a credential that is known by its form alone, or by a name that other settings have as well.
 const MIN_FORMED: usize = 16;
 
-/// What the names of the keys above a value say of it.
+/// The kind of a value, by the names of the keys above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Name {
+enum KeyKind {
     /// Nothing.
     Plain,
     /// A credential, or a setting such as `cache_key`: the value decides.
@@ -23,15 +23,20 @@ enum Name {
 
 /// Reports every credential below `config`, and hides it from all excerpts.
 pub(super) fn reject(config: &Node, reader: &mut Reader) {
-    search(config, Name::Plain, false, reader);
+    search(config, KeyKind::Plain, false, reader);
 }
 
-fn search(node: &Node, above: Name, are_headers: bool, reader: &mut Reader) {
+fn search(node: &Node, above: KeyKind, are_headers: bool, reader: &mut Reader) {
     match &node.value {
         Value::Map(entries) => {
             for (key, child) in entries {
-                let name = above.max(judge(&key.text, are_headers));
-                let are_headers = plain(&key.text).ends_with("headers");
+                // A credential's own settings, such as its `type`, are none.
+                // The URL's own rules reject userinfo there.
+                if key.text.as_ref() == "base_url" {
+                    continue;
+                }
+                let name = above.min(KeyKind::Ambiguous).max(classify_key(&key.text, are_headers));
+                let are_headers = normalize_key(&key.text).ends_with("headers");
                 reader.within(Step::Key(key.text.clone()), |reader| search(child, name, are_headers, reader));
             }
         }
@@ -40,7 +45,7 @@ fn search(node: &Node, above: Name, are_headers: bool, reader: &mut Reader) {
                 reader.within(Step::Index(index), |reader| search(item, above, are_headers, reader));
             }
         }
-        value if is_credential(value, above) => {
+        value if is_credential(value, above) || are_headers && is_credential_line(value) => {
             reader.hide(node, &|_| true);
             let message = format!("{} is a secret, which adapters never hold", reader.here());
             reader
@@ -51,22 +56,29 @@ fn search(node: &Node, above: Name, are_headers: bool, reader: &mut Reader) {
     }
 }
 
-fn is_credential(value: &Value, name: Name) -> bool {
+/// Returns whether the value is a header field as text, such as `x-api-key: ...`, with a credential.
+fn is_credential_line(value: &Value) -> bool {
+    let Value::Text(text) = value else { return false };
+    let field = text.split_once(':').map(|(name, value)| (classify_key(name.trim(), true), value.trim()));
+    field.is_some_and(|(kind, value)| kind == KeyKind::Credential && value.len() >= MIN_NAMED)
+}
+
+fn is_credential(value: &Value, name: KeyKind) -> bool {
     match (value, name) {
-        (Value::Text(text), Name::Credential) => {
+        (Value::Text(text), KeyKind::Credential) => {
             text.chars().count() >= MIN_NAMED && !is_marker(text) || has_form(text)
         }
-        (Value::Number(digits), Name::Credential) => {
+        (Value::Number(digits), KeyKind::Credential) => {
             digits.len() >= MIN_NAMED && digits.bytes().all(|b| b.is_ascii_digit())
         }
-        (Value::Text(text), Name::Ambiguous) => has_form(text) || is_random(text),
-        (Value::Text(text), Name::Plain) => has_form(text),
+        (Value::Text(text), KeyKind::Ambiguous) => has_form(text) || is_random(text),
+        (Value::Text(text), KeyKind::Plain) => has_form(text),
         _ => false,
     }
 }
 
 /// A key in lower case with `_` between its words, in whichever style it is written, and without a number at its end.
-fn plain(key: &str) -> String {
+fn normalize_key(key: &str) -> String {
     let mut plain = String::new();
     let mut was_lower = false;
     for c in key.chars() {
@@ -74,14 +86,14 @@ fn plain(key: &str) -> String {
             plain.push('_');
         }
         was_lower = c.is_ascii_lowercase();
-        plain.push(if c == '-' { '_' } else { c.to_ascii_lowercase() });
+        plain.push(if "-. ".contains(c) { '_' } else { c.to_ascii_lowercase() });
     }
     let end = plain.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_').len();
     plain.truncate(end);
     plain
 }
 
-fn judge(key: &str, is_header: bool) -> Name {
+fn classify_key(key: &str, is_header: bool) -> KeyKind {
     const CREDENTIALS: &[&str] = &[
         "api_key",
         "apikey",
@@ -92,6 +104,10 @@ fn judge(key: &str, is_header: bool) -> Name {
         "subscription_key",
         "auth_key",
         "functions_key",
+        "apitoken",
+        "accesstoken",
+        "authtoken",
+        "bearertoken",
         "api_token",
         "access_token",
         "auth_token",
@@ -99,6 +115,7 @@ fn judge(key: &str, is_header: bool) -> Name {
         "refresh_token",
         "session_token",
         "security_token",
+        "hf_token",
         "secret",
         "secrets",
         "password",
@@ -112,17 +129,29 @@ fn judge(key: &str, is_header: bool) -> Name {
         "credentials",
         "cookie",
     ];
-    // `max_tokens`, `eos_token`, `image_token` and `cache_key` are settings.
+    // `max_tokens`, `eos_token` and `image_token` are settings.
     const AMBIGUOUS: &[&str] = &["_key", "_keys", "_token", "_auth", "signature"];
-    let plain = plain(key);
+    // What only names a credential, such as `api_key_env`, is none.
+    const NAMES: &[&str] = &["env", "file", "header", "id", "name", "path", "prefix", "type", "url"];
+    const SETTINGS: &[&str] = &["cache_key", "partition_key", "primary_key", "public_key", "sort_key"];
+    let plain = normalize_key(key);
     let is_one_of = |names: &[&str]| names.iter().any(|name| plain.ends_with(name));
-    if matches!(&*plain, "token" | "key" | "auth")
-        || is_one_of(CREDENTIALS)
-        || is_header && CREDENTIAL_HEADERS.contains(&&*plain.replace('_', "-"))
-    {
-        return Name::Credential;
+    let words: Vec<_> = plain.split('_').collect();
+    let has_run = |name: &&str| {
+        let name: Vec<_> = name.split('_').collect();
+        words.windows(name.len()).any(|run| *run == *name)
+    };
+    if words.last().is_some_and(|last| NAMES.contains(last)) {
+        return KeyKind::Plain;
     }
-    if is_one_of(AMBIGUOUS) { Name::Ambiguous } else { Name::Plain }
+    if is_one_of(CREDENTIALS)
+        || CREDENTIALS.iter().any(has_run)
+        || is_header && CREDENTIAL_HEADERS.contains(&&*key.to_ascii_lowercase().replace('_', "-"))
+    {
+        return KeyKind::Credential;
+    }
+    let is_bare = matches!(&*plain, "token" | "key" | "keys" | "auth");
+    if (is_bare || is_one_of(AMBIGUOUS)) && !is_one_of(SETTINGS) { KeyKind::Ambiguous } else { KeyKind::Plain }
 }
 
 /// Returns whether the text is one of a tokenizer's marks, such as `<|endoftext|>` or `[MASK]`.
@@ -131,16 +160,27 @@ fn is_marker(text: &str) -> bool {
     pairs.iter().any(|(open, close)| text.starts_with(*open) && text.ends_with(*close))
 }
 
-/// Returns whether the text looks random: one long word of letters and digits.
+/// Returns whether the text looks random: a word with a long run of letters and digits, or a UUID.
 fn is_random(text: &str) -> bool {
-    let is_word = text.len() >= MIN_FORMED && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_word && !is_marker(text) && text.contains(|c: char| c.is_ascii_digit()) && text.contains(char::is_alphabetic)
+    let has_both = |run: &str| run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic());
+    let is_long = |run: &str| run.len() >= MIN_FORMED && has_both(run);
+    let is_uuid = || text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    let is_word = text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_word && (text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_long) || is_uuid())
+}
+
+/// Returns whether the text is a URL with userinfo.
+fn has_userinfo(text: &str) -> bool {
+    let authority = text.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    authority.and_then(|authority| authority.split_once('@')).is_some_and(|(userinfo, _)| userinfo.contains(':'))
 }
 
 /// Returns whether the text has the form of a credential: one word that begins as the keys of well-known providers do, alone or after the
 /// name of a scheme (RFC 9110, section 11), a JSON Web Token, or a key in PEM.
 fn has_form(text: &str) -> bool {
-    const BEGINS: [&str; 15] = [
+    const BEGINS: [&str; 17] = [
+        "xoxb-",
+        "xoxp-",
         "sk-",
         "gsk_",
         "hf_",
@@ -160,7 +200,8 @@ fn has_form(text: &str) -> bool {
     let text = text.trim();
     let is_word = !text.contains(char::is_whitespace);
     let begins = BEGINS.iter().any(|begin| text.starts_with(begin));
-    is_word && begins && text.len() >= MIN_FORMED || is_after_scheme(text) || text.starts_with("-----BEGIN ")
+    let is_key = is_word && begins && text.len() >= MIN_FORMED;
+    is_key || is_after_scheme(text) || has_userinfo(text) || text.starts_with("-----BEGIN ")
 }
 
 /// Returns whether the text is `Bearer`, `Basic` or `Token` and a word that is none of a language: `Basic assistant` is a title.

@@ -238,7 +238,7 @@ const BASE_URL: &str = "base_url";
 impl FromNode for Config {
     fn from_node(node: &Node, reader: &mut Reader) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            // Nobody knows what it was meant to be.
+            // A `config` that is no map may contain a credential.
             reader.hide(node, &|_| true);
             reader
                 .wrong_type(node, "a map")

@@ -105,7 +105,7 @@ fn check_route(route: &Route, known: &Known<'_>, routing: &Routing, reader: &mut
     if !route.cloud_only && holds && leaves {
         let has_later = others.iter().any(|(_, model)| model.locality == Some(Locality::Local));
         let (none, which) = match (has_later, canaries.is_empty()) {
-            (true, _) => ("no local candidate of the lowest `order`", "all requests leave for those of it first"),
+            (true, _) => ("no local candidate of the lowest `order`", "every request goes to a cloud model first"),
             (false, true) => ("no local candidate", "all of its requests leave"),
             (false, false) => ("no local candidate but canaries", "all requests that fall to no canary leave"),
         };
@@ -128,10 +128,13 @@ fn check_route(route: &Route, known: &Known<'_>, routing: &Routing, reader: &mut
     }
     let begins_local = has_local && (routing.prefer_local || first.iter().all(|locality| *locality == Locality::Local));
     if begins_local && !routing.cloud_fallback && !routing.egress.local_only {
-        for (one, _) in canaries.iter().filter(|(_, model)| model.locality == Some(Locality::Cloud)) {
+        let is_held = |(one, model): &&(&Candidate, &Resolved<'_>)| {
+            one.canary_percent.is_some() && model.locality == Some(Locality::Cloud)
+        };
+        for (one, _) in canaries.iter().filter(is_held) {
             let message = format!(
-                "the canary {} of the route {name} is never asked: its model is cloud, the others begin local, and \
-                 `cloud_fallback` is not enabled",
+                "the canary {} of the route {name} receives no requests: its model is cloud, the first candidate is \
+                 local, and `cloud_fallback` is off",
                 quote(&one.model)
             );
             let span = reader.source.line_span(one.line);

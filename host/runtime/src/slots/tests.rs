@@ -280,7 +280,7 @@ async fn adapter_has_its_share_beside_others_that_take_all_common_slots() {
     while let Ok(slot) = heavy.acquire("t", soon(), now).await {
         taken.push(slot);
     }
-    assert_eq!(taken.len(), (SLOTS - (MAX_RESERVATIONS - 1) * RESERVED) as usize / 8);
+    assert_eq!(taken.len(), (SLOTS - (MAX_RESERVATIONS - 1) * RESERVED_SLOTS) as usize / 8);
     // One that waits for many slots holds up nobody who wants one.
     let waits = tokio::spawn({
         let heavy = heavy.clone();
@@ -288,7 +288,7 @@ async fn adapter_has_its_share_beside_others_that_take_all_common_slots() {
     });
     yield_now().await;
     let mut own = Vec::new();
-    for _ in 0..RESERVED {
+    for _ in 0..RESERVED_SLOTS {
         own.push(light.acquire("t", soon(), now).await.unwrap());
     }
     assert!(matches!(light.acquire("t", soon(), now).await, Err(CallError::Busy(Full::Pool))));

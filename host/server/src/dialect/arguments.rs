@@ -1,11 +1,11 @@
-//! Whether the arguments of a tool call are complete, read piece by piece: each byte once.
+//! An incremental scanner for the arguments of tool calls.
 //!
-//! In go pieces of a JSON text, as what stands between the quotes of a JSON string; out comes whether an object, an array or a string
-//! has ended. Nothing of the text is kept.
+//! It reads each byte once, detects the end of an object, an array, a string or `null`, and keeps no text. Its input is the inside of JSON
+//! strings, with their escapes.
 
-/// The state of a JSON text of which pieces come one after the other.
+/// An incremental scanner for one JSON value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct ArgumentsScanner {
     state: State,
     /// Objects and arrays that are open.
     depth: usize,
@@ -21,6 +21,8 @@ enum State {
     Open,
     /// In a string; true after its backslash.
     String(bool),
+    /// After so many letters of `null`.
+    Null(usize),
     /// The value has ended, and only blanks have followed.
     Complete,
     /// More than one value.
@@ -39,7 +41,7 @@ enum Escape {
     },
 }
 
-impl Progress {
+impl ArgumentsScanner {
     /// Reads the next piece.
     pub(super) fn read(&mut self, piece: &str) {
         for byte in piece.bytes() {
@@ -96,6 +98,10 @@ impl Progress {
             (State::Broken, _) => State::Broken,
             (State::Empty | State::Complete | State::Open, b' ') => self.state,
             (State::Complete, _) => State::Broken,
+            (State::Empty, b'n') => State::Null(1),
+            (State::Null(3), b'l') => State::Complete,
+            (State::Null(read), _) if b"null".get(read) == Some(&byte) => State::Null(read + 1),
+            (State::Null(_), _) => State::Open,
             (State::Empty | State::Open, b'"') => State::String(false),
             (State::Empty | State::Open, b'{' | b'[') => {
                 self.depth += 1;
@@ -122,7 +128,7 @@ mod tests {
     use serde::de::IgnoredAny;
 
     fn is_complete<'a>(pieces: impl IntoIterator<Item = &'a str>) -> bool {
-        let mut progress = Progress::default();
+        let mut progress = ArgumentsScanner::default();
         pieces.into_iter().for_each(|piece| progress.read(piece));
         progress.is_complete()
     }
@@ -144,6 +150,10 @@ mod tests {
             (&["{}", "{}"], false),
             (&["{}x"], false),
             (&["7"], false),
+            (&["nu", "ll"], true),
+            (&["nul"], false),
+            (&["nope"], false),
+            (&["null{}"], false),
             (&["{", "{}"], false),
             (&["{}", r"\"], false),
         ] {
@@ -154,7 +164,7 @@ mod tests {
     proptest! {
         /// The same as reading all of it again after each piece, for a JSON text that is cut anywhere.
         #[test]
-        fn progress_equals_reading_again(
+        fn scanner_equals_reading_again(
             value in r#"[\[{]("[a-z\\\\{}é"]{0,6}"|[0-9]|[,:{}\[\]]){0,12}[\]}]"#,
             keys in prop::collection::vec("[a-zé\\\\\"{}\n]{0,4}", 0..4),
             cut in any::<prop::sample::Index>(),

@@ -3,7 +3,7 @@
 //! In go the pieces' numbers, ids and names, in order; out come places. OpenAI numbers its calls; others give all of them one number or
 //! none, an id that is empty or another one with each piece, or a name again and again. Two calls may never become one.
 
-use crate::dialect::arguments::Progress;
+use crate::dialect::arguments::ArgumentsScanner;
 use crate::dialect::broke;
 use crate::error::ApiError;
 use crate::json::{inner, quoted};
@@ -28,7 +28,7 @@ struct Begun {
     /// Id and name: what stands between the quotes of the JSON strings.
     id: String,
     name: String,
-    arguments: Progress,
+    arguments: ArgumentsScanner,
 }
 
 /// A piece of a call. What it does not say is empty; texts are what stands between the quotes of JSON strings.
@@ -52,7 +52,7 @@ impl Calls {
             return Err(broke("holds more calls of tools than 1,024"));
         }
         if place == self.begun.len() {
-            let (id, name, arguments) = (String::new(), String::new(), Progress::default());
+            let (id, name, arguments) = (String::new(), String::new(), ArgumentsScanner::default());
             self.begun.push(Begun { number: piece.number, id, name, arguments });
             if let Some(number) = piece.number {
                 self.by_number.insert(number, place);

@@ -69,6 +69,10 @@ fn is_empty(array: &str) -> bool {
 }
 
 impl Answer for Chat {
+    fn max_values(&self) -> usize {
+        usize::MAX
+    }
+
     fn whole(&mut self, completion: String) -> Result<String, ApiError> {
         Ok(completion)
     }

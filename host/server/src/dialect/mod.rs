@@ -5,6 +5,7 @@
 
 use crate::chat_request::ChatRequest;
 use crate::error::ApiError;
+use crate::json::MAX_ANSWER_VALUES;
 
 mod arguments;
 mod calls;
@@ -49,6 +50,11 @@ const UNIQUE: usize = 20;
 
 /// Says in a client's dialect what an adapter answers. One for each request; what it is told comes in order.
 pub(crate) trait Answer: Send {
+    /// The most values of an answer or a chunk that this dialect reads. One that passes answers on has no limit.
+    fn max_values(&self) -> usize {
+        MAX_ANSWER_VALUES
+    }
+
     /// Takes a name that no other answer has, for those dialects whose clients tell answers apart by it: some providers give all of
     /// theirs the same one, or one of few.
     fn named(&mut self, _unique: &str) {}

@@ -18,8 +18,8 @@ pub(super) fn of(content: Option<&str>) -> Option<Words<'_>> {
     read(content, false)
 }
 
-/// Thoughts have parts, but no thoughts of their own: each level would be read again.
-fn read(content: Option<&str>, are_thoughts: bool) -> Option<Words<'_>> {
+/// Reads content. Nested reasoning is rejected, since each level would be read again.
+fn read(content: Option<&str>, is_reasoning: bool) -> Option<Words<'_>> {
     match content {
         None | Some("null") => Some(Words::default()),
         Some(text) if text.starts_with('"') => Some(Words { text: inner(text).into(), thoughts: "".into() }),
@@ -31,7 +31,7 @@ fn read(content: Option<&str>, are_thoughts: bool) -> Option<Words<'_>> {
                 text.extend(part.get("text").map(inner));
                 match part.get("thinking") {
                     Some(thinking) if thinking.starts_with('"') => thoughts.push_str(inner(thinking)),
-                    Some(_) if are_thoughts => return None,
+                    Some(_) if is_reasoning => return None,
                     Some(thinking) => thoughts.push_str(&read(Some(thinking), true)?.text),
                     None => {}
                 }

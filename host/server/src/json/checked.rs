@@ -1,7 +1,6 @@
-//! The bounds of JSON that others have written, checked before anything reads it: depth, number of values, duplicate keys.
+//! Bounds of untrusted JSON: depth, number of values, duplicate keys.
 //!
-//! In goes a client's body or an adapter's answer; out come the same bytes as text, or an error that says where. No value is ever
-//! interpreted.
+//! Accepted text is returned unchanged; an error names the position. No value is ever interpreted.
 
 use super::inner_text;
 use crate::error::ApiError;
@@ -32,11 +31,11 @@ pub(crate) fn checked(body: Vec<u8>) -> Result<String, ApiError> {
     serde_json::from_str::<IgnoredAny>(&text).map_err(|error| invalid(format!("the body is no JSON: {error}")))?;
     match check_structure(&text, MAX_VALUES, true) {
         Ok(()) => Ok(text),
-        Err(Flaw::TooMany { at }) => {
+        Err(StructureError::TooMany { at }) => {
             let message = format!("the body has more than {MAX_VALUES} values, the next at byte {at}; send fewer");
             Err(ApiError::invalid("too_many_values", None, message))
         }
-        Err(flaw) => Err(invalid(format!("the body {flaw}"))),
+        Err(error) => Err(invalid(format!("the body {error}"))),
     }
 }
 
@@ -46,22 +45,24 @@ pub(crate) fn checked(body: Vec<u8>) -> Result<String, ApiError> {
 /// If one of them is over its bound.
 pub(crate) fn check_answer(text: &str, max_values: usize) -> Result<(), ApiError> {
     check_structure(text, max_values, false)
-        .map_err(|flaw| ApiError::broke_contract(format!("the adapter's answer {flaw}")))
+        .map_err(|error| ApiError::broke_contract(format!("the adapter's answer {error}")))
 }
 
 /// A bound that a JSON text is over.
 #[derive(Debug, thiserror::Error)]
-enum Flaw {
+enum StructureError {
     #[error("is nested more than {DEPTH} levels deep at byte {at}")]
     TooDeep { at: usize },
     #[error("has too many values, the next at byte {at}")]
     TooMany { at: usize },
     #[error("has the key `{key}` twice in one object, again at byte {at}")]
     Twice { key: String, at: usize },
+    #[error("has the key `{key}` at byte {at}, which some servers take for `{meant}`: write that")]
+    Disguised { key: String, meant: &'static str, at: usize },
 }
 
 /// Checks depth, number of values and, where `are_unique` says so, keys of `text`. Keys are looked at in JSON alone.
-fn check_structure(text: &str, max_values: usize, are_unique: bool) -> Result<(), Flaw> {
+fn check_structure(text: &str, max_values: usize, are_unique: bool) -> Result<(), StructureError> {
     let bytes = text.as_bytes();
     let mut open: Vec<Option<Keys<'_>>> = Vec::new();
     let (mut at, mut values) = (0, 0);
@@ -69,7 +70,7 @@ fn check_structure(text: &str, max_values: usize, are_unique: bool) -> Result<()
         match byte {
             b'{' | b'[' => {
                 if open.len() == DEPTH {
-                    return Err(Flaw::TooDeep { at });
+                    return Err(StructureError::TooDeep { at });
                 }
                 open.push((are_unique && *byte == b'{').then(Keys::default));
                 values += 1;
@@ -83,23 +84,55 @@ fn check_structure(text: &str, max_values: usize, are_unique: bool) -> Result<()
             }
             b'"' => {
                 let end = string_end(bytes, at);
+                let is_outer = open.len() == 1;
                 if let Some(Some(keys)) = open.last_mut()
                     && std::mem::take(&mut keys.expected)
-                    && !keys.insert(inner_text(&text[at + 1..end]))
                 {
-                    let key = text[at + 1..end].chars().take(64).collect();
-                    return Err(Flaw::Twice { key, at });
+                    let key = inner_text(&text[at + 1..end]);
+                    let shown = || text[at + 1..end].chars().take(64).collect();
+                    if let Some(meant) = disguised(&key).filter(|_| is_outer) {
+                        return Err(StructureError::Disguised { key: shown(), meant, at });
+                    }
+                    if !keys.insert(key) {
+                        return Err(StructureError::Twice { key: shown(), at });
+                    }
                 }
                 at = end;
             }
             _ => {}
         }
         if values > max_values {
-            return Err(Flaw::TooMany { at });
+            return Err(StructureError::TooMany { at });
         }
         at += 1;
     }
     Ok(())
+}
+
+/// Returns the member that the gateway reads and that some servers take `key` for. Go's `encoding/json` ignores the case of keys, folds
+/// two characters beyond ASCII, and takes the last of several: such a server would do something else than was checked.
+fn disguised(key: &str) -> Option<&'static str> {
+    const READ: [&str; 12] = [
+        "model",
+        "messages",
+        "input",
+        "image",
+        "images",
+        "modality",
+        "stream",
+        "stream_options",
+        "n",
+        "prompt_cache_key",
+        "safety_identifier",
+        "user",
+    ];
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    let is_read = |name: &&str| key != *name && key.chars().map(fold).eq(name.chars());
+    READ.into_iter().find(is_read)
 }
 
 /// Returns where the string that begins at `start` ends: at its closing quote, or at the end of the text.
@@ -169,6 +202,10 @@ mod tests {
         check(r#"{"a":1,"\u0061":3}"#, Some("twice in one object"));
         check(r#"[{"x":{"a":[1,{"b":1,"b":2}]}}]"#, Some("the key `b` twice"));
         check(r#"{"a":{"c":1},"b":[],"b":""}"#, Some("the key `b` twice"));
+        for key in ["Model", "MESSAGES", "me\u{17f}sages", r"\u004dodel", "User"] {
+            check(&format!(r#"{{"{key}":1}}"#), Some("which some servers take for"));
+            check(&format!(r#"[{{"{key}":1}}]"#), None);
+        }
         check(r#"{"a":NaN}"#, Some("no JSON"));
         check(r#"{"a":Infinity}"#, Some("no JSON"));
         check("", Some("no JSON"));
@@ -219,7 +256,7 @@ mod tests {
             assert_eq!(error.code, "adapter_broke_contract");
             assert!(error.message.contains(expected), "{}", error.message);
         }
-        // What is no JSON is told by who reads it.
+        // The parser reports invalid JSON.
         for text in ["", "\"", "\"\\", "]]]}", "{\"a\":1,\"a\":2}"] {
             assert!(check_answer(text, 3).is_ok(), "{text}");
         }

@@ -245,7 +245,7 @@ fn review_of_large_files_is_bounded() {
     assert_eq!(found.len(), 200, "100 findings of each file are kept");
 }
 
-/// What is advised weakens nothing: digests stay, and no request goes out in the clear.
+/// Proposals weaken no grant: digests stay, and https stays https.
 #[test]
 fn review_proposes_no_change_that_weakens_a_grant() {
     let digest = "1".repeat(64);
@@ -274,7 +274,7 @@ fn review_reports_an_expired_grant_at_the_base_url_beside_one_for_images() {
     );
 }
 
-/// What cannot send needs no grant, whatever an entry for all models says.
+/// Models of adapters without network imports need no grant.
 #[test]
 fn review_asks_for_no_completion_of_models_that_stay_in_the_sandbox() {
     let any = "{ url: \"https://images.test/\", methods: [GET], models: [\"*\"] }";

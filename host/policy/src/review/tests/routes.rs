@@ -111,7 +111,7 @@ fn review_reports_routes_that_ask_cloud_models_first() {
 fn review_warns_of_canaries_that_are_never_asked() {
     let route: &[&str] = &["{ model: chat, candidates: [{ model: llama }, { model: gpt, canary_percent: 50 }] }"];
     let files = Files { models: &[LLAMA, GPT], entries: &[LOOPBACK, OPENAI], routes: route, ..NONE };
-    check(&files, &["routing.yaml:6 canary-held: the canary `gpt` of the route `chat` is never asked"]);
+    check(&files, &["routing.yaml:6 canary-held: the canary `gpt` of the route `chat` receives no requests"]);
     let preferences = "prefer_local: true, cloud_fallback: { enabled: true }";
     check(&Files { preferences, ..files }, &[]);
 }

@@ -49,7 +49,9 @@ pub(super) fn part(gateway: &Gateway, view: &View, recently: &Recently, lately: 
     tile(&mut html, kind, "Denied", denied.all, "requests of adapters, since the start");
 
     let (kind, note) = match gateway.any_stale() {
-        Some(stale) => ("bad", format!("the last valid files hold on: {}", stale.problem)),
+        Some(stale) => {
+            ("bad", format!("a file on disk is invalid; still using its last valid version: {}", stale.problem))
+        }
         None => ("", many(view.routing.egress.grants.len() as u64, "grant")),
     };
     tile(&mut html, kind, "Policy", format_args!("no. {}", view.generation), &note);
