@@ -43,7 +43,7 @@ pub(crate) struct HostMemoryLimits {
     pub(crate) in_one_call: usize,
     /// Bytes of the adapter's request bodies that providers have not yet taken: as much as the bodies of clients may take.
     pub(crate) outbound: usize,
-    /// Bytes of bodies that one request may send in all: several times what its client may send.
+    /// Bytes of bodies that one request may send in all: several times the largest request or answer.
     pub(crate) sent: u64,
 }
 
@@ -52,7 +52,7 @@ impl HostMemoryLimits {
     pub(crate) fn for_adapter(all: &Limits, limits: &AdapterLimits) -> Self {
         let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
         let in_one_call = all.server.request_bytes.max(response_bytes).saturating_add(1 << 20);
-        let sent = (all.server.request_bytes as u64).saturating_mul(8);
+        let sent = (in_one_call as u64).saturating_mul(8);
         Self { in_one_call, outbound: all.server.buffered_bytes.max(in_one_call), sent }
     }
 }

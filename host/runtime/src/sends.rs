@@ -42,7 +42,7 @@ pub(crate) enum TooMany {
     All,
     #[error("too many answers are held at once: drop some before sending more, {HELD} are the most")]
     Held,
-    #[error("sending the request failed: its bodies exceed {} MiB in all; raise `request_mib`, of which this is eight times", .0 >> 20)]
+    #[error("sending the request failed: its bodies exceed {} MiB in all; raise `request_mib` or `response_mib`", .0 >> 20)]
     Total(u64),
     #[error("sending the request failed: its bodies in flight exceed {} MiB (limit `memory_mib`); wait until one is sent", .0 >> 20)]
     Bytes(usize),

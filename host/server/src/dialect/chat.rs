@@ -69,8 +69,8 @@ fn is_empty(array: &str) -> bool {
 }
 
 impl Answer for Chat {
-    fn max_values(&self) -> usize {
-        usize::MAX
+    fn reads_values(&self) -> bool {
+        false
     }
 
     fn whole(&mut self, completion: String) -> Result<String, ApiError> {

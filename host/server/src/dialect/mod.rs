@@ -5,7 +5,6 @@
 
 use crate::chat_request::ChatRequest;
 use crate::error::ApiError;
-use crate::json::MAX_ANSWER_VALUES;
 
 mod arguments;
 mod calls;
@@ -50,9 +49,9 @@ const UNIQUE: usize = 20;
 
 /// Says in a client's dialect what an adapter answers. One for each request; what it is told comes in order.
 pub(crate) trait Answer: Send {
-    /// The most values of an answer or a chunk that this dialect reads. One that passes answers on has no limit.
-    fn max_values(&self) -> usize {
-        MAX_ANSWER_VALUES
+    /// Returns whether the dialect reads values within an answer, which are bounded then. One that passes answers on reads none.
+    fn reads_values(&self) -> bool {
+        true
     }
 
     /// Takes a name that no other answer has, for those dialects whose clients tell answers apart by it: some providers give all of

@@ -14,7 +14,7 @@ const DEPTH: usize = 128;
 /// OpenAI takes 300,000 in a request.
 const MAX_VALUES: usize = 400_000;
 /// The most values of an answer that a dialect converts. The largest have the probabilities of tokens.
-pub(crate) const MAX_ANSWER_VALUES: usize = 2_000_000;
+const MAX_ANSWER_VALUES: usize = 2_000_000;
 /// An object with more keys than this is searched by hashes.
 const FEW: usize = 16;
 
@@ -43,8 +43,8 @@ pub(crate) fn checked(body: Vec<u8>) -> Result<String, ApiError> {
 ///
 /// # Errors
 /// If one of them is over its bound.
-pub(crate) fn check_answer(text: &str, max_values: usize) -> Result<(), ApiError> {
-    check_structure(text, max_values, false)
+pub(crate) fn check_answer(text: &str) -> Result<(), ApiError> {
+    check_structure(text, MAX_ANSWER_VALUES, false)
         .map_err(|error| ApiError::broke_contract(format!("the adapter's answer {error}")))
 }
 
@@ -246,19 +246,22 @@ mod tests {
     #[test]
     fn answers_are_limited_in_depth_and_number_of_values() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(check_answer(&nested(DEPTH), 1_000).is_ok());
+        assert!(check_answer(&nested(DEPTH)).is_ok());
         for (answer, expected) in [
             (nested(DEPTH + 1), "the adapter's answer is nested more than 128 levels deep at byte 128"),
             (nested(1_000_000), "nested more than 128 levels"),
-            (format!("[{}]", "0,".repeat(1_000)), "the adapter's answer has too many values, the next at byte 2000"),
+            (
+                format!("[{}]", "0,".repeat(MAX_ANSWER_VALUES)),
+                "the adapter's answer has too many values, the next at byte 4000000",
+            ),
         ] {
-            let error = check_answer(&answer, 1_000).unwrap_err();
+            let error = check_answer(&answer).unwrap_err();
             assert_eq!(error.code, "adapter_broke_contract");
             assert!(error.message.contains(expected), "{}", error.message);
         }
         // The parser reports invalid JSON.
         for text in ["", "\"", "\"\\", "]]]}", "{\"a\":1,\"a\":2}"] {
-            assert!(check_answer(text, 3).is_ok(), "{text}");
+            assert!(check_answer(text).is_ok(), "{text}");
         }
     }
 

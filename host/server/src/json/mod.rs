@@ -8,7 +8,7 @@ mod members;
 mod node;
 mod object;
 
-pub(crate) use checked::{MAX_ANSWER_VALUES, check_answer, checked, string_end};
+pub(crate) use checked::{check_answer, checked, string_end};
 pub(crate) use members::Members;
 pub(crate) use node::Node;
 pub(crate) use object::{Object, array};

@@ -84,7 +84,7 @@ async fn what_changes_in_the_gateway_is_told() {
     host.set_file("adapters/broken.wasm", "no component");
     viewer.until("adapters", "broken.wasm").await;
     host.set_routing("egress: broken\n");
-    viewer.until("status", "the files can&#39;t hold: routing.yaml:1").await;
+    viewer.until("status", "still using its last valid version: routing.yaml:1").await;
 }
 
 /// Who comes again is told what is new, and how much of it is not kept any more.
