@@ -23,7 +23,7 @@ up: build
 # Build target/release/hauski and target/adapters/*.wasm
 [group('run')]
 build: adapters
-    cargo build --release --package hauski-cli
+    cargo build --release --locked --package hauski-cli
 
 # Build the adapters to target/adapters/*.wasm
 [group('run')]

@@ -12,7 +12,7 @@ for manifest in adapters/*/Cargo.toml; do
     crates+=("$(basename "$(dirname "$manifest")")")
 done
 
-cargo build --profile adapter --target wasm32-wasip2 --target-dir target/guest "${crates[@]/#/--package=}"
+cargo build --locked --profile adapter --target wasm32-wasip2 --target-dir target/guest "${crates[@]/#/--package=}"
 
 mkdir -p "$folder"
 for crate in "${crates[@]}"; do

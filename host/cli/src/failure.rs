@@ -188,6 +188,7 @@ fn code(problem: &Problem) -> &'static str {
         Problem::Policy(_) => INVALID_POLICY,
         Problem::Secret { .. } => "missing-secret",
         Problem::Open(_) => "open-to-all",
+        Problem::KeysLost { .. } => "keys-lost",
         Problem::Tls(error) => error.code(),
         Problem::NoRandom(_) => "no-random",
         Problem::Folder(_) => "unreadable-folder",

@@ -97,13 +97,13 @@ fn what_keys_new_does_not_take() {
 fn keys_ls_lists_rights_and_never_hashes() {
     let folder = folder();
     let file = format!(
-        "keys:\n  - {{ name: laptop, models: [echo, chat], requests_per_minute: 60, local_only: true, operator: true, {REST} }}\n  \
+        "keys:\n  - {{ name: laptop, models: [echo, chat], requests_per_minute: 60, concurrent: 8, local_only: true, operator: true, {REST} }}\n  \
          - {{ name: phone, models: [\"*\"], expires: 2027-01-31, {} }}\n",
         REST.replace("ab", "cd")
     );
     let path = write(&folder, "k.yaml", &file);
     let rows = is_match(
-        r"(?m)^NAME +MODELS +A MINUTE +LOCAL ONLY +OPERATOR +LAST DAY\nlaptop +chat,echo +60 +true +true +-\nphone +\* +- +false +false +2027-01-31$",
+        r"(?m)^NAME +MODELS +A MINUTE +AT ONCE +LOCAL ONLY +OPERATOR +LAST DAY\nlaptop +chat,echo +60 +8 +true +true +-\nphone +\* +- +- +false +false +2027-01-31$",
     );
     let silent = || contains("abab").not().and(contains("cdcd").not());
     hauski(&folder)
@@ -234,5 +234,7 @@ fn serve_says_how_it_can_be_reached() {
         assert_eq!((greeting.contains("TLS)"), greeting.contains("0 keys")), (env.contains(&key), env.contains(&keys)));
         assert_eq!(log.contains(warning), warned, "{log}");
     }
+    // It asked for keys: without them it stays closed.
+    std::fs::remove_file(folder.path().join("ledger/keys-required")).unwrap();
     hauski(&folder).envs([cert, key]).args(["check", "--strict"]).assert().success().stdout(contains(", TLS\n"));
 }

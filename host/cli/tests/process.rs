@@ -232,6 +232,32 @@ fn a_second_signal_ends_the_drain() {
     }
 }
 
+/// M8: with its keys lost, a gateway that had asked for them let in everyone at its next start.
+#[test]
+fn gateway_does_not_start_open_after_its_keys_are_lost() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    let serve = || {
+        let mut command = command(HAUSKI, &folder);
+        command.env("HAUSKI_BIND", "127.0.0.1:0").arg("serve");
+        command
+    };
+    let end = |mut served: Served| {
+        served.signal(Signal::TERM);
+        assert_eq!(served.end(LONG).code(), Some(0));
+    };
+    let keys = format!("keys: [{{ name: a, hash: \"sha256:{}\", models: [\"*\"] }}]\n", "0".repeat(64));
+    write(&folder, "policies/keys.yaml", &keys);
+    end(Served::start(serve()));
+    fs::remove_file(folder.path().join("policies/keys.yaml")).unwrap();
+    let output = serve().output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("keys are missing") && text.contains("ledger/keys-required"), "{text}");
+    assert_eq!(output.status.code(), Some(64));
+    fs::remove_file(folder.path().join("ledger/keys-required")).unwrap();
+    end(Served::start(serve()));
+}
+
 #[test]
 fn a_hangup_reads_the_policy_again() {
     let folder = folder();

@@ -5,6 +5,7 @@ use crate::address::{self, AddressClass};
 use crate::grant::{HostPattern, Network, PathPrefix};
 use crate::host::{self, Host, InvalidHost, is_localhost};
 use crate::path;
+use crate::public_suffix::is_public_suffix;
 use crate::render::quote;
 use crate::scalar::{Fault, Grammar};
 use crate::target::{InvalidTarget, Scheme};
@@ -171,6 +172,10 @@ fn parse_wildcard(text: &str, at: Range<usize>) -> Result<HostPattern, Fault> {
     if address::METADATA_NAMES.iter().any(|service| service.ends_with(&suffix)) {
         let message = format!("the wildcard host {} covers a cloud's metadata service", quote(text));
         return fault("address-not-grantable", at, message, "write the hosts out");
+    }
+    if is_public_suffix(&name) {
+        let message = format!("the wildcard host {} covers names that anyone can register", quote(text));
+        return fault("wildcard-invalid", at, message, "write the hosts out");
     }
     Ok(HostPattern::OneLabelBelow(suffix.into()))
 }

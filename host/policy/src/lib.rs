@@ -23,6 +23,7 @@ mod models;
 mod node;
 mod path;
 mod plan;
+mod public_suffix;
 mod raw;
 mod reach;
 mod reader;

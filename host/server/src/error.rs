@@ -194,6 +194,14 @@ impl ApiError {
             .with_retry_after(HeaderValue::try_from(format!("{seconds}")).ok())
     }
 
+    /// The client has as many requests under way as its key may.
+    pub(crate) fn too_many_at_once(client: &str, limit: u32) -> Self {
+        let s = if limit == 1 { "" } else { "s" };
+        let message = format!("the key `{client}` may have {limit} request{s} at once: wait until one has ended");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, RATE, "too_many_at_once", message)
+            .with_retry_after(Some(HeaderValue::from_static("1")))
+    }
+
     /// The request is held to local grants, and the model has none, or none that covers what its adapter asked for.
     pub(crate) fn not_local() -> Self {
         let message = "the request is local-only, and no local grant lets the model answer it: use a model \

@@ -74,6 +74,7 @@ pub fn start(gateway: Gateway, address: SocketAddr, workers: usize) -> Result<Ru
     gateway.egress.set_own_addresses(vec![address]);
     let (ledger, recovery) = gateway.egress.ledger().open()?;
     log_recovery(&recovery);
+    gateway.access.mark_required();
     let gateway = Arc::new(gateway);
     let exported = gateway.otlp.as_ref().map(|endpoint| telemetry::start(endpoint, &gateway)).transpose()?;
     let (telemetry, export) = exported.map(|(telemetry, export)| (Arc::new(telemetry), export)).unzip();

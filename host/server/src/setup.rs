@@ -58,6 +58,15 @@ pub enum Problem {
          put its entry into the file of `{KEYS}`, or bind to 127.0.0.1"
     )]
     Open(SocketAddr),
+    /// Keys were in force before, and there are none now.
+    #[error(
+        "the clients' keys are missing: the gateway asked for keys before, as `{}` shows; restore the file of `{KEYS}`, or delete \
+         `{}` to let in everyone on this machine", marker.display(), marker.display()
+    )]
+    KeysLost {
+        /// The file that shows it.
+        marker: PathBuf,
+    },
     /// Certificate and key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -91,6 +100,7 @@ impl Problem {
             Self::Secret { file, missing } => format!("{}:{}: secret-missing", name(file), missing.line),
             Self::Tls(error) => format!("{}: {}", name(&error.path().to_string_lossy()), error.code()),
             Self::Open(_)
+            | Self::KeysLost { .. }
             | Self::NoRandom(_)
             | Self::Folder(_)
             | Self::Root(_)
@@ -144,6 +154,10 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     let is_public = !settings.bind.ip().is_loopback();
     let (keys, keys_seen) = Access::load(&settings.keys);
     let keys = keys.map_err(|problem| problems.push(problem)).ok();
+    let marker = settings.ledger.as_ref().map(|ledger| ledger.with_file_name("keys-required"));
+    if let (Some(None), Some(marker)) = (&keys, marker.as_ref().filter(|marker| marker.exists())) {
+        problems.push(Problem::KeysLost { marker: marker.clone() });
+    }
     if is_public && keys.as_ref().is_some_and(Option::is_none) {
         problems.push(Problem::Open(settings.bind));
     }
@@ -168,7 +182,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let access = Access::new(settings.keys.clone(), keys.as_ref().map(|keys| &keys.value), is_public);
+    let access = Access::new(settings.keys.clone(), keys.as_ref().map(|keys| &keys.value), is_public, marker);
     let access = access.map_err(|error| vec![error.into()])?;
 
     let key_warnings = keys.map(|keys| keys.warnings);

@@ -27,6 +27,9 @@ pub(crate) struct NewKey {
     /// The most requests in a minute; no limit, without this
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
+    /// The most requests at once, streams until their end; no limit, without this
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    concurrent: Option<u32>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -67,7 +70,7 @@ pub(crate) fn ls(as_json: bool) -> Result<(), Failure> {
             format!("there are no keys, neither in the file of `{KEYS}` nor in `{KEYS_TEXT}`: nobody is asked for one");
         return Ok(writeln!(io::stdout(), "{none}")?);
     };
-    let head = ["NAME", "MODELS", "A MINUTE", "LOCAL ONLY", "OPERATOR", "LAST DAY"];
+    let head = ["NAME", "MODELS", "A MINUTE", "AT ONCE", "LOCAL ONLY", "OPERATOR", "LAST DAY"];
     Ok(table::print(&head, keys.iter().map(row).collect())?)
 }
 
@@ -81,6 +84,7 @@ fn row(key: &Key) -> Vec<String> {
         key.name.to_string(),
         models,
         or_dash(key.requests_per_minute.map(|number| number.to_string())),
+        or_dash(key.concurrent.map(|number| number.to_string())),
         key.local_only.to_string(),
         key.operator.to_string(),
         or_dash(key.expires.map(|day| day.to_string())),
@@ -96,6 +100,9 @@ impl NewKey {
         put("models", json!(self.models));
         if let Some(rate) = self.rate {
             put("requests_per_minute", rate.into());
+        }
+        if let Some(concurrent) = self.concurrent {
+            put("concurrent", concurrent.into());
         }
         if self.local_only {
             put("local_only", true.into());

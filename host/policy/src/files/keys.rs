@@ -43,6 +43,8 @@ raw! {
         optional {
             /// The most requests in a minute. No limit, where the key is not there.
             requests_per_minute: Whole<1, 1_000_000>,
+            /// The most requests at once, streams until their end included. No limit, where the key is not there.
+            concurrent: Whole<1, 10_000>,
             /// Whether each request is local-only. `false`, where the key is not there.
             local_only: bool,
             /// Whether its holder may see the console. `false`, where the key is not there.
@@ -90,6 +92,9 @@ fn key_to_json(key: &Key) -> serde_json::Value {
     if let Some(number) = key.requests_per_minute {
         put("requests_per_minute", number.into());
     }
+    if let Some(number) = key.concurrent {
+        put("concurrent", number.into());
+    }
     put("local_only", key.local_only.into());
     put("operator", key.operator.into());
     if let Some(day) = key.expires {
@@ -130,6 +135,7 @@ impl RawKey {
             hash: self.hash.get()?.0,
             models: self.models.get()?.0,
             requests_per_minute: requests,
+            concurrent: self.concurrent.get().and_then(|number| u32::try_from(number.0).ok()),
             local_only: self.local_only.get().unwrap_or_default(),
             operator: self.operator.get().unwrap_or_default(),
             expires: self.expires.get().map(|day| day.0.0),
@@ -138,7 +144,7 @@ impl RawKey {
 }
 
 /// What may be shown of a key: the values of these. All else may be a hash, or the key itself where it does not belong.
-const SHOWN: [&str; 6] = ["name", "models", "requests_per_minute", "local_only", "operator", "expires"];
+const SHOWN: [&str; 7] = ["name", "models", "requests_per_minute", "concurrent", "local_only", "operator", "expires"];
 
 fn hide_hashes(node: &Node, reader: &mut Reader) {
     match &node.value {

@@ -1,17 +1,22 @@
 //! Whether a request may come in: from where it is sent, and whose key it shows. Before any handler, and before its body is read.
 
 use super::Access;
-use super::keyring::{Client, Keyring, Unknown};
+use super::keyring::{Client, InFlight, Keyring, Unknown};
 use super::presented::{NoKey, password, presented, take};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::heads::Ambiguous;
 use crate::origin::{self, Hosts};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body::{Frame, SizeHint};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 /// Whose request it is, to be written down when that is found out; among a request's extensions.
 #[derive(Clone, Default)]
@@ -33,12 +38,36 @@ pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Ne
     }
     let access = &app.gateway.access;
     let admitted = match access.keyring() {
-        None => origin::judge(&request, Hosts::Near),
+        None => origin::judge(&request, Hosts::Near).map(|()| None),
         Some(keyring) => identify(access, &keyring, &mut request).await,
     };
     match admitted {
-        Ok(()) => next.run(request).await,
+        Ok(None) => next.run(request).await,
+        Ok(Some(place)) => next.run(request).await.map(|body| Body::new(Counted { body, _place: place })),
         Err(error) => refuse(error, request.uri().path()),
+    }
+}
+
+/// The body of an answer, which keeps its client's place until it ends.
+struct Counted {
+    body: Body,
+    _place: InFlight,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -81,7 +110,8 @@ fn needs(path: &str, is_public: bool) -> Needs {
     }
 }
 
-async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> Result<(), ApiError> {
+/// Finds the client of a request, and takes its place among the client's requests at once, where these are limited.
+async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> Result<Option<InFlight>, ApiError> {
     let needs = needs(request.uri().path(), access.is_public);
     // A page that a name was rebound for has no key. What is open on loopback has only the name to go by.
     let any = access.is_public || matches!(needs, Needs::Key | Needs::Operator);
@@ -94,12 +124,14 @@ async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> 
         Needs::Operator => Some(operator(access, keyring, request.headers(), named).await?),
     };
     take(request.headers_mut());
-    let Some(client) = client else { return Ok(()) };
+    let Some(client) = client else { return Ok(None) };
+    let mut place = None;
     if needs == Needs::Key {
+        place = client.begin().map_err(|limit| ApiError::too_many_at_once(&client.name, limit))?;
         client.count().map_err(|(limit, wait)| ApiError::too_many(&client.name, limit, wait))?;
     }
     request.extensions_mut().insert(client);
-    Ok(())
+    Ok(place)
 }
 
 /// The operator whose key a request's head shows, as a key or as a password.

@@ -8,6 +8,7 @@ use hauski_egress::today;
 use hauski_policy::{Key, KeyHash, Keys, ModelNames};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use subtle::{Choice, ConstantTimeEq};
@@ -25,8 +26,19 @@ pub(crate) struct Client {
     key: Key,
     /// Outlives a reload, so that a touch of the file fills no bucket.
     bucket: Arc<Bucket>,
+    /// The requests under way. Outlives a reload as well.
+    in_flight: Arc<AtomicU32>,
     /// The mark of the client's key, where that was found out slowly.
     mark: Arc<OnceLock<Mark>>,
+}
+
+/// A place among a client's requests at once; given back on drop.
+pub(super) struct InFlight(Arc<AtomicU32>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// What a key that was compared slowly is known by afterwards: a digest with a salt that this process alone has.
@@ -48,9 +60,10 @@ impl Keyring {
         let client = |key: &Key| {
             let before = before.and_then(|before| before.clients.iter().find(|client| *client.name == *key.name));
             let mark = before.filter(|before| before.key.hash == key.hash).map(|before| before.mark.clone());
-            let bucket = before.map(|before| before.bucket.clone());
-            let (bucket, mark) = (bucket.unwrap_or_default(), mark.unwrap_or_default());
-            Arc::new(Client { name: (*key.name).into(), key: key.clone(), bucket, mark })
+            let bucket = before.map(|before| before.bucket.clone()).unwrap_or_default();
+            let in_flight = before.map(|before| before.in_flight.clone()).unwrap_or_default();
+            let mark = mark.unwrap_or_default();
+            Arc::new(Client { name: (*key.name).into(), key: key.clone(), bucket, in_flight, mark })
         };
         Self { clients: keys.iter().map(client).collect() }
     }
@@ -138,6 +151,17 @@ impl Client {
     pub(super) fn count(&self) -> Result<(), (u32, Duration)> {
         let Some(limit) = self.key.requests_per_minute else { return Ok(()) };
         self.bucket.take(limit).map_err(|wait| (limit, wait))
+    }
+
+    /// Takes a place among the client's requests at once, if its key limits them.
+    ///
+    /// # Errors
+    /// The limit, if all places are taken.
+    pub(super) fn begin(&self) -> Result<Option<InFlight>, u32> {
+        let Some(limit) = self.key.concurrent else { return Ok(None) };
+        let more = |taken: u32| (taken < limit).then_some(taken + 1);
+        self.in_flight.fetch_update(Relaxed, Relaxed, more).map_err(|_| limit)?;
+        Ok(Some(InFlight(self.in_flight.clone())))
     }
 
     /// What the key is recognised by.

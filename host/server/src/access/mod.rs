@@ -23,6 +23,7 @@ use keyring::Keyring;
 use slow::Slow;
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The keys of this moment, and what is needed to compare with them.
@@ -34,6 +35,8 @@ pub(crate) struct Access {
     keyring: RwLock<Option<Arc<Keyring>>>,
     stale: RwLock<Option<Stale>>,
     slow: Slow,
+    /// A file that exists once keys were in force, so that their loss does not open the gateway at the next start.
+    marker: Option<PathBuf>,
 }
 
 /// What the place of the keys says; `None` where there is nothing and need not be.
@@ -44,9 +47,33 @@ impl Access {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub(crate) fn new(from: KeysFrom, keys: Option<&Keys>, is_public: bool) -> Result<Self, NoRandom> {
+    pub(crate) fn new(
+        from: KeysFrom,
+        keys: Option<&Keys>,
+        is_public: bool,
+        marker: Option<PathBuf>,
+    ) -> Result<Self, NoRandom> {
         let keyring = keys.map(|keys| Arc::new(Keyring::new(keys, None)));
-        Ok(Self { from, is_public, keyring: RwLock::new(keyring), stale: RwLock::default(), slow: Slow::new()? })
+        Ok(Self {
+            from,
+            is_public,
+            keyring: RwLock::new(keyring),
+            stale: RwLock::default(),
+            slow: Slow::new()?,
+            marker,
+        })
+    }
+
+    /// Leaves a mark that keys are in force, if they are. [`crate::setup::prepare`] finds it when they are lost.
+    pub(crate) fn mark_required(&self) {
+        const TEXT: &str = "The gateway asked for keys. Without them it does not start, unless this file is deleted.\n";
+        let Some(marker) = self.marker.as_ref().filter(|marker| self.keyring().is_some() && !marker.exists()) else {
+            return;
+        };
+        if let Err(error) = std::fs::write(marker, TEXT) {
+            let file = marker.display();
+            tracing::warn!(%error, %file, "writing the file failed that keeps the gateway closed if its keys are lost");
+        }
     }
 
     /// Reads the keys that hold at a start, and what was looked at.
@@ -101,6 +128,7 @@ impl Access {
         log_change(before.as_deref(), &after);
         *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(after));
         *self.stale.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.mark_required();
         keys.warnings
     }
 
