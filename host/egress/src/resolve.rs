@@ -21,7 +21,7 @@ const MAX_LOOKUPS: usize = 64;
 /// The most concurrent look-ups of one adapter, so that a silent name server delays only that adapter.
 const MAX_LOOKUPS_OF_ADAPTER: usize = 8;
 
-/// How often a look-up is begun that was given up at the moment at which it was joined.
+/// The most attempts to join a look-up that is given up at that moment.
 const MAX_JOINS: usize = 4;
 
 /// The addresses of a name, to come.

@@ -36,7 +36,7 @@ pub struct Key {
     pub requests_per_minute: Option<u32>,
     /// The most requests at once, streams until their end included; no limit, where it is not given.
     pub concurrent: Option<u32>,
-    /// Whether each request is local-only.
+    /// True if each request is local-only.
     pub local_only: bool,
     /// Whether its holder may see the console.
     pub operator: bool,

@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Fact<'a> {
     /// Whether what it is sent stays local; `None` where its adapter is not there, so that nobody can know.
     pub locality: Option<Locality>,
-    /// Whether a request that is local-only could still be sent: some grant in its reach is local.
+    /// True if some grant in its reach is local, so that a local-only request can still be sent.
     pub has_local: bool,
     /// Whether its model has `canary: true` in `models.yml`.
     pub canary_only: bool,
@@ -26,7 +26,7 @@ pub struct Fact<'a> {
 pub struct Ask<'a> {
     /// What requests share that should be asked of the same model.
     pub key: &'a str,
-    /// Whether the request is local-only. The door sees to that; here it is only not led elsewhere without need.
+    /// True if the request is local-only. The egress guard enforces it; the plan avoids candidates that would be denied.
     pub local_only: bool,
     /// `prefer_local` of `routing.yaml`.
     pub prefer_local: bool,

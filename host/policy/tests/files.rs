@@ -127,6 +127,8 @@ fn config_with_a_secret_is_refused_and_settings_that_look_like_one_are_not() {
         "password: 12345678",
         "x: Basic dXNlcjpwYXNz",
         "some_token: abcdefgh12345678",
+        "x: { base_url: sk-live-abcdefgh12345678 }",
+        "headers: { base_url: \"Bearer abcdefgh12345678\" }",
     ] {
         check_model(&format!("{{ id: a, adapter: x, config: {{ {setting} }} }}"), &["secret-in-config"]);
     }

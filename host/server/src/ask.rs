@@ -27,7 +27,7 @@ pub(crate) struct Asking<'a> {
 pub(crate) struct Got<'a, T> {
     pub(crate) answer: T,
     pub(crate) served: &'a Served,
-    /// Whether it was local-only.
+    /// True if the attempt was local-only.
     pub(crate) held: bool,
     /// The attempt that it is of, where a collector is named.
     pub(crate) attempt: Option<Attempt>,

@@ -155,7 +155,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
     let (keys, keys_seen) = Access::load(&settings.keys);
     let keys = keys.map_err(|problem| problems.push(problem)).ok();
     let marker = settings.ledger.as_ref().map(|ledger| ledger.with_file_name("keys-required"));
-    if let (Some(None), Some(marker)) = (&keys, marker.as_ref().filter(|marker| marker.exists())) {
+    if let (Some(None), Some(marker)) = (&keys, marker.as_ref().filter(|marker| marker.try_exists().unwrap_or(true))) {
         problems.push(Problem::KeysLost { marker: marker.clone() });
     }
     if is_public && keys.as_ref().is_some_and(Option::is_none) {

@@ -1,7 +1,7 @@
 //! Credentials in the `config` of a model, where an adapter would hold them: found by the names of keys, and by the forms of values.
 
 use crate::credential_headers::CREDENTIAL_HEADERS;
-use crate::node::{Node, Value};
+use crate::node::{Key, Node, Value};
 use crate::reader::{Reader, Step};
 
 /// The fewest characters of a value that can be a credential under a name that says so. A shorter one, such as `</s>`, is none.
@@ -13,7 +13,7 @@ const MIN_FORMED: usize = 16;
 /// The kind of a value, by the names of the keys above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum KeyKind {
-    /// Nothing.
+    /// A setting, by its name.
     Plain,
     /// A credential, or a setting such as `cache_key`: the value decides.
     Ambiguous,
@@ -22,22 +22,27 @@ enum KeyKind {
 }
 
 /// Reports every credential below `config`, and hides it from all excerpts.
+///
+/// The rules of `base_url` itself reject userinfo and a query, so it is left out.
 pub(super) fn reject(config: &Node, reader: &mut Reader) {
-    search(config, KeyKind::Plain, false, reader);
+    let Value::Map(entries) = &config.value else { return };
+    for (key, child) in entries.iter().filter(|(key, _)| &*key.text != "base_url") {
+        search_member(key, child, KeyKind::Plain, false, reader);
+    }
+}
+
+fn search_member(key: &Key, child: &Node, above: KeyKind, is_header: bool, reader: &mut Reader) {
+    // A credential's own settings, such as its `type`, are none.
+    let kind = above.min(KeyKind::Ambiguous).max(classify_key(&key.text, is_header));
+    let are_headers = normalize_key(&key.text).ends_with("headers");
+    reader.within(Step::Key(key.text.clone()), |reader| search(child, kind, are_headers, reader));
 }
 
 fn search(node: &Node, above: KeyKind, are_headers: bool, reader: &mut Reader) {
     match &node.value {
         Value::Map(entries) => {
             for (key, child) in entries {
-                // A credential's own settings, such as its `type`, are none.
-                // The URL's own rules reject userinfo there.
-                if key.text.as_ref() == "base_url" {
-                    continue;
-                }
-                let name = above.min(KeyKind::Ambiguous).max(classify_key(&key.text, are_headers));
-                let are_headers = normalize_key(&key.text).ends_with("headers");
-                reader.within(Step::Key(key.text.clone()), |reader| search(child, name, are_headers, reader));
+                search_member(key, child, above, are_headers, reader);
             }
         }
         Value::List(items) => {
@@ -63,8 +68,8 @@ fn is_credential_line(value: &Value) -> bool {
     field.is_some_and(|(kind, value)| kind == KeyKind::Credential && value.len() >= MIN_NAMED)
 }
 
-fn is_credential(value: &Value, name: KeyKind) -> bool {
-    match (value, name) {
+fn is_credential(value: &Value, kind: KeyKind) -> bool {
+    match (value, kind) {
         (Value::Text(text), KeyKind::Credential) => {
             text.chars().count() >= MIN_NAMED && !is_marker(text) || has_form(text)
         }
@@ -77,7 +82,7 @@ fn is_credential(value: &Value, name: KeyKind) -> bool {
     }
 }
 
-/// A key in lower case with `_` between its words, in whichever style it is written, and without a number at its end.
+/// Returns the key in lower case with `_` between its words, in whichever style it is written, and without a number at its end.
 fn normalize_key(key: &str) -> String {
     let mut plain = String::new();
     let mut was_lower = false;

@@ -45,7 +45,7 @@ raw! {
             requests_per_minute: Whole<1, 1_000_000>,
             /// The most requests at once, streams until their end included. No limit, where the key is not there.
             concurrent: Whole<1, 10_000>,
-            /// Whether each request is local-only. `false`, where the key is not there.
+            /// True if each request is local-only. `false`, where the key is not there.
             local_only: bool,
             /// Whether its holder may see the console. `false`, where the key is not there.
             operator: bool,

@@ -158,7 +158,7 @@ fn locality_follows_from_the_grants_in_reach() {
     }
 }
 
-/// Where the policy holds all requests to local grants, a model that has one is local; what else it has grants nothing then.
+/// Under `egress.local_only`, a model with a local grant is local, since its other grants do not apply.
 #[test]
 fn standing_follows_from_grants_and_the_switch_of_the_policy() {
     let image = "{ url: \"https://images.test/\", adapters: [a], models: [llama], methods: [GET] }";

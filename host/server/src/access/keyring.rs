@@ -134,7 +134,7 @@ impl Client {
         self.key.models.covers(model)
     }
 
-    /// Whether each request is local-only.
+    /// Returns whether each request is local-only.
     pub(crate) fn local_only(&self) -> bool {
         self.key.local_only
     }
