@@ -26,8 +26,10 @@ pub(super) fn review(
     for one in &known.models {
         check_adapter(one, &known.adapter_ids, &mut reader);
         check_keys(one, &mut reader);
-        check_own_address(one, known, &mut reader);
+        let is_own = check_own_address(one, known, &mut reader);
         match one.locality {
+            // No entry could help.
+            Some(_) if is_own => {}
             Some(Locality::NoGrant) => near.extend(report_no_grant(one, known, routing, today, &mut reader)),
             Some(Locality::Local | Locality::Cloud) => {
                 check_version(one, &mut reader);
@@ -84,15 +86,17 @@ fn check_keys(one: &Resolved<'_>, reader: &mut Reader) {
     }
 }
 
-/// Reports a base URL at which the gateway itself listens: the guard denies every request there, since each would cause the next.
-fn check_own_address(one: &Resolved<'_>, known: &Known<'_>, reader: &mut Reader) {
+/// Reports a base URL at which the gateway itself listens: the guard denies every request there, since each would cause the next. Returns
+/// whether it is one.
+fn check_own_address(one: &Resolved<'_>, known: &Known<'_>, reader: &mut Reader) -> bool {
     let Some(base) = one.scope.base_url.as_ref().filter(|base| known.own.iter().any(|own| base.leads_to(*own))) else {
-        return;
+        return false;
     };
     let message = format!("the base URL {base} of the model {} is the gateway itself", quote(&one.model.id));
     reader
         .error("base-url-own-address", &place(one), message)
         .help("write the address of the provider, or set `HAUSKI_BIND` to another port");
+    true
 }
 
 /// Reports a model without a grant. Returns the line of the entry that comes closest.
@@ -134,14 +138,15 @@ fn report_no_grant(
     line
 }
 
-/// Reports a model for which no completion can be asked: no entry grants POST at its base URL, or names it for POST elsewhere. A model
+/// Reports a model for which no completion can be asked: no entry grants POST at its base URL or, without one, names it for POST. A model
 /// whose adapter cannot send needs none.
 fn check_use(one: &Resolved<'_>, today: Date, reader: &mut Reader) {
     if !matches!(one.adapter, Some(AdapterFile::Loaded(facts)) if facts.can_send) {
         return;
     }
     let base = one.scope.base_url.as_ref();
-    let is_there = |grant: &Grant| grant.models.is_some() || base.is_some_and(|base| base.overlaps(grant));
+    // A model with a base URL is asked there, whatever else its entries cover.
+    let is_there = |grant: &Grant| base.map_or(grant.models.is_some(), |base| base.overlaps(grant));
     let posts = |grant: &Grant| grant.methods.contains(&Method::Post) && grant.holds_on(today) && is_there(grant);
     if one.reach.grants.is_empty() || one.reach.grants.iter().any(|grant| posts(grant)) {
         return;

@@ -307,5 +307,19 @@ fn review_reports_a_base_url_at_which_the_gateway_listens() {
             "models.yml:2 base-url-own-address: the base URL http://localhost:8080/v1 of the model `m` is the gateway itself",
         ],
     );
+    // No entry is proposed that would let the gateway ask itself.
+    check(&Files { models: &[model], ..NONE }, &["base-url-own-address"]);
     check(&Files { models: &[LLAMA], entries: &[LOOPBACK], ..NONE }, &[]);
+}
+
+#[test]
+fn review_reports_a_base_url_that_the_entries_for_its_model_do_not_cover() {
+    let other_port = "{ url: \"http://127.0.0.1:8097/v1/\", adapters: [a], models: [llama], methods: [POST] }";
+    check(
+        &Files { models: &[LLAMA], entries: &[other_port], ..NONE },
+        &[
+            "models.yml:2 no-grant: no entry covers the base URL http://127.0.0.1:8081/v1 of the model `llama`; the entries that name it",
+        ],
+    );
+    check(&Files { models: &[LLAMA], entries: &[other_port, LOOPBACK], ..NONE }, &[]);
 }
