@@ -106,6 +106,7 @@ e2e: build
 # What an adapter that spins, allocates, floods or hangs costs its neighbours' latency: measured in one run, not asserted
 [group('check')]
 bench-neighbours: build
+    cargo build --release --package hauski-tests --bin test-compiler
     cargo run --release --package hauski-tests --example neighbours
 
 # How long a start with ten adapters takes, with and without compiled code that was kept

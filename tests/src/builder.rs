@@ -1,6 +1,7 @@
 //! What a test wants of its gateway, and the files and settings that it becomes.
 
 use crate::TestHost;
+use crate::compiler::compiler;
 use crate::routing::{Preferences, for_every_model, routing};
 use hauski_egress::{CertificateDer, Resolve, SystemResolver};
 use hauski_server::environment::{KeysFrom, TlsFiles};
@@ -351,9 +352,17 @@ impl Builder {
             otlp: self.otlp.clone(),
             dry_run_egress: false,
         };
-        let world =
-            World { env: Arc::new(self.env.clone()), resolver: self.resolver.clone(), extra_roots: self.roots.clone() };
-        (setup::prepare(&settings, world), self.folder)
+        let world = World {
+            env: Arc::new(self.env.clone()),
+            resolver: self.resolver.clone(),
+            extra_roots: self.roots.clone(),
+            compiler: compiler(),
+        };
+        let prepared = setup::prepare(&settings, world);
+        if let Ok((gateway, _)) = &prepared {
+            gateway.load_adapters(&mut |_| {});
+        }
+        (prepared, self.folder)
     }
 
     #[expect(clippy::expect_used, reason = "a test without its files has failed")]

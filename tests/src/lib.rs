@@ -2,6 +2,7 @@
 
 mod builder;
 mod client;
+mod compiler;
 mod host;
 mod log;
 mod routing;
@@ -9,6 +10,7 @@ mod upstream;
 
 pub use builder::{Builder, adapter, guest};
 pub use client::{Answer, Client};
+pub use compiler::compiler;
 pub use host::TestHost;
 pub use log::Log;
 pub use routing::UNRELATED;

@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// What the policy could say
     #[command(subcommand)]
     Policy(Policy),
+    /// Compile the component on standard input to standard output; the gateway starts this for each file
+    #[command(hide = true)]
+    CompileComponent,
 }
 
 /// How to serve.
@@ -92,7 +95,7 @@ pub(crate) struct Audit {
     /// Print a page of Markdown with all that is known of each
     #[arg(long, conflicts_with_all = ["lock", "check"])]
     pub(crate) markdown: bool,
-    /// Write `adapters.lock`: all adapters that can be loaded, with digests, imports and grants as they are now
+    /// Write `adapters.lock`: all adapters, with digests, imports and grants as they are now; none is compiled or run
     #[arg(long)]
     pub(crate) lock: bool,
     /// Print what is not as `adapters.lock` has it, and end with 65 if there is anything: for CI
@@ -206,6 +209,9 @@ pub(crate) enum Adapters {
         /// Only if it has these bytes: the digest that was reviewed
         #[arg(long, value_name = "SHA256:HEX")]
         digest: Option<Digest>,
+        /// Print what would be different, and write nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

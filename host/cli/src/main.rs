@@ -18,6 +18,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    if let args::Command::CompileComponent = args.command {
+        return hauski_runtime::compile_stdin();
+    }
     match commands::run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

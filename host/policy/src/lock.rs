@@ -29,14 +29,16 @@ pub struct Locked {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unapproved {
     /// The lock has no such id.
-    #[error("adapters.lock has no adapter `{id}`: look at it with `hauski audit`, then `hauski adapters approve {id}`")]
+    #[error(
+        "adapters.lock has no adapter `{id}`: `hauski adapters approve {id} --dry-run` shows what it is, and without `--dry-run` approves it"
+    )]
     Absent {
         /// The adapter's id.
         id: AdapterId,
     },
     /// It has other bytes.
     #[error(
-        "its bytes are not those of adapters.lock, which has {locked}: look at it with `hauski audit`, then `hauski adapters approve {id}`"
+        "its bytes are not those of adapters.lock, which has {locked}: `hauski adapters approve {id} --dry-run` shows what it is, and without `--dry-run` approves it"
     )]
     OtherBytes {
         /// The adapter's id.
@@ -46,7 +48,7 @@ pub enum Unapproved {
     },
     /// The lock names other imports than its bytes have.
     #[error(
-        "its imports are not those of adapters.lock: look at it with `hauski audit`, then `hauski adapters approve {id}`"
+        "its imports are not those of adapters.lock: `hauski adapters approve {id} --dry-run` shows what it is, and without `--dry-run` approves it"
     )]
     OtherImports {
         /// The adapter's id.
@@ -89,17 +91,28 @@ pub struct Change {
 }
 
 impl Lock {
-    /// Whether the adapter with these bytes and imports was approved.
+    /// Checks whether an adapter with these bytes and imports was approved.
     ///
     /// # Errors
     /// If it was not.
     pub fn judge(&self, id: &AdapterId, digest: &Digest, imports: &BTreeSet<String>) -> Result<(), Unapproved> {
+        if self.judge_digest(id, digest)?.imports == *imports {
+            Ok(())
+        } else {
+            Err(Unapproved::OtherImports { id: id.clone() })
+        }
+    }
+
+    /// Returns the entry for an adapter with these bytes. It tells approved bytes from others before they are parsed.
+    ///
+    /// # Errors
+    /// If they were not approved.
+    pub fn judge_digest(&self, id: &AdapterId, digest: &Digest) -> Result<&Locked, Unapproved> {
         let id = id.clone();
         match self.adapters.get(&id) {
             None => Err(Unapproved::Absent { id }),
             Some(locked) if locked.digest != *digest => Err(Unapproved::OtherBytes { id, locked: locked.digest }),
-            Some(locked) if locked.imports != *imports => Err(Unapproved::OtherImports { id }),
-            Some(_) => Ok(()),
+            Some(locked) => Ok(locked),
         }
     }
 

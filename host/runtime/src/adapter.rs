@@ -10,8 +10,8 @@ use crate::reply::Reply;
 use crate::state::Call;
 use hauski_egress::today;
 use hauski_policy::{
-    AdapterFacts, AdapterId, AdapterLimits, BaseUrl, Digest, Egress, Limits, Lock, Locked, ModelScope, Models, Scope,
-    Standing, Target, Unapproved,
+    AdapterFacts, AdapterId, AdapterLimits, BaseUrl, Digest, Egress, Limits, Lock, ModelScope, Models, Scope, Standing,
+    Target, Unapproved,
 };
 use jiff::civil::Date;
 use std::collections::BTreeSet;
@@ -85,13 +85,6 @@ impl Adapter {
     /// The names of its imports.
     fn import_names(&self) -> BTreeSet<String> {
         self.imports.iter().map(|import| import.name().to_owned()).collect()
-    }
-
-    /// What a lock says of it, with what it may reach under `egress`.
-    #[must_use]
-    pub fn locked(&self, egress: &Egress) -> Locked {
-        let grants = egress.held_by(self.template.caller.holder()).map(|grant| grant.summary());
-        Locked { digest: self.digest(), imports: self.import_names(), grants: grants.collect() }
     }
 
     /// Returns the same adapter under other limits. Both share what is compiled and the adapter's queue.

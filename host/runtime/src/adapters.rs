@@ -9,6 +9,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The state of a file that is being loaded.
+pub(crate) const LOADING: &str = "loading";
+
 /// A file of the folder that could not be loaded, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refused {
@@ -36,14 +39,20 @@ pub struct Known {
     pub contract: Option<String>,
     /// What its builder has stamped into it.
     pub stamped: Stamped,
-    /// What it imports, and what would become of each.
-    pub imports: Vec<Import>,
+    /// What it imports, and what would become of each. `None` where nobody has approved its bytes: they are not parsed then.
+    pub imports: Option<Vec<Import>>,
     /// What it might reach if it were loaded, where a policy was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<GrantLine>,
 }
 
 impl Refused {
+    /// Returns whether it is being loaded, so that nothing is wrong with it so far.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.state == LOADING
+    }
+
     /// With what it would be granted under `egress` if it were loaded as it is: what to look at before it is approved.
     #[must_use]
     pub fn under(&self, egress: &Egress) -> Self {
@@ -54,7 +63,8 @@ impl Refused {
             let holder = Holder { id: &id, digest: &digest };
             known.grants = GrantLine::held(egress, holder);
             let has_grants = known.grants.iter().any(|grant| !grant.expired);
-            known.imports = known.imports.iter().map(|import| Named::new(&import.name).judge(has_grants)).collect();
+            let judge = |import: &Import| Named::new(&import.name).judge(has_grants);
+            known.imports = known.imports.take().map(|imports| imports.iter().map(judge).collect());
         }
         refused
     }
@@ -94,6 +104,17 @@ impl Adapters {
     #[must_use]
     pub fn refused(&self) -> &[Refused] {
         &self.refused
+    }
+
+    /// Returns the names of the files that are being loaded and of which no version serves.
+    pub fn loading(&self) -> impl Iterator<Item = &str> {
+        self.refused.iter().filter(|refused| refused.is_loading()).map(|refused| &*refused.file)
+    }
+
+    /// Returns whether the adapter with this id is being loaded, and no version of it serves.
+    #[must_use]
+    pub fn is_loading(&self, id: &AdapterId) -> bool {
+        self.loading().any(|file| file.strip_suffix(".wasm") == Some(id.as_str()))
     }
 
     /// Why nothing is known of the folder any more, where that is so: what was there before serves on.

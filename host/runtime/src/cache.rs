@@ -70,29 +70,25 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The code of the adapter with this digest, from the folder, or else from `compile`; then it is kept.
-    ///
-    /// # Errors
-    /// Those of `compile`.
-    pub(crate) fn component(
-        &self,
-        engine: &Engine,
-        digest: Digest,
-        compile: impl FnOnce() -> wasmtime::Result<Component>,
-    ) -> wasmtime::Result<Component> {
+    /// Returns the code of the adapter with this digest, if it is there and fits.
+    pub(crate) fn get(&self, engine: &Engine, digest: Digest) -> Option<Component> {
         let path = self.path(digest);
         match self.load(engine, digest, &path) {
-            Ok(component) => return Ok(component),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(component) => Some(component),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 tracing::warn!(file = %path.display(), %error, "compiled code can't be used and is made again");
+                None
             }
         }
-        let component = compile()?;
-        if let Err(error) = self.keep(digest, &path, &component.serialize()?) {
+    }
+
+    /// Keeps the code of the adapter with this digest.
+    pub(crate) fn put(&self, digest: Digest, code: &[u8]) {
+        let path = self.path(digest);
+        if let Err(error) = self.keep(digest, &path, code) {
             tracing::warn!(file = %path.display(), %error, "compiled code could not be kept; the next start compiles again");
         }
-        Ok(component)
     }
 
     /// Where that code is kept.
@@ -183,10 +179,11 @@ fn note_use(file: &File, metadata: &Metadata) {
 
 #[expect(
     unsafe_code,
-    reason = "machine code is run as it is: `load` has seen that this user wrote it and that it is whole"
+    reason = "machine code is run as it is: it comes from the compiler process, at once or by a file that only this user can write"
 )]
-fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` is what `Component::serialize` gave, byte for byte, which the seal shows, in a file that only this user can write.
+pub(crate) fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` is what `Engine::precompile_component` gave in the compiler process, byte for byte: that process has ended
+    // successfully, or the seal shows it, in a file that only this user can write.
     unsafe { Component::deserialize(engine, code) }
 }
 

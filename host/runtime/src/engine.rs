@@ -38,6 +38,11 @@ pub(crate) fn build(limits: &Limits) -> wasmtime::Result<Engine> {
     Ok(engine)
 }
 
+/// Makes an engine that compiles for those of [`build`], and runs nothing: it needs no address space for instances.
+pub(crate) fn for_compilation() -> wasmtime::Result<Engine> {
+    Engine::new(base().allocation_strategy(InstanceAllocationStrategy::OnDemand))
+}
+
 fn base() -> Config {
     let mut config = Config::new();
     config
@@ -81,4 +86,29 @@ fn tick(engine: EngineWeak) -> io::Result<()> {
         }
     };
     std::thread::Builder::new().name("hauski-epochs".into()).spawn(clock).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    #[test]
+    fn compiler_engine_is_compatible_with_the_pooled_one() {
+        let text = include_str!("../../../policies/limits.yaml");
+        let hash = |engine: &Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let compiler = for_compilation().unwrap();
+        for memory in ["memory_mib: 64", "memory_mib: 512"] {
+            let text = text.replace("memory_mib: 64", memory);
+            let limits = Limits::parse("limits.yaml", text.as_bytes()).unwrap().value;
+            let pooled = base().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&limits))).clone();
+            assert_eq!(hash(&Engine::new(&pooled).unwrap()), hash(&compiler), "{memory}");
+        }
+        // What is compared is not nothing.
+        assert_ne!(hash(&Engine::default()), hash(&compiler));
+    }
 }

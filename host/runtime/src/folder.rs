@@ -5,7 +5,9 @@
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use hauski_policy::Digest;
 use rustix::fs::OFlags;
+use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -55,6 +57,11 @@ pub(crate) struct Stamp {
     modified: (i64, i64),
     /// When it was written to, renamed, or its mode changed. Nobody can set this one.
     changed: (i64, i64),
+}
+
+/// Returns the SHA-256 of a file's bytes.
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
 impl Stamp {
@@ -110,6 +117,14 @@ pub(crate) fn look(path: &Path) -> Result<Listing, FolderError> {
         }
     }
     Ok(Listing { dir: Arc::new(dir), place: (own.dev(), own.ino()), files })
+}
+
+/// Checks that the adapters folder can be used.
+///
+/// # Errors
+/// If it can't.
+pub fn check_folder(path: &Path) -> Result<(), FolderError> {
+    look(path).map(drop)
 }
 
 /// The bytes of the file with this stamp, or `None` if it is not that file any more.

@@ -1,41 +1,43 @@
-//! Threads that make adapters of files: few, with a lower priority than those that serve requests.
+//! A pool of threads that load adapters, and the order in which they do it.
 //!
-//! In goes a file by its stamp; out come an adapter, or why there is none, and when the work began. A job that was called off before
-//! it began is left undone; one that runs can't be stopped, so another thread takes the place of its own, which ends with it.
+//! A file is opened first: its digest is taken, the lock is asked, and code that was compiled before is loaded. What has to be compiled
+//! waits for one of two places. A file that takes long gives its place to those that were not tried yet, once, and goes on in one of the
+//! places only. So files that take the compiler forever delay the others by their first turns at most.
 
 use crate::adapter::Adapter;
 use crate::adapters::Known;
+use crate::compiler::FIRST_TURN;
 use crate::folder::{self, Stamp};
-use crate::load::{Failed, LoadError, Loader};
+use crate::load::{self, Compilation, Failed, LoadError, Loader};
 use crate::priority;
 use cap_std::fs::Dir;
 use hauski_policy::{AdapterId, Digest, Lock};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
-use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
-use std::sync::atomic::{AtomicU8, AtomicUsize};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// One file to be made an adapter.
 pub(crate) struct Job {
-    /// What its messages carry, so that those of jobs which nobody waits for any more can be told.
+    /// The number that its messages carry, so that those of jobs that were called off can be recognized.
     pub(crate) number: u64,
     pub(crate) dir: Arc<Dir>,
     pub(crate) name: OsString,
     pub(crate) stamp: Stamp,
     /// The digest of the version that serves, if one does.
     pub(crate) serving: Option<Digest>,
-    /// What was approved, where only that may serve.
+    /// The approved adapters, where only those may serve.
     pub(crate) lock: Option<Arc<Lock>>,
     pub(crate) state: Arc<JobState>,
 }
 
-/// What became of a job.
+/// The result of a job.
 pub(crate) enum Outcome {
     /// It is an adapter.
     Loaded(AdapterId, Box<Adapter>),
@@ -47,197 +49,204 @@ pub(crate) enum Outcome {
     Refused(LoadError, Option<Box<Known>>),
 }
 
-/// What is to be told of jobs.
+/// A message about a job.
 pub(crate) enum Told {
-    /// The job with this number has begun.
+    /// The compilation of the file of the job with this number begins, or begins again.
     Begun(u64),
-    /// It has ended.
+    /// The job has ended.
     Done(u64, Outcome),
 }
 
-/// How far a job is, for those who wait for it and the thread that does it.
-pub(crate) struct JobState(AtomicU8);
-
-const WAITS: u8 = 0;
-const RUNS: u8 = 1;
-const ENDED: u8 = 2;
-const CALLED_OFF: u8 = 3;
+/// A mark by which a job is called off. Its work ends soon after, and nothing more is told of it.
+#[derive(Debug, Default)]
+pub(crate) struct JobState(AtomicBool);
 
 impl JobState {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicU8::new(WAITS)))
+        Arc::default()
     }
 
-    /// Whether this was so: it was `from`, and is `to` now.
-    fn step(&self, from: u8, to: u8) -> bool {
-        self.0.compare_exchange(from, to, AcqRel, Acquire).is_ok()
+    /// Calls the job off.
+    pub(crate) fn call_off(&self) {
+        self.0.store(true, Relaxed);
     }
 
-    #[cfg(test)]
     pub(crate) fn is_called_off(&self) -> bool {
-        self.0.load(Acquire) == CALLED_OFF
+        self.0.load(Relaxed)
     }
 }
 
-/// Where jobs are handed in. The threads end with it.
-pub(crate) struct Jobs {
-    jobs: Sender<Job>,
-    threads: Threads,
+/// A queue where jobs are handed in. Its threads end with it.
+pub(crate) struct Jobs(Arc<Queue>);
+
+/// The work on a job in one stage; the last argument is asked whether to stop after a time. `None`: another stage follows.
+type Run = dyn Fn(&Job, Stage, &dyn Fn(Duration) -> bool) -> Option<Outcome> + Send + Sync;
+
+/// The jobs that wait, and the threads' place to wait for them.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
 }
 
-/// How a thread is started.
-type Start = dyn Fn(Arc<Abandoned>) -> io::Result<()> + Send + Sync;
-
-/// The threads, to be called by whoever calls off a job.
-#[derive(Clone)]
-pub(crate) struct Threads {
-    start: Arc<Start>,
-    abandoned: Arc<Abandoned>,
+#[derive(Default)]
+struct Waiting {
+    /// The jobs by the stage that comes next.
+    stages: [VecDeque<Job>; 3],
+    is_closed: bool,
 }
 
-/// How many threads are left with jobs that nobody waits for.
-type Abandoned = AtomicUsize;
+/// The stages of a job. Each has a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its bytes are read and judged, and served by code that was kept.
+    Open,
+    /// They are compiled, for [`FIRST_TURN`] where others wait.
+    Compile,
+    /// They are compiled, for as long as that may take.
+    CompileFully,
+}
 
-/// So many may be: each takes memory and what requests leave of the processor. Who then is called off keeps his thread.
-const MOST_ABANDONED: usize = 8;
+/// The stages that each thread takes jobs of, the first that there is one of. Two of them compile: each compiler process may take much
+/// memory. One of these two takes no file that has had its turn.
+const THREADS: [&[Stage]; 4] =
+    [&[Stage::Open], &[Stage::Open], &[Stage::Compile], &[Stage::Compile, Stage::CompileFully]];
 
 impl Jobs {
-    /// Starts the threads, one a core and two at the least.
+    /// Starts the threads.
     pub(crate) fn start<M: From<Told> + Send + 'static>(loader: &Arc<Loader>, tell: &Sender<M>) -> io::Result<Self> {
         let loader = loader.clone();
-        let count = thread::available_parallelism().map_or(1, NonZero::get).max(2);
-        Self::with(count, move |job| run(&loader, job), tell.clone())
+        Self::with(move |job, stage, is_over| run(&loader, job, stage, is_over), tell)
     }
 
     /// Starts threads that do jobs by `run`.
-    fn with<M, F>(count: usize, run: F, tell: Sender<M>) -> io::Result<Self>
+    fn with<M, F>(run: F, tell: &Sender<M>) -> io::Result<Self>
     where
         M: From<Told> + Send + 'static,
-        F: Fn(&Job) -> Outcome + Send + Sync + 'static,
+        F: Fn(&Job, Stage, &dyn Fn(Duration) -> bool) -> Option<Outcome> + Send + Sync + 'static,
     {
-        let (jobs, waiting) = channel::<Job>();
-        let shared = Arc::new((Mutex::new(waiting), run, tell));
-        let start = move |abandoned: Arc<Abandoned>| {
-            let shared = shared.clone();
-            let work = move || work(&shared.0, &shared.1, &shared.2, &abandoned);
-            thread::Builder::new().name("hauski-load".to_owned()).spawn(work).map(drop)
-        };
-        let threads = Threads { start: Arc::new(start), abandoned: Arc::default() };
-        (0..count).try_for_each(|_| (threads.start)(threads.abandoned.clone()))?;
-        Ok(Self { jobs, threads })
+        let (queue, run) = (Arc::new(Queue::default()), Arc::new(run));
+        for stages in THREADS {
+            let (queue, run, tell) = (queue.clone(), run.clone(), tell.clone());
+            let work = move || queue.work(stages, &*run, &tell);
+            thread::Builder::new().name("hauski-load".to_owned()).spawn(work)?;
+        }
+        Ok(Self(queue))
     }
 
-    /// Takes jobs that nobody does, and hands them to a test.
+    /// Returns a queue without threads, for tests that look at what is handed in.
     #[cfg(test)]
-    pub(crate) fn idle() -> (Self, Receiver<Job>) {
-        let (jobs, waiting) = channel();
-        let threads = Threads { start: Arc::new(|_| Ok(())), abandoned: Arc::default() };
-        (Self { jobs, threads }, waiting)
+    pub(crate) fn idle() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Takes the next job that was handed in, in a test.
+    #[cfg(test)]
+    pub(crate) fn take(&self) -> Option<Job> {
+        self.0.lock().stages[Stage::Open as usize].pop_front()
     }
 
     /// Hands in a job.
     pub(crate) fn submit(&self, job: Job) {
-        // The threads outlive this sender.
-        let _ = self.jobs.send(job);
-    }
-
-    /// What calls jobs off.
-    pub(crate) fn threads(&self) -> Threads {
-        self.threads.clone()
+        self.0.put(job, Stage::Open);
     }
 }
 
-impl Threads {
-    /// Calls a job off: it is left undone, or its thread left alone with it.
-    pub(crate) fn call_off(&self, state: &JobState) {
-        if state.step(WAITS, CALLED_OFF) {
-            return;
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.0.lock().is_closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, job: Job, stage: Stage) {
+        self.lock().stages[stage as usize].push_back(job);
+        self.changed.notify_all();
+    }
+
+    /// Waits for a job of one of `stages`; `None` once the queue is closed.
+    fn next(&self, stages: &[Stage]) -> Option<(Job, Stage)> {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.is_closed {
+                return None;
+            }
+            for stage in stages {
+                if let Some(job) = waiting.stages[*stage as usize].pop_front() {
+                    return Some((job, *stage));
+                }
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let room = |count: usize| (count < MOST_ABANDONED).then_some(count + 1);
-        if self.abandoned.fetch_update(AcqRel, Acquire, room).is_err() {
-            return;
+    }
+
+    /// Returns whether work on `job` that has taken `elapsed` has to stop.
+    fn is_over(&self, job: &Job, stage: Stage, elapsed: Duration) -> bool {
+        if job.state.is_called_off() {
+            return true;
         }
-        if !state.step(RUNS, CALLED_OFF) {
-            self.abandoned.fetch_sub(1, AcqRel);
-        } else if let Err(error) = (self.start)(self.abandoned.clone()) {
-            tracing::error!("no thread to load adapters with in place of one that hangs: {error}");
+        let waiting = self.lock();
+        let others_wait = !waiting.stages[Stage::Compile as usize].is_empty();
+        waiting.is_closed || stage == Stage::Compile && elapsed >= FIRST_TURN && others_wait
+    }
+
+    fn work<M: From<Told>>(&self, stages: &[Stage], run: &Run, tell: &Sender<M>) {
+        priority::below_requests();
+        while let Some((job, stage)) = self.next(stages) {
+            if job.state.is_called_off() {
+                continue;
+            }
+            if stage != Stage::Open {
+                let _ = tell.send(Told::Begun(job.number).into());
+            }
+            // A defect of a parser is that file's failure only.
+            let is_over = |elapsed| self.is_over(&job, stage, elapsed);
+            let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, stage, &is_over))).unwrap_or_else(|_| {
+                Some(Outcome::Refused(LoadError::Compile("reading it failed unexpectedly".to_owned()), None))
+            });
+            match (outcome, stage) {
+                (Some(outcome), _) => drop(tell.send(Told::Done(job.number, outcome).into())),
+                (None, Stage::Open) => self.put(job, Stage::Compile),
+                (None, _) => self.put(job, Stage::CompileFully),
+            }
         }
     }
 }
 
-fn work<M: From<Told>>(
-    waiting: &Mutex<Receiver<Job>>,
-    run: &impl Fn(&Job) -> Outcome,
-    tell: &Sender<M>,
-    abandoned: &Abandoned,
-) {
-    priority::below_requests();
-    loop {
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        if !job.state.step(WAITS, RUNS) {
-            continue;
-        }
-        let _ = tell.send(Told::Begun(job.number).into());
-        // A bug of the compiler is that file's failure only.
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(&job)))
-            .unwrap_or_else(|_| Outcome::Refused(LoadError::Compile("the compiler gave up on it".to_owned()), None));
-        if !job.state.step(RUNS, ENDED) {
-            // Another thread has its place by now.
-            abandoned.fetch_sub(1, AcqRel);
-            return;
-        }
-        if tell.send(Told::Done(job.number, outcome).into()).is_err() {
-            return;
-        }
+/// Does the part of a job that belongs to `stage`; `None` where another stage follows.
+fn run(loader: &Loader, job: &Job, stage: Stage, is_over: &dyn Fn(Duration) -> bool) -> Option<Outcome> {
+    let compilation = if stage == Stage::Open { Compilation::Kept } else { Compilation::Until(is_over) };
+    match load(loader, job, &compilation) {
+        Ok(outcome) => Some(outcome),
+        Err(failed) if matches!(failed.error, LoadError::Loading) => None,
+        Err(failed) if failed.error.is_passing() => Some(Outcome::Again),
+        Err(failed) => Some(Outcome::Refused(failed.error, failed.known)),
     }
 }
 
-fn run(loader: &Loader, job: &Job) -> Outcome {
-    match load(loader, job) {
-        Ok(outcome) => outcome,
-        Err(failed) if failed.error.is_passing() => Outcome::Again,
-        Err(failed) => Outcome::Refused(failed.error, failed.known),
-    }
-}
-
-fn load(loader: &Loader, job: &Job) -> Result<Outcome, Failed> {
-    let id = check(job)?;
-    let name = Path::new(&job.name);
-    let bytes = folder::read(&job.dir, name, &job.stamp).map_err(LoadError::Read)?;
+fn load(loader: &Loader, job: &Job, compilation: &Compilation<'_>) -> Result<Outcome, Failed> {
+    let id = load::check(&job.name, &job.stamp)?;
+    let bytes = folder::read(&job.dir, Path::new(&job.name), &job.stamp).map_err(LoadError::Read)?;
     let Some(bytes) = bytes else { return Ok(Outcome::Again) };
-    let file = loader.open(id, &bytes)?;
+    let digest = folder::digest(&bytes);
+    if let Some(lock) = &job.lock {
+        // Bytes that nobody has approved are not even parsed.
+        lock.judge_digest(&id, &digest).map_err(|error| Failed::unapproved(error, digest, bytes.len()))?;
+    }
+    let file = load::open(id, digest, &bytes)?;
     if let Some(lock) = &job.lock {
         file.check(lock)?;
     }
-    if job.serving == Some(file.digest) {
+    if job.serving == Some(digest) {
         return Ok(Outcome::Same);
     }
     let id = file.id.clone();
-    Ok(Outcome::Loaded(id, Box::new(loader.load(file)?)))
-}
-
-/// What can be said of a file without reading it: its id, or why it is no adapter.
-fn check(job: &Job) -> Result<AdapterId, LoadError> {
-    let name = Path::new(&job.name);
-    if name.extension().is_some_and(|kind| kind == "cwasm") {
-        return Err(LoadError::Precompiled);
-    }
-    let stem = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let id: AdapterId = stem.parse()?;
-    if id.is_reserved() {
-        return Err(LoadError::Reserved(id));
-    }
-    if !job.stamp.is_file() {
-        return Err(LoadError::NotAFile);
-    }
-    if job.stamp.is_writable_by_all() {
-        return Err(LoadError::Writable);
-    }
-    if job.stamp.bytes() > folder::FILE_BYTES {
-        return Err(LoadError::TooLarge(job.stamp.bytes()));
-    }
-    Ok(id)
+    Ok(Outcome::Loaded(id, Box::new(loader.load(file, compilation)?)))
 }
 
 #[cfg(test)]

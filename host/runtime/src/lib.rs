@@ -10,6 +10,7 @@ mod aside;
 mod audit;
 mod bindings;
 mod cache;
+mod compiler;
 mod consumption;
 mod engine;
 mod error;
@@ -31,22 +32,25 @@ mod settings;
 mod slots;
 mod stamped;
 mod state;
+mod survey;
 mod upstream;
 mod wasi_http;
 
 pub use adapter::Adapter;
 pub use adapters::{Adapters, Known, Refused};
 pub use audit::{Audit, ConfigKey, Description, GrantLine, ModelReach, Profile};
+pub use compiler::{Compiler, compile_stdin};
 pub use consumption::Consumption;
 pub use error::{AdapterError, CallError, Full, RateLimit, UpstreamFailure};
-pub use folder::FolderError;
+pub use folder::{FolderError, check_folder};
 pub use imports::{Import, ImportState};
-pub use library::{Changes, Library, OpenError};
+pub use library::{Changes, Library, LoadOptions, OpenError};
 pub use load::LoadError;
 pub use progress::{Progress, TimedOut};
 pub use reply::Reply;
 pub use stamped::Stamped;
 pub use state::Call;
+pub use survey::{Survey, SurveyScope, Surveyed};
 
 /// The engine can't be made on this machine.
 #[derive(Debug, thiserror::Error)]

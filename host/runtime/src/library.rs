@@ -10,6 +10,7 @@ mod wake;
 use crate::adapters::Adapters;
 use crate::aside::Aside;
 use crate::cache::Cache;
+use crate::compiler::Compiler;
 use crate::folder::{self, FolderError};
 use crate::jobs::{Jobs, Told};
 use crate::load::Loader;
@@ -27,11 +28,10 @@ use wake::Wake;
 const LOOK: Duration = Duration::from_millis(400);
 /// Between two looks that something heard has caused.
 const PAUSE: Duration = Duration::from_millis(20);
+/// The interval at which whoever waits for all files hears of it.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a file has to stay the same before it counts.
 const SETTLE: Duration = Duration::from_millis(150);
-
-/// How long a start waits for adapters to be compiled.
-const STARTED_WITHIN: Duration = Duration::from_secs(120);
 
 /// The adapters folder can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -88,21 +88,59 @@ impl From<Told> for Message {
     }
 }
 
+/// The way in which adapters are loaded.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The folder where compiled code is kept, if it is.
+    pub cache: Option<PathBuf>,
+    /// The approved adapters, where only those may be compiled and serve.
+    pub lock: Option<Lock>,
+    /// The program that compiles.
+    pub compiler: Compiler,
+}
+
 impl Library {
-    /// Loads each `.wasm` file of `folder`. A file that can't be loaded is listed with its reason and hinders no other. Compiled code is
-    /// kept in the folder `cache`, if one is given; only what `lock` approves is compiled and serves, if one is given.
+    /// Begins to load each `.wasm` file of `folder`. A file that can't be loaded is listed with its reason and hinders no other. Until
+    /// [`Library::load_all`] or [`Library::follow`] is called, all of them are listed as loading.
     ///
     /// # Errors
     /// If the folder itself can't be read, or this machine can't run the sandbox.
-    pub fn open(folder: &Path, limits: &Limits, cache: Option<&Path>, lock: Option<Lock>) -> Result<Self, OpenError> {
+    pub fn open(folder: &Path, limits: &Limits, options: LoadOptions) -> Result<Self, OpenError> {
         let (tell, messages) = channel();
-        let loader = Arc::new(loader(limits, cache)?);
+        let lock = options.lock.clone().map(Arc::new);
+        let loader = Arc::new(loader(limits, options)?);
         let queues = loader.queues.clone();
         let jobs = Jobs::start(&loader, &tell).map_err(|error| EngineError(error.to_string()))?;
-        let mut followed = Followed { messages, files: Files::new(jobs, queues, lock.map(Arc::new)) };
-        followed.load_all(folder)?;
+        let mut followed = Followed { messages, files: Files::new(jobs, queues, lock) };
+        let now = Instant::now();
+        followed.files.look(folder::look(folder)?, now);
+        followed.files.settle(Duration::ZERO, now);
+        followed.files.watch(now);
         let adapters = RwLock::new(Arc::new(followed.files.adapters(None)));
         Ok(Self { folder: folder.to_owned(), adapters, messages: tell, followed: Mutex::new(followed) })
+    }
+
+    /// Waits until all files are loaded or refused. `progress` is called with the adapters of the moment, about once a second.
+    pub fn load_all(&self, progress: &mut dyn FnMut(&Adapters)) {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = Instant::now() + PROGRESS_INTERVAL;
+        while followed.files.is_loading() {
+            if let Ok(Message::Job(told)) = followed.messages.recv_timeout(LOOK) {
+                followed.files.told(told);
+            }
+            if Instant::now() >= due {
+                progress(&followed.files.adapters(None));
+                due = Instant::now() + PROGRESS_INTERVAL;
+            }
+        }
+        let _ = followed.files.changes();
+        self.set_adapters(followed.files.adapters(None));
+    }
+
+    fn set_adapters(&self, adapters: Adapters) -> Arc<Adapters> {
+        let adapters = Arc::new(adapters);
+        *self.adapters.write().unwrap_or_else(PoisonError::into_inner) = adapters.clone();
+        adapters
     }
 
     /// The adapters of this moment.
@@ -112,10 +150,11 @@ impl Library {
     }
 
     /// Follows the folder until [`Library::stop`], and tells `changed` when there are other adapters, or other reasons why there are none.
+    /// The files that were there at the start are no changes; until all of them are loaded or refused, `changed` is told of none.
     pub fn follow(&self, changed: &mut dyn FnMut(Arc<Adapters>, Changes)) {
         priority::below_requests();
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        followed.files.tell();
+        let mut is_start = true;
         let mut wake = Wake::new(&self.messages);
         let mut stale = None;
         let mut due = Instant::now();
@@ -152,10 +191,14 @@ impl Library {
             }
             followed.files.watch(now);
             followed.files.settle(SETTLE, now);
-            if let Some(changes) = followed.files.changes() {
-                let adapters = Arc::new(followed.files.adapters(stale.clone()));
-                *self.adapters.write().unwrap_or_else(PoisonError::into_inner) = adapters.clone();
-                changed(adapters, changes);
+            let changes = followed.files.changes();
+            let changes = if is_start { changes.map(|_| Changes::default()) } else { changes };
+            if is_start && !followed.files.is_loading() {
+                is_start = false;
+                followed.files.tell();
+            }
+            if let Some(changes) = changes {
+                changed(self.set_adapters(followed.files.adapters(stale.clone())), changes);
             }
         }
     }
@@ -177,32 +220,10 @@ impl Library {
     }
 }
 
-impl Followed {
-    /// Loads what is there, and waits until that is done, or what is left takes too long: it may still be done when the folder is followed.
-    fn load_all(&mut self, folder: &Path) -> Result<(), FolderError> {
-        let now = Instant::now();
-        self.files.look(folder::look(folder)?, now);
-        self.files.settle(Duration::ZERO, now);
-        while self.files.is_loading() && now.elapsed() < STARTED_WITHIN {
-            if let Ok(Message::Job(told)) = self.messages.recv_timeout(LOOK) {
-                self.files.told(told);
-            }
-            self.files.watch(Instant::now());
-        }
-        let _ = self.files.changes();
-        Ok(())
-    }
-}
-
-fn loader(limits: &Limits, cache: Option<&Path>) -> Result<Loader, EngineError> {
+fn loader(limits: &Limits, options: LoadOptions) -> Result<Loader, EngineError> {
     let engine = engine::build(limits).map_err(|error| EngineError(format!("{error:#}")))?;
-    let compilers = rayon::ThreadPoolBuilder::new()
-        .thread_name(|number| format!("hauski-compile-{number}"))
-        .start_handler(|_| priority::below_requests())
-        .build()
-        .map_err(|error| EngineError(error.to_string()))?;
     let aside = Aside::start().map_err(|error| EngineError(error.to_string()))?;
-    let opened = cache.map(|folder| (folder, Cache::open(folder, &engine)));
+    let opened = options.cache.as_deref().map(|folder| (folder, Cache::open(folder, &engine)));
     let cache = opened.and_then(|(folder, opened)| {
         let warn = |error| {
             tracing::warn!(folder = %folder.display(), "compiled code is not kept, so each start compiles again: {error}");
@@ -210,7 +231,7 @@ fn loader(limits: &Limits, cache: Option<&Path>) -> Result<Loader, EngineError> 
         opened.map_err(warn).ok()
     });
     let queues = Queues::new(Arc::new(limits.clone()));
-    Ok(Loader { engine, pool: Pool::new(), queues, cache, compilers, aside })
+    Ok(Loader { engine, pool: Pool::new(), queues, cache, compiler: options.compiler, aside })
 }
 
 fn log_stale(problem: Option<&str>) {

@@ -2,142 +2,62 @@
 //!
 //! Each step that can fail names what is wrong and what to do. One file's failure hinders no other.
 
+mod error;
+
+pub use error::LoadError;
+
 use crate::adapter::{Adapter, Exports};
 use crate::adapters::Known;
 use crate::aside::Aside;
 use crate::audit::{Description, Profile, plain};
 use crate::bindings::exports::hauski::adapter::{about, chat, embeddings};
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
+use crate::compiler::{CompileError, Compiler};
 use crate::error::CallError;
-use crate::imports::{self, Import, Named};
+use crate::folder::{self, Stamp};
+use crate::imports::{self, Named};
 use crate::instance::{HostMemoryLimits, Template};
 use crate::progress::Progress;
 use crate::slots::{Pool, Queues, Slots};
-use crate::stamped::{MAX_NAME_BYTES, MAX_NAMES, Outline, OutlineError, outline};
+use crate::stamped::{Outline, OutlineError, Stamped, outline};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
 use hauski_policy::{AdapterId, AdapterLimits, Digest, Lock, Scope, Unapproved};
-use sha2::Digest as _;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-/// How long an adapter may take to say what it is; all files wait for it.
-const DESCRIBE: Duration = Duration::from_secs(5);
-
-/// Why a file is no adapter.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file's name gives no id.
-    #[error("its name gives no adapter id: {0}; rename the file")]
-    Name(#[from] hauski_policy::InvalidAdapterId),
-    /// The gateway's own name.
-    #[error(
-        "`{0}` is the name under which the gateway sends its own telemetry, so no adapter can have it: rename the file"
-    )]
-    Reserved(AdapterId),
-    /// A folder, link, device, ..
-    #[error("it is not a regular file: put the component itself into the folder")]
-    NotAFile,
-    /// Anyone on the machine could put other code in its place.
-    #[error("everyone may write to it: take that right away with `chmod o-w`")]
-    Writable,
-    /// Code that was compiled elsewhere would run unchecked.
-    #[error("compiled code is never loaded: put the `.wasm` component into the folder instead")]
-    Precompiled,
-    /// Over the size limit.
-    #[error("it has {0} bytes, and the limit is {limit}", limit = crate::folder::FILE_BYTES)]
-    TooLarge(u64),
-    /// It could not be read.
-    #[error("it can't be read: {0}")]
-    Read(#[from] std::io::Error),
-    /// Other bytes than WebAssembly's.
-    #[error("it is not WebAssembly: build the adapter for the target `wasm32-wasip2`")]
-    NotWasm,
-    /// A core module.
-    #[error("it is a core module, not a component: build the adapter for the target `wasm32-wasip2`")]
-    CoreModule,
-    /// More than is looked at, or shown.
-    #[error(
-        "it has more than {MAX_NAMES} imports and exports, or their names have more than {MAX_NAME_BYTES} bytes: build it for the world \
-         `adapter` alone"
-    )]
-    ManyNames,
-    /// The compiler refused it.
-    #[error("it can't be compiled: {0}")]
-    Compile(String),
-    /// It imports what can't be linked.
-    #[error("it imports {}, which adapters are not given: use `hauski:adapter/upstream` or `wasi:http` to reach hosts, and no files or sockets", names(.0))]
-    Imports(Vec<Import>),
-    /// It is a component for another world.
-    #[error(
-        "it does not export {0}: build it for the world `chat-adapter`, `embedding-adapter` or `adapter` of `hauski:adapter@0.1.0`"
-    )]
-    Exports(&'static str),
-    /// Its imports or exports have other types than the contract's.
-    #[error("it does not fit the contract: {0}")]
-    Contract(String),
-    /// `about.describe` failed.
-    #[error("its `about.describe` failed: {0}")]
-    Describe(CallError),
-    /// Nobody has approved it.
-    #[error(transparent)]
-    Unapproved(Unapproved),
-    /// It changed while it was read.
-    #[error("it is being written, or replaced: it is loaded when it stays the same")]
-    Changing,
-    /// It waits for its turn to be compiled, or is.
-    #[error("it is being compiled, or waits for that: it serves as soon as that is done")]
-    Loading,
-    /// Compiling it does not end.
-    #[error(
-        "compiling it takes longer than {} s: build it smaller, or with fewer optimisations that make functions large",
-        .0.as_secs()
-    )]
-    Slow(Duration),
-}
-
-impl LoadError {
-    /// What it makes of a file: `quarantined` until somebody approves it, `loading`, or else `refused`.
-    pub(crate) fn state(&self) -> &'static str {
-        match self {
-            Self::Unapproved(_) => "quarantined",
-            Self::Loading => "loading",
-            _ => "refused",
-        }
-    }
-
-    /// Returns whether other limits could load the file: it ran within those in force, and failed.
-    pub(crate) fn depends_on_limits(&self) -> bool {
-        matches!(self, Self::Describe(_))
-    }
-
-    /// Whether it says nothing of the file, and may be gone in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Describe(CallError::Busy(_)))
-    }
-}
-
-/// How many of them a message names.
-const NAMED: usize = 16;
-
-fn names(imports: &[Import]) -> String {
-    let mut names: Vec<_> = imports.iter().take(NAMED).map(|import| format!("`{}`", import.name)).collect();
-    if imports.len() > NAMED {
-        names.push(format!("{} more", imports.len() - NAMED));
-    }
-    names.join(", ")
-}
+/// The processor time that an adapter may take to describe itself.
+const DESCRIBE_CPU: Duration = Duration::from_secs(5);
+/// The time that it may take altogether, on a machine that is busy with other things.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A file that is no adapter, or none that may serve.
 pub(crate) struct Failed {
     pub(crate) error: LoadError,
     /// What its bytes say, where they are a component's.
     pub(crate) known: Option<Box<Known>>,
+}
+
+impl Failed {
+    /// A file whose bytes nobody has approved: they are not parsed, so that nothing else is known of them.
+    pub(crate) fn unapproved(error: Unapproved, digest: Digest, bytes: usize) -> Self {
+        let known = Known {
+            digest: digest.to_string(),
+            bytes,
+            contract: None,
+            stamped: Stamped::default(),
+            imports: None,
+            grants: Vec::new(),
+        };
+        Self { error: LoadError::Unapproved(error), known: Some(Box::new(known)) }
+    }
 }
 
 impl From<LoadError> for Failed {
@@ -161,6 +81,22 @@ impl Candidate<'_> {
             .map_err(|error| Failed { error: LoadError::Unapproved(error), known: Some(Box::new(self.known())) })
     }
 
+    /// Checks that its exports are an adapter's, and returns its imports.
+    pub(crate) fn check_names(&self) -> Result<Vec<Named>, LoadError> {
+        let imports = self.imports();
+        if imports.iter().any(Named::is_refused) {
+            let refused = imports.iter().filter(|import| import.is_refused());
+            return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
+        }
+        check_exports(&self.outline.exports)?;
+        Ok(imports)
+    }
+
+    /// Returns the names of its imports.
+    pub(crate) fn into_import_names(self) -> BTreeSet<String> {
+        self.outline.imports
+    }
+
     fn imports(&self) -> Vec<Named> {
         self.outline.imports.iter().map(|name| Named::new(name)).collect()
     }
@@ -171,7 +107,7 @@ impl Candidate<'_> {
             bytes: self.bytes.len(),
             contract: self.outline.contract.clone(),
             stamped: self.outline.stamped.clone(),
-            imports: self.imports().iter().map(|import| import.judge(false)).collect(),
+            imports: Some(self.imports().iter().map(|import| import.judge(false)).collect()),
             grants: Vec::new(),
         }
     }
@@ -184,27 +120,56 @@ pub(crate) struct Loader {
     /// The adapters' queues, and the limits in force.
     pub(crate) queues: Queues,
     pub(crate) cache: Option<Cache>,
-    /// The threads that compile.
-    pub(crate) compilers: rayon::ThreadPool,
+    pub(crate) compiler: Compiler,
     /// The threads for guests that compute for long.
     pub(crate) aside: Aside,
 }
 
-impl Loader {
-    /// Looks at a component's bytes, and runs none of them.
-    pub(crate) fn open<'a>(&self, id: AdapterId, bytes: &'a [u8]) -> Result<Candidate<'a>, LoadError> {
-        check_layer(bytes)?;
-        let digest = Digest::from_bytes(sha2::Sha256::digest(bytes).into());
-        match outline(bytes) {
-            Ok(outline) => Ok(Candidate { id, bytes, digest, outline }),
-            Err(OutlineError::ManyNames) => Err(LoadError::ManyNames),
-            Err(OutlineError::Malformed(error)) => Err(LoadError::Compile(plain(&error.to_string()))),
-        }
+/// Checks what can be said of a file without reading it, and returns its id.
+pub(crate) fn check(name: &OsStr, stamp: &Stamp) -> Result<AdapterId, LoadError> {
+    let name = Path::new(name);
+    if name.extension().is_some_and(|kind| kind == "cwasm") {
+        return Err(LoadError::Precompiled);
     }
+    let stem = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let id: AdapterId = stem.parse()?;
+    if id.is_reserved() {
+        return Err(LoadError::Reserved(id));
+    }
+    if !stamp.is_file() {
+        return Err(LoadError::NotAFile);
+    }
+    if stamp.is_writable_by_all() {
+        return Err(LoadError::Writable);
+    }
+    if stamp.bytes() > folder::FILE_BYTES {
+        return Err(LoadError::TooLarge(stamp.bytes()));
+    }
+    Ok(id)
+}
 
-    /// Makes an adapter of it. Takes as long as compiling takes.
-    pub(crate) fn load(&self, file: Candidate<'_>) -> Result<Adapter, Failed> {
-        let loaded = self.compile(&file);
+/// Where compiled code comes from.
+pub(crate) enum Compilation<'a> {
+    /// Only from the cache.
+    Kept,
+    /// From the cache, or else from the compiler, which goes on until this says that its time is over.
+    Until(&'a dyn Fn(Duration) -> bool),
+}
+
+/// Parses a component's imports and exports, and runs and compiles nothing.
+pub(crate) fn open(id: AdapterId, digest: Digest, bytes: &[u8]) -> Result<Candidate<'_>, LoadError> {
+    check_layer(bytes)?;
+    match outline(bytes) {
+        Ok(outline) => Ok(Candidate { id, bytes, digest, outline }),
+        Err(OutlineError::ManyNames) => Err(LoadError::ManyNames),
+        Err(OutlineError::Malformed(error)) => Err(LoadError::Compile(plain(&error.to_string()))),
+    }
+}
+
+impl Loader {
+    /// Makes an adapter of it. Takes as long as compiling takes. [`LoadError::Loading`] is returned where `compilation` ends before that.
+    pub(crate) fn load(&self, file: Candidate<'_>, compilation: &Compilation<'_>) -> Result<Adapter, Failed> {
+        let loaded = self.prepare(&file, compilation);
         let known = file.known();
         match loaded {
             Ok((template, imports, exports, description)) => {
@@ -217,18 +182,16 @@ impl Loader {
         }
     }
 
-    fn compile(&self, file: &Candidate<'_>) -> Result<(Template, Vec<Named>, Exports, Description), LoadError> {
-        let imports = file.imports();
-        if imports.iter().any(Named::is_refused) {
-            let refused = imports.iter().filter(|import| import.is_refused());
-            return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
-        }
-        check_exports(&file.outline.exports)?;
+    fn prepare(
+        &self,
+        file: &Candidate<'_>,
+        compilation: &Compilation<'_>,
+    ) -> Result<(Template, Vec<Named>, Exports, Description), LoadError> {
+        let imports = file.check_names()?;
         let all = self.queues.limits();
         let limits = *all.adapter(&file.id);
         let caller = Caller::new(file.id.clone(), file.digest, limits);
-        let component =
-            self.component(file.bytes, file.digest).map_err(|e| LoadError::Compile(plain(&format!("{e:#}"))))?;
+        let component = self.component(file, compilation)?;
         let contract = |e: wasmtime::Error| LoadError::Contract(plain(&format!("{e:#}")));
         // What is not among these imports is not linked, so it can't be instantiated.
         let linker = imports::linker(&self.engine, &imports).map_err(contract)?;
@@ -237,17 +200,28 @@ impl Loader {
         let slots = Slots::new(self.pool.clone(), self.queues.of(&file.id), &component);
         let host_memory = HostMemoryLimits::for_adapter(&all, &limits);
         let template = Template { pre, caller, limits, slots, aside: self.aside.places(), host_memory };
-        let description = wait_for(describe(&template, &exports))?.map_err(LoadError::Describe)?;
+        let description = wait_for(describe(&template, &exports))?.map_err(LoadError::of_describe)?;
         Ok((template, imports, exports, description))
     }
 
     /// Compiles the component, unless that was done before.
-    fn component(&self, bytes: &[u8], digest: Digest) -> wasmtime::Result<Component> {
-        let compile = || self.compilers.install(|| Component::from_binary(&self.engine, bytes));
-        match &self.cache {
-            Some(cache) => cache.component(&self.engine, digest, compile),
-            None => compile(),
+    fn component(&self, file: &Candidate<'_>, compilation: &Compilation<'_>) -> Result<Component, LoadError> {
+        if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.get(&self.engine, file.digest)) {
+            return Ok(kept);
         }
+        let Compilation::Until(is_over) = compilation else { return Err(LoadError::Loading) };
+        let code = self.compiler.compile(file.bytes, is_over).map_err(|error| match error {
+            CompileError::Rejected(reason) => LoadError::Compile(plain(&reason)),
+            CompileError::Memory => LoadError::Memory,
+            CompileError::Cpu => LoadError::Slow,
+            CompileError::Stopped => LoadError::Loading,
+            CompileError::Crashed(status) => LoadError::Compiler(status.to_string()),
+            CompileError::Io(error) => LoadError::Compiler(error.to_string()),
+        })?;
+        if let Some(cache) = &self.cache {
+            cache.put(file.digest, &code);
+        }
+        cache::deserialize(&self.engine, &code).map_err(|error| LoadError::Compiler(plain(&format!("{error:#}"))))
     }
 }
 
@@ -259,7 +233,7 @@ fn wait_for<T>(call: impl Future<Output = T>) -> io::Result<T> {
 /// Asks the component what it is, in an instance that can reach nothing and has little time. It takes no request's place.
 async fn describe(template: &Template, exports: &Exports) -> Result<Description, CallError> {
     let full = &template.limits;
-    let limits = AdapterLimits { total: full.total.min(DESCRIBE), cpu: full.cpu.min(DESCRIBE), ..*full };
+    let limits = AdapterLimits { total: full.total.min(DESCRIBE_TIMEOUT), cpu: full.cpu.min(DESCRIBE_CPU), ..*full };
     let (pre, caller, slots) = (template.pre.clone(), template.caller.clone(), template.slots.aside(&limits));
     let aside = template.aside.clone();
     let host_memory = HostMemoryLimits { in_one_call: 1 << 20, outbound: 0, sent: 0 };

@@ -1,9 +1,13 @@
-//! What threads do that nobody is to wait for: they take less of the processor than those that serve requests.
+//! The priorities of threads: those that load adapters take less of the processor than those that serve requests.
 
-/// Gives this thread the lowest priority that still has a share: for work that is to get on beside requests.
+/// The nice value of threads and processes that load adapters, above that of the gateway. Beside a busy program each has a quarter of
+/// that one's share, so that a start does not take forever.
+const LOADING: i32 = 5;
+
+/// Lowers the priority of this thread, and of those that it starts, below that of the threads that serve requests.
 pub(crate) fn below_requests() {
     // On Linux, a thread's own. Where it can't be had, it is as quick as the others.
-    let _ = rustix::process::setpriority_process(None, 19);
+    let _ = rustix::process::nice(LOADING);
 }
 
 /// Gives this thread a tenth of what one that serves requests has.

@@ -22,6 +22,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// What is wrong where a look at the policy's files does not come back.
 const SILENCE: &str = "the files do not answer";
@@ -62,6 +63,8 @@ pub struct Gateway {
     /// When the gateway started.
     pub started: SystemTime,
     pub(crate) view: RwLock<Arc<View>>,
+    /// A notification that there is another view.
+    pub(crate) changed: watch::Sender<()>,
     /// Held while a view is made of another: the policy and the adapters change each in its own time.
     pub(crate) remaking: Mutex<()>,
     pub(crate) stale: RwLock<Option<Stale>>,
@@ -135,6 +138,19 @@ impl Gateway {
         self.view().adapters.clone()
     }
 
+    /// Returns what an operator should know of the adapters folder and of what depends on it. Files that are being loaded are left out.
+    #[must_use]
+    pub fn adapters_to_review(&self) -> Vec<String> {
+        let adapters = self.adapters();
+        let refused = adapters.refused().iter().filter(|refused| !refused.is_loading());
+        let mut notes: Vec<_> =
+            refused.map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason)).collect();
+        let unavailable = self.models_unavailable().into_iter();
+        notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
+        notes.extend(self.routes_to_review());
+        notes
+    }
+
     /// The models whose adapter is there and can't serve them, each with the reason, in the order of `models.yml`. What
     /// [`Gateway::review`] reports is not among them.
     #[must_use]
@@ -147,6 +163,12 @@ impl Gateway {
             reason.filter(|_| view.locality(&model.id) != Some(Locality::NoGrant)).map(str::to_owned)
         };
         view.models.iter().filter_map(|model| Some((model.id.clone(), reason(model)?))).collect()
+    }
+
+    /// Waits until all files of the adapters folder are loaded or refused. `progress` is called about once a second meanwhile.
+    pub fn load_adapters(&self, progress: &mut dyn FnMut(&Adapters)) {
+        self.library.load_all(progress);
+        self.serve_by(self.library.adapters());
     }
 
     /// Returns the findings about `models.yml` and `routing.yaml` in view of each other and of the adapters folder. The gateway runs
@@ -259,6 +281,36 @@ impl Gateway {
         }
     }
 
+    /// Waits until no file of the adapters folder is being loaded for the first time.
+    pub async fn loaded(&self) {
+        self.view_that(&|view| view.adapters.loading().next().is_none()).await;
+    }
+
+    /// Returns the view in which no adapter that requests to `name` may need is being loaded, or the one at the end of their queue time.
+    pub(crate) async fn view_for(&self, name: &str) -> Arc<View> {
+        let view = self.view();
+        let limits = self.limits();
+        let waits = view.loading_for(name).map(|id| limits.adapter(id).queue_wait).max();
+        let Some(wait) = waits else { return view };
+        let is_loaded = |view: &View| view.loading_for(name).next().is_none();
+        match timeout(wait, self.view_that(&is_loaded)).await {
+            Ok(view) => view,
+            Err(_) => self.view(),
+        }
+    }
+
+    /// Waits for a view of which `holds` is true.
+    async fn view_that(&self, holds: &(dyn Fn(&View) -> bool + Sync)) -> Arc<View> {
+        // Before the first look, so that no change is missed.
+        let mut changed = self.changed.subscribe();
+        loop {
+            let view = self.view();
+            if holds(&view) || changed.changed().await.is_err() {
+                return view;
+            }
+        }
+    }
+
     /// Replaces the view by one with other models or adapters and the same policy.
     fn remake(&self, before: &View, models: Option<Models>, adapters: Option<Arc<Adapters>>) {
         let models = models.map_or_else(|| before.models.clone(), Arc::new);
@@ -272,6 +324,7 @@ impl Gateway {
 
     fn set_view(&self, view: View) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        self.changed.send_replace(());
     }
 
     /// Keeps the policy that holds, and says so.

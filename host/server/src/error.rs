@@ -1,6 +1,7 @@
 //! The one table from errors to HTTP answers in OpenAI's form.
 
 use axum::response::{IntoResponse, Response};
+use hauski_policy::AdapterId;
 use hauski_runtime::{AdapterError, CallError, TimedOut};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -89,6 +90,13 @@ impl ApiError {
     /// The model's adapter can't serve.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "adapter_unavailable", message)
+    }
+
+    /// The adapter is being loaded, and was not ready within the queue time.
+    pub(crate) fn loading(adapter: &AdapterId) -> Self {
+        let message = format!("the adapter `{adapter}` is still being loaded; `GET /ready` lists what is");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATEWAY, "adapter_loading", message)
+            .or_retry_after(Some(HeaderValue::from_static("1")))
     }
 
     /// No grant is in the reach of the model.

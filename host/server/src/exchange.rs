@@ -9,10 +9,12 @@ use crate::error::ApiError;
 use crate::observe::RequestId;
 use crate::report::Report;
 use crate::telemetry::Trace;
+use crate::view::View;
 use crate::{json, locality};
 use axum::extract::Request;
 use hauski_runtime::Progress;
 use http::{HeaderMap, HeaderName};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -74,6 +76,16 @@ impl Exchange {
             _buffered: buffered,
         };
         Ok((exchange, text))
+    }
+
+    /// Returns the view to plan a request to `name` with. An adapter that is being loaded is waited for, within its queue time.
+    pub(crate) async fn view(&self, name: &str) -> Arc<View> {
+        let gateway = &self.app.gateway;
+        let view = gateway.view();
+        if !self.may_ask(name) || view.loading_for(name).next().is_none() {
+            return view;
+        }
+        self.progress.wait_for(pin!(gateway.view_for(name))).await
     }
 
     /// What the gateway itself has taken of the time so far.

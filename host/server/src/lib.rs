@@ -60,7 +60,7 @@ pub use app::Gateway;
 pub use environment::{Environment, Process, Settings};
 pub use metrics::Metrics;
 pub use probe::{ProviderError, ProviderErrorKind, ProviderReport, ask_providers};
-pub use reload::{log_review, log_warnings};
+pub use reload::log_warnings;
 pub use serve::{Running, StartError, start};
 pub use telemetry::{Endpoint, InvalidEndpoint};
 pub use view::View;

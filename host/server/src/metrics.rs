@@ -249,7 +249,9 @@ impl Metrics {
         }
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.adapters.with_label_values(&["loaded"]).set(count(adapters.iter().count()));
-        self.adapters.with_label_values(&["refused"]).set(count(adapters.refused().len()));
+        let loading = adapters.loading().count();
+        self.adapters.with_label_values(&["loading"]).set(count(loading));
+        self.adapters.with_label_values(&["refused"]).set(count(adapters.refused().len() - loading));
         let mut text = Vec::with_capacity(16 << 10);
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

@@ -31,7 +31,7 @@ pub(crate) async fn chat(
     mut answer: Box<dyn Answer>,
 ) -> Result<Response, ApiError> {
     answer.named(&fresh_id());
-    let view = exchange.app.gateway.view();
+    let view = exchange.view(&request.model).await;
     exchange.report.requested(&view, &request.model, request.stream);
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };
@@ -40,7 +40,7 @@ pub(crate) async fn chat(
 
 /// Answers an embeddings request.
 pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Result<Response, ApiError> {
-    let view = exchange.app.gateway.view();
+    let view = exchange.view(&request.model).await;
     exchange.report.requested(&view, &request.model, false);
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };

@@ -65,6 +65,11 @@ pub(crate) fn follow(gateway: &Arc<Gateway>, asked: &Receiver<()>) {
 
 /// Follows the adapters folder until the library is stopped.
 pub(crate) fn follow_adapters(gateway: &Gateway) {
+    let is_loading = || gateway.adapters().loading().next().is_some();
+    let mut is_starting = is_loading();
+    if !is_starting {
+        log_adapters(gateway);
+    }
     gateway.library.follow(&mut |adapters, changes| {
         // First: who sees the change sees its number.
         let results = [("loaded", changes.loaded), ("refused", changes.refused), ("removed", changes.removed)];
@@ -72,11 +77,27 @@ pub(crate) fn follow_adapters(gateway: &Gateway) {
             gateway.metrics.adapter_reloads.with_label_values(&[result]).inc_by(files);
         }
         gateway.serve_by(adapters);
+        if is_starting {
+            is_starting = is_loading();
+            if !is_starting {
+                tracing::info!("all adapters are loaded, or refused");
+                log_adapters(gateway);
+            }
+            return;
+        }
         for (model, reason) in gateway.models_unavailable() {
             tracing::warn!("the model `{model}` can't be asked: {reason}");
         }
         log_review(gateway);
     });
+}
+
+/// Logs what an operator should know of the adapters that were there at the start.
+fn log_adapters(gateway: &Gateway) {
+    for note in gateway.adapters_to_review() {
+        tracing::warn!("{note}");
+    }
+    log_review(gateway);
 }
 
 /// What is to be done with what was read, and what the files held.
@@ -184,7 +205,7 @@ fn log_models(before: &Models, after: &Models) {
 }
 
 /// Logs the findings about models, grants and routes, or that there are none any longer.
-pub fn log_review(gateway: &Gateway) {
+fn log_review(gateway: &Gateway) {
     let review = gateway.review();
     review.iter().for_each(log_diagnostics);
     let had_findings = gateway.has_findings.swap(!review.is_empty(), Ordering::AcqRel);

@@ -119,6 +119,12 @@ impl Running {
         self.address
     }
 
+    /// The gateway that runs.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     /// Reads the policy again, now and whether its files have changed or not.
     pub fn reload(&self) {
         if self.reload.send(()).is_err() || self.gateway.stale().is_some_and(|stale| stale.is_silence()) {

@@ -20,13 +20,14 @@ use crate::view::View;
 use crate::watch::Watch;
 use hauski_egress::{CertificateDer, Ledger, MissingSecret, Parts, Resolve, Shared, SystemResolver};
 use hauski_policy::{Diagnostics, Keys, Limits, Lock, Parsed};
-use hauski_runtime::{EngineError, FolderError, Library, OpenError};
+use hauski_runtime::{Compiler, EngineError, FolderError, Library, LoadOptions, OpenError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
+use tokio::sync::watch;
 
 /// One thing that is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -128,24 +129,31 @@ pub struct World {
     pub resolver: Arc<dyn Resolve>,
     /// Certificate authorities that are trusted besides the web's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// The program that compiles adapters.
+    pub compiler: Compiler,
 }
 
 impl World {
     /// The real one.
     #[must_use]
     pub fn real() -> Self {
-        Self { env: Arc::new(Process), resolver: Arc::new(SystemResolver::default()), extra_roots: Vec::new() }
+        Self {
+            env: Arc::new(Process),
+            resolver: Arc::new(SystemResolver::default()),
+            extra_roots: Vec::new(),
+            compiler: Compiler::this_program(),
+        }
     }
 }
 
 /// A gateway and what the policies' files warn of, or all that is wrong.
 pub type Prepared = Result<(Gateway, Vec<Diagnostics>), Vec<Problem>>;
 
-/// Makes the gateway. Takes as long as it takes to compile adapters that nobody has compiled before.
+/// Makes the gateway, and begins to load its adapters. [`Gateway::load_adapters`] waits for them.
 ///
 /// # Errors
-/// All that is wrong with the policies, the secrets and the adapters folder. What depends on a file that is wrong is not looked
-/// at: secrets need the grants, and the folder needs the limits.
+/// All that is wrong with the policies, the secrets and the adapters folder. What depends on a file that is wrong is not looked at:
+/// secrets need the grants.
 pub fn prepare(settings: &Settings, world: World) -> Prepared {
     let mut problems = Vec::new();
     let source = Source::new(settings.routing.clone(), world.env);
@@ -172,16 +180,15 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         if limits.value.require_lock { Approved::load(&settings.lock) } else { (Ok(Lock::default()), Seen::default()) };
     let lock = lock.map_err(|problem| problems.push(problem)).ok();
     let lock = lock.filter(|_| limits.value.require_lock);
-    let library = load(&settings.adapters, &limits.value, settings.cache.as_deref(), lock)
-        .map_err(|problem| problems.push(problem))
-        .ok();
-    let (Some(policy), Some(models), Some(library), Some(keys), Some(tls)) = (policy, models, library, keys, tls)
-    else {
+    if let Err(error) = hauski_runtime::check_folder(&settings.adapters) {
+        problems.push(error.into());
+    }
+    let (Some(policy), Some(models), Some(keys), Some(tls), []) = (policy, models, keys, tls, &problems[..]) else {
         return Err(problems);
     };
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    // Last: it begins to compile.
+    let options = LoadOptions { cache: settings.cache.clone(), lock, compiler: world.compiler };
+    let library = open(&settings.adapters, &limits.value, options).map_err(|problem| vec![problem])?;
     let access = Access::new(settings.keys.clone(), keys.as_ref().map(|keys| &keys.value), is_public, marker);
     let access = access.map_err(|error| vec![error.into()])?;
 
@@ -229,6 +236,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         expose_config: settings.expose_config && !is_public,
         started: SystemTime::now(),
         view: RwLock::new(Arc::new(view)),
+        changed: watch::Sender::default(),
         remaking: Mutex::default(),
         stale: RwLock::default(),
         has_findings: AtomicBool::default(),
@@ -277,12 +285,12 @@ pub(crate) fn read_file<T>(
     }
 }
 
-/// Loads the adapters folder; `cache` keeps compiled code, and only what `lock` approves is loaded, if there is one.
+/// Opens the adapters folder, and begins to load its files.
 ///
 /// # Errors
 /// If the folder can't be read or the sandbox can't be started; a single file's failure is noted in the result.
-pub fn load(folder: &Path, limits: &Limits, cache: Option<&Path>, lock: Option<Lock>) -> Result<Library, Problem> {
-    Library::open(folder, limits, cache, lock).map_err(|error| match error {
+pub fn open(folder: &Path, limits: &Limits, options: LoadOptions) -> Result<Library, Problem> {
+    Library::open(folder, limits, options).map_err(|error| match error {
         OpenError::Folder(error) => error.into(),
         OpenError::Engine(error) => error.into(),
     })

@@ -4,7 +4,9 @@ use crate::breaker::Breaker;
 use crate::breakers::{Breakers, Provider};
 use crate::error::ApiError;
 use hauski_egress::today;
-use hauski_policy::{Ask, Egress, Fact, Locality, Model, ModelScope, Models, Plan, Route, Routing, Scope, Standing};
+use hauski_policy::{
+    AdapterId, Ask, Egress, Fact, Locality, Model, ModelScope, Models, Plan, Route, Routing, Scope, Standing,
+};
 use hauski_runtime::{Adapter, Adapters, ConfigKey};
 use http::HeaderValue;
 use jiff::civil::Date;
@@ -69,6 +71,8 @@ pub(crate) struct Serving {
 enum Unserved {
     /// It names no adapter: it is listed for people and other tools.
     NoAdapter,
+    /// Its adapter is being loaded.
+    Loading(AdapterId),
     /// Its adapter can't serve it, for this reason.
     Unavailable(String),
     /// No grant is in its reach, for this reason.
@@ -81,7 +85,7 @@ impl Unserved {
     /// The reason, in words; `None` where the model is only listed.
     fn reason(&self) -> Option<&str> {
         match self {
-            Self::NoAdapter => None,
+            Self::NoAdapter | Self::Loading(_) => None,
             Self::Unavailable(reason) | Self::NoGrant(reason) => Some(reason),
             Self::NotLocal => Some("none of its grants is local, and `egress.local_only` allows local grants only"),
         }
@@ -137,13 +141,25 @@ impl View {
         self.serving.get(id)?.served.as_ref().err()?.reason()
     }
 
+    /// Returns the adapters that are being loaded and that requests to `name`, a model or a route, may need.
+    pub(crate) fn loading_for<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a AdapterId> {
+        let loading = |id: &str| match &self.serving.get(id)?.served {
+            Err(Unserved::Loading(adapter)) => Some(adapter),
+            _ => None,
+        };
+        let route = self.route(name);
+        let candidates = route.into_iter().flat_map(|route| route.candidates.iter().map(|one| &*one.model));
+        let own = route.is_none().then_some(name);
+        candidates.chain(own).filter_map(loading)
+    }
+
     /// The locality of the model with this id, where its adapter is loaded.
     pub(crate) fn locality(&self, id: &str) -> Option<Locality> {
         match &self.serving.get(id)?.served {
             Ok(served) => Some(served.locality),
             Err(Unserved::NoGrant(_)) => Some(Locality::NoGrant),
             Err(Unserved::NotLocal) => Some(Locality::Cloud),
-            Err(Unserved::NoAdapter | Unserved::Unavailable(_)) => None,
+            Err(Unserved::NoAdapter | Unserved::Loading(_) | Unserved::Unavailable(_)) => None,
         }
     }
 
@@ -176,6 +192,7 @@ impl View {
         let (locality, has_local, unavailable) = match &serving.served {
             Ok(served) => (Some(served.granted), served.has_local, None),
             Err(Unserved::NoAdapter) => (None, false, Some("it names no adapter in models.yml")),
+            Err(Unserved::Loading(_)) => (None, false, Some("its adapter is being loaded")),
             Err(Unserved::Unavailable(reason)) => (None, false, Some(&**reason)),
             Err(Unserved::NoGrant(reason)) => (Some(Locality::NoGrant), false, Some(&**reason)),
             Err(Unserved::NotLocal) => (Some(Locality::Cloud), false, None),
@@ -219,7 +236,10 @@ impl View {
             let why = match self.serving.get(&*one.model).map(|serving| &serving.served) {
                 Some(Err(Unserved::NoAdapter)) => fact.unavailable,
                 // Reported elsewhere: as an unknown candidate, or as what is wrong with the model.
-                None | Some(Err(Unserved::Unavailable(_) | Unserved::NoGrant(_) | Unserved::NotLocal)) => None,
+                None
+                | Some(Err(
+                    Unserved::Loading(_) | Unserved::Unavailable(_) | Unserved::NoGrant(_) | Unserved::NotLocal,
+                )) => None,
                 Some(Ok(_)) => only.then_some("it takes part only as canary, and has no `canary_percent` here"),
             };
             Some((route, &*one.model, why?))
@@ -230,6 +250,7 @@ impl View {
     pub(crate) fn model(&self, id: &str) -> Result<&Served, ApiError> {
         match self.serving.get(id).map(|serving| &serving.served) {
             Some(Ok(served)) => Ok(served),
+            Some(Err(Unserved::Loading(id))) => Err(ApiError::loading(id)),
             Some(Err(Unserved::Unavailable(reason))) => {
                 Err(ApiError::unavailable(format!("the model `{}` can't be asked: {reason}", shown(id))))
             }
@@ -276,7 +297,10 @@ impl Served {
         dry_run: bool,
     ) -> Result<Self, Unserved> {
         let id = model.adapter.as_ref().ok_or(Unserved::NoAdapter)?;
-        let adapter = adapters.get(id).ok_or_else(|| Unserved::Unavailable(adapters.why_missing(id)))?;
+        let adapter = adapters.get(id).ok_or_else(|| match adapters.is_loading(id) {
+            true => Unserved::Loading(id.clone()),
+            false => Unserved::Unavailable(adapters.why_missing(id)),
+        })?;
         let description = &adapter.profile().description;
         let missing = description.config.iter().find(|key| key.required && !model.config.contains_key(&*key.name));
         if let Some(key) = missing {

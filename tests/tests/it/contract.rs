@@ -2,8 +2,8 @@
 
 use hauski_egress::{Decision, Door, Exchange, Ledger, Observer, Parts, Secrets, Shared, SystemResolver};
 use hauski_policy::{AdapterId, Limits, ModelScope, Routing, Scope};
-use hauski_runtime::{Adapter, AdapterError, Call, CallError, Library, Progress};
-use hauski_tests::Upstream;
+use hauski_runtime::{Adapter, AdapterError, Call, CallError, Library, LoadOptions, Progress};
+use hauski_tests::{Upstream, compiler};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,7 +27,9 @@ fn adapter(upstream: &Upstream) -> (Library, Arc<Adapter>, Call) {
     let egress = Routing::parse("routing.yaml", routing.as_bytes()).unwrap().value.egress;
     let limits = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/limits.yaml")).unwrap();
     let limits = Limits::parse("limits.yaml", &limits).unwrap().value;
-    let library = Library::open(folder.path(), &limits, None, None).unwrap();
+    let options = LoadOptions { cache: None, lock: None, compiler: compiler() };
+    let library = Library::open(folder.path(), &limits, options).unwrap();
+    library.load_all(&mut |_| {});
     let adapters = library.adapters();
     let id: AdapterId = "openai-compatible".parse().unwrap();
     let parts = Parts {

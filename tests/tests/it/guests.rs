@@ -100,7 +100,8 @@ async fn describe_traps() {
 #[tokio::test]
 async fn describe_sleeps() {
     let begin = Instant::now();
-    refused("describe_sleeps", &["its `about.describe` failed", "took longer than 5000 ms"]).await;
+    refused("describe_sleeps", &["its `about.describe` takes more than 5 s of processor time, or 10 s altogether"])
+        .await;
     assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
 }
 

@@ -1,6 +1,6 @@
 //! `hauski adapters ls`: what each file of the adapters folder is, and may reach.
 
-use super::audit::{Loaded, Locking, localities, models};
+use super::audit::{Loaded, localities, models};
 use super::print_json;
 use crate::failure::Failure;
 use crate::table;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// Lists the adapters, as `serve` would load them.
 pub(crate) fn ls(json: bool) -> Result<(), Failure> {
-    let Loaded { routing, adapters, .. } = Loaded::read(Locking::AsServed)?;
+    let Loaded { routing, adapters, .. } = Loaded::read()?;
     let (egress, models) = (routing.egress, models()?);
     if json {
         let loaded: Vec<_> = adapters.iter().map(|(_, adapter)| adapter.audit(&egress, &models)).collect();

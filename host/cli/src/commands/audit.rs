@@ -3,19 +3,18 @@
 mod lock;
 mod markdown;
 
-use super::{ledger, print_json};
+use super::{ledger, print_json, progress};
 use crate::failure::Failure;
 use crate::table;
 use hauski_egress::Usages;
-use hauski_policy::{AdapterId, Limits, Lock, Models, Routing};
-use hauski_runtime::{Adapters, GrantLine, Import, ImportState, ModelReach};
+use hauski_policy::{AdapterId, Limits, Models, Routing};
+use hauski_runtime::{Adapters, Compiler, GrantLine, Import, ImportState, LoadOptions, ModelReach};
 use hauski_server::environment::{self, ADAPTERS, LIMITS, LOCK, MODELS, ROUTING};
 use hauski_server::listing::{Listed, Listing};
 use hauski_server::{Process, setup};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use lock::{approve, check, write};
@@ -33,7 +32,7 @@ pub(crate) enum Form {
 
 /// Prints the audit; of one adapter, if one is named.
 pub(crate) fn show(form: Form, id: Option<&AdapterId>) -> Result<(), Failure> {
-    let loaded = Loaded::read(Locking::AsServed)?;
+    let loaded = Loaded::read()?;
     let (models, (usages, since)) = (models()?, usages()?);
     let mut listing = Listing::of(&loaded.adapters, &loaded.routing.egress, &models, &usages, since);
     if let Some(id) = id {
@@ -63,46 +62,30 @@ fn print(listing: &Listing<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the lock holds for what is loaded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Locking {
-    /// If limits.yaml says so.
-    AsServed,
-    /// Not at all: what nobody has approved is looked at, in instances that can reach nothing.
-    Lifted,
-}
-
 /// What an audit is made of.
 pub(super) struct Loaded {
     pub(super) routing: Routing,
     pub(super) adapters: Arc<Adapters>,
-    lock: PathBuf,
 }
 
 impl Loaded {
     /// Reads the grants and the limits, and loads the folder as `serve` would, in instances that can reach nothing. What the models and
     /// the other variables say is not looked at.
-    pub(super) fn read(locking: Locking) -> Result<Self, Failure> {
+    pub(super) fn read() -> Result<Self, Failure> {
         let path = |name| environment::path(&Process, name);
         let mut problems = Vec::new();
         let routing = setup::read(&path(ROUTING), ROUTING, Routing::parse, &mut problems);
         let limits = setup::read(&path(LIMITS), LIMITS, Limits::parse, &mut problems);
-        let lock = path(LOCK);
-        let is_held = locking == Locking::AsServed && limits.as_ref().is_some_and(|limits| limits.value.require_lock);
-        let held = is_held.then(|| setup::lock(&lock).map_err(|problem| problems.push(problem)).ok()).flatten();
+        let is_held = limits.as_ref().is_some_and(|limits| limits.value.require_lock);
+        let lock = is_held.then(|| setup::lock(&path(LOCK)).map_err(|problem| problems.push(problem)).ok()).flatten();
         let (Some(routing), Some(limits), true) = (routing, limits, problems.is_empty()) else {
             return Err(Failure::Configuration(problems));
         };
-        let cache = environment::cache(&Process);
-        let library = setup::load(&path(ADAPTERS), &limits.value, cache.as_deref(), held)
+        let options = LoadOptions { cache: environment::cache(&Process), lock, compiler: Compiler::this_program() };
+        let library = setup::open(&path(ADAPTERS), &limits.value, options)
             .map_err(|problem| Failure::Configuration(vec![problem]))?;
-        Ok(Self { routing: routing.value, adapters: library.adapters(), lock })
-    }
-
-    /// What a lock of this moment says.
-    fn now(&self) -> Lock {
-        let locked = self.adapters.iter().map(|(id, adapter)| (id.clone(), adapter.locked(&self.routing.egress)));
-        Lock { adapters: locked.collect() }
+        library.load_all(&mut progress());
+        Ok(Self { routing: routing.value, adapters: library.adapters() })
     }
 }
 
@@ -163,7 +146,7 @@ fn rows(listing: &Listing<'_>) -> Vec<Vec<String>> {
         let contract = refused.known.as_ref().and_then(|known| known.contract.clone()).unwrap_or_else(dash);
         let mut row = vec![refused.file.clone(), refused.state.to_owned(), digest, contract];
         if let Some(known) = &refused.known {
-            let count = imports(&known.imports);
+            let count = known.imports.as_deref().map_or_else(dash, imports);
             row.extend([dash(), count, reach(&known.grants)]);
         }
         row.extend((row.len()..HEAD.len()).map(|_| dash()));

@@ -1,6 +1,6 @@
 //! `hauski check`: everything that `serve` does before it binds.
 
-use super::{online, print_json, settings};
+use super::{online, print_json, progress, settings};
 use crate::failure::{Failure, colour, diagnostics_to_json};
 use hauski_policy::Diagnostics;
 use hauski_server::environment::{UnknownVariable, unknown_variables};
@@ -23,7 +23,7 @@ pub(crate) fn run(as_json: bool, online: bool, strict: bool) -> Result<(), Failu
             return Err(failure);
         }
     };
-    let notes = notes(&gateway);
+    let notes: Vec<_> = gateway.adapters_to_review().into_iter().chain(notes(&gateway)).collect();
     let review = gateway.review();
     let (wrong, review): (Vec<_>, Vec<_>) =
         [review.models, review.routing].into_iter().partition(|found| found.errors() > 0);
@@ -66,13 +66,20 @@ fn print_warnings(notes: &[String]) -> io::Result<()> {
 
 fn prepare() -> Result<(Gateway, Vec<Diagnostics>), Failure> {
     let (settings, _) = settings()?;
-    setup::prepare(&settings, World::real()).map_err(Failure::Configuration)
+    let (gateway, warnings) = setup::prepare(&settings, World::real()).map_err(Failure::Configuration)?;
+    gateway.load_adapters(&mut progress());
+    Ok((gateway, warnings))
 }
 
 /// What a gateway consists of, in a line.
 pub(super) fn summary(gateway: &Gateway) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let adapters = count(gateway.adapters().iter().count(), "adapter");
+    let adapters = gateway.adapters();
+    let loading = match adapters.loading().count() {
+        0 => String::new(),
+        loading => format!(" and {loading} being loaded"),
+    };
+    let adapters = count(adapters.iter().count(), "adapter") + &loading;
     let models = count(gateway.view().names_served().len(), "model");
     let grants = count(gateway.view().routing.egress.grants.len(), "egress grant");
     let keys = gateway.keys().map(|keys| format!(", {}", count(keys, "key"))).unwrap_or_default();
@@ -80,18 +87,9 @@ pub(super) fn summary(gateway: &Gateway) -> String {
     format!("{adapters}, {models} to ask, {grants}{keys}{tls}")
 }
 
-/// What an operator should know of a gateway that can run all the same.
+/// Returns what an operator should know of the keys and the environment of a gateway that can run all the same.
 pub(super) fn notes(gateway: &Gateway) -> Vec<String> {
-    let adapters = gateway.adapters();
-    let mut notes: Vec<_> = adapters
-        .refused()
-        .iter()
-        .map(|refused| format!("`{}` is not loaded: {}", refused.file, refused.reason))
-        .collect();
-    let unavailable = gateway.models_unavailable().into_iter();
-    notes.extend(unavailable.map(|(model, reason)| format!("the model `{model}` can't be asked: {reason}")));
-    notes.extend(gateway.routes_to_review());
-    notes.extend(gateway.keys_to_review());
+    let mut notes = gateway.keys_to_review();
     notes.extend(gateway.telemetry_denied());
     let unknown = unknown_variables(&Process, Some(&gateway.view().routing.egress));
     notes.extend(unknown.iter().map(UnknownVariable::to_string));

@@ -19,7 +19,7 @@ use audit::Form;
 use hauski_egress::suggest::Wanted;
 use hauski_server::environment::{self, SettingError};
 use hauski_server::{Process, Settings};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -27,13 +27,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         log::notes();
     }
     match &args.command {
+        // Never gets here: see `main`.
+        Command::CompileComponent => Ok(()),
         Command::Serve(options) => serve::run(*options),
         Command::Check { json, online, strict } => check::run(*json, *online, *strict),
         Command::Keys(Keys::New(wanted)) => keys::new(wanted),
         Command::Keys(Keys::Ls { json }) => keys::ls(*json),
         Command::Models(Models::Ls { json }) => models::ls(*json),
         Command::Adapters(Adapters::Ls { json }) => adapters::ls(*json),
-        Command::Adapters(Adapters::Approve { id, digest }) => audit::approve(id, *digest),
+        Command::Adapters(Adapters::Approve { id, digest, dry_run }) => audit::approve(id, *digest, *dry_run),
         Command::Audit(Audit { lock: true, .. }) => audit::write(),
         Command::Audit(Audit { check: true, json, .. }) => audit::check(*json),
         Command::Audit(Audit { id, json, markdown, .. }) => {
@@ -63,6 +65,25 @@ fn settings() -> Result<(Settings, log::Wanted), Failure> {
             Err(Failure::Settings(errors.collect::<Vec<SettingError>>()))
         }
     }
+}
+
+/// Returns a function that shows on a terminal how many files of the adapters folder are still being loaded.
+fn progress() -> impl FnMut(&hauski_runtime::Adapters) {
+    let is_terminal = std::io::stderr().is_terminal();
+    move |adapters| {
+        if is_terminal {
+            // Nobody may be reading; that is no reason to stop.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{} of the adapters folder are still being compiled",
+                files(adapters.loading().count())
+            );
+        }
+    }
+}
+
+fn files(count: usize) -> String {
+    format!("{count} file{}", if count == 1 { "" } else { "s" })
 }
 
 /// Runs what is asynchronous in a command.

@@ -1,6 +1,6 @@
 //! `hauski route explain`: whom a request would be asked of, and why.
 
-use super::{print_json, settings};
+use super::{print_json, progress, settings};
 use crate::failure::Failure;
 use crate::table;
 use anyhow::anyhow;
@@ -12,6 +12,7 @@ use std::io::{self, Write};
 pub(crate) fn explain(name: &str, key: &str, local_only: bool, json: bool) -> Result<(), Failure> {
     let (settings, _) = settings()?;
     let (gateway, _) = setup::prepare(&settings, World::real()).map_err(Failure::Configuration)?;
+    gateway.load_adapters(&mut progress());
     let explained = gateway.explain(name, key, local_only).ok_or_else(|| {
         anyhow!(
             "there is no model and no route `{name}`: `hauski models ls` lists the models, routing.yaml has the routes"

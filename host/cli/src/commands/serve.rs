@@ -9,15 +9,20 @@ use hauski_egress::Ledger;
 use hauski_egress::suggest::Wanted;
 use hauski_server::environment::{LEDGER, TLS_CERT, TLS_KEY};
 use hauski_server::setup::{self, World};
-use hauski_server::{Gateway, Running, Settings, log_review, log_warnings, start};
+use hauski_server::{Gateway, Running, Settings, log_warnings, start};
 use jiff::Timestamp;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// The longest time that the greeting waits for adapters, so that it can name a model. The port is open meanwhile.
+const LOADED_BEFORE_GREETING: Duration = Duration::from_secs(1);
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) fn run(options: Serve) -> Result<(), Failure> {
@@ -40,14 +45,16 @@ pub(crate) fn run(options: Serve) -> Result<(), Failure> {
     lock.iter().for_each(os_lock::report);
     warnings.iter().for_each(log_warnings);
     warn(&settings, &gateway, files);
-    let summary = check::summary(&gateway);
-    let model = gateway.view().names_served().first().cloned();
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let greeting = Greeting { tls: gateway.speaks_tls(), keys: gateway.keys().is_some(), summary, model };
     let ledger = gateway.egress.ledger().clone();
     block_on(async {
         let mut signals = Signals::catch()?;
         let running = start(gateway, settings.bind, workers).map_err(Failure::Start)?;
+        let gateway = running.gateway();
+        // What was compiled before is loaded in a moment; the rest is said to be loading.
+        let _ = timeout(LOADED_BEFORE_GREETING, gateway.loaded()).await;
+        let (summary, model) = (check::summary(gateway), gateway.view().names_served().first().cloned());
+        let greeting = Greeting { tls: gateway.speaks_tls(), keys: gateway.keys().is_some(), summary, model };
         // Nobody may be reading; that is no reason to stop.
         let _ = greeting.print(running.address());
         signals.stop(&running).await;
@@ -79,7 +86,6 @@ fn warn(settings: &Settings, gateway: &Gateway, files: Option<u64>) {
     for note in check::notes(gateway) {
         tracing::warn!("{note}");
     }
-    log_review(gateway);
     if !settings.bind.ip().is_loopback() && !gateway.speaks_tls() {
         tracing::warn!(
             bind = %settings.bind,

@@ -8,6 +8,7 @@ use crate::world::{self, Names};
 use hauski_policy::AdapterId;
 use hauski_server::Settings;
 use hauski_server::setup::{self, World};
+use hauski_tests::compiler;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -177,7 +178,9 @@ fn explained(folder: &TempDir, mode: Mode) -> BTreeMap<String, String> {
     ];
     let env: BTreeMap<String, String> = variables.map(|(name, file)| (name.to_owned(), path(file))).into();
     let settings = Settings::read(&env).unwrap();
-    let (gateway, _) = setup::prepare(&settings, World::real()).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let (gateway, _) = setup::prepare(&settings, World { compiler: compiler(), ..World::real() })
+        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    gateway.load_adapters(&mut |_| {});
     assert!(gateway.adapters().get(&"full-local".parse::<AdapterId>().unwrap()).is_some());
     let routes = KINDS.into_iter().flat_map(|kind| STATES.map(|state| name(kind, state)));
     routes

@@ -1,31 +1,50 @@
-//! Threads that hang with a job keep nobody else's waiting.
+//! The order of jobs: a file that takes long keeps no other waiting.
 
 use super::*;
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
 use tempfile::TempDir;
 
-/// Threads that do a job when the test says so, and what they tell.
-struct Stage {
+/// A job's number and the stage that was run.
+type Ran = (u64, Stage);
+
+/// The threads of the real thing, with work that goes on until the test ends it or it has to stop.
+struct Scene {
     folder: TempDir,
     jobs: Jobs,
     told: Receiver<Told>,
-    /// Lets one thread end its job.
-    end: Sender<()>,
+    ran: Receiver<Ran>,
+    /// The jobs whose compilation ends at once.
+    quick: Arc<Mutex<Vec<u64>>>,
+    /// The time that compilations believe to have taken.
+    elapsed: Arc<Mutex<Duration>>,
     submitted: u64,
 }
 
-impl Stage {
-    fn new(threads: usize) -> Self {
+impl Scene {
+    fn new() -> Self {
         let (tell, told) = channel();
-        let (end, ends) = channel();
-        let ends = Mutex::new(ends);
-        let run = move |_: &Job| {
-            let _ = ends.lock().unwrap().recv();
-            Outcome::Same
+        let (note, ran) = channel();
+        let (quick, elapsed) = (Arc::<Mutex<Vec<u64>>>::default(), Arc::<Mutex<Duration>>::default());
+        let note = Mutex::new(note);
+        let (its_quick, its_elapsed) = (quick.clone(), elapsed.clone());
+        let run = move |job: &Job, stage: Stage, is_over: &dyn Fn(Duration) -> bool| {
+            note.lock().unwrap().send((job.number, stage)).unwrap();
+            if stage == Stage::Open {
+                return None;
+            }
+            loop {
+                if its_quick.lock().unwrap().contains(&job.number) {
+                    return Some(Outcome::Same);
+                }
+                if is_over(*its_elapsed.lock().unwrap()) {
+                    return None;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
         };
-        let jobs = Jobs::with(threads, run, tell).unwrap();
-        Self { folder: TempDir::new().unwrap(), jobs, told, end, submitted: 0 }
+        let jobs = Jobs::with(run, &tell).unwrap();
+        Self { folder: TempDir::new().unwrap(), jobs, told, ran, quick, elapsed, submitted: 0 }
     }
 
     fn submit(&mut self) -> Arc<JobState> {
@@ -39,64 +58,87 @@ impl Stage {
         state
     }
 
-    fn next(&self) -> Result<(u64, bool), RecvTimeoutError> {
-        self.told.recv_timeout(Duration::from_secs(1)).map(|told| match told {
-            Told::Begun(number) => (number, false),
-            Told::Done(number, _) => (number, true),
-        })
+    /// Lets a job's compilation end.
+    fn end(&self, number: u64) {
+        self.quick.lock().unwrap().push(number);
     }
 
-    fn abandoned(&self) -> usize {
-        self.jobs.threads.abandoned.load(Acquire)
+    /// Waits until a job has begun to be compiled.
+    #[track_caller]
+    fn compiles(&self) -> Ran {
+        loop {
+            match self.ran.recv_timeout(Duration::from_secs(5)).unwrap() {
+                (_, Stage::Open) => {}
+                ran => return ran,
+            }
+        }
+    }
+
+    fn compiles_nothing(&self) -> bool {
+        self.ran.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout)
+    }
+
+    #[track_caller]
+    fn done(&self) -> u64 {
+        loop {
+            if let Told::Done(number, _) = self.told.recv_timeout(Duration::from_secs(5)).unwrap() {
+                return number;
+            }
+        }
     }
 }
 
 #[test]
-fn a_thread_that_hangs_is_replaced_and_ends_with_its_job() {
-    let mut stage = Stage::new(1);
-    let (hangs, waits) = (stage.submit(), stage.submit());
-    assert_eq!(stage.next(), Ok((0, false)));
-    assert_eq!(stage.next(), Err(RecvTimeoutError::Timeout));
-    stage.jobs.threads().call_off(&waits);
-    stage.jobs.threads().call_off(&hangs);
-    // What was called off before it began is left undone.
-    stage.submit();
-    assert_eq!((stage.next(), stage.abandoned()), (Ok((2, false)), 1));
-    // Both end; only the one that somebody waits for is told, and one thread is left.
-    stage.end.send(()).unwrap();
-    stage.end.send(()).unwrap();
-    assert_eq!(stage.next(), Ok((2, true)));
-    let begin = std::time::Instant::now();
-    while stage.abandoned() > 0 {
+fn file_gives_its_place_to_others_after_its_first_turn() {
+    let mut scene = Scene::new();
+    let _endless = [scene.submit(), scene.submit()];
+    let mut begun = [scene.compiles(), scene.compiles()];
+    begun.sort_by_key(|(number, _)| *number);
+    assert_eq!(begun, [(0, Stage::Compile), (1, Stage::Compile)]);
+    // Nobody else waits, so that they go on.
+    *scene.elapsed.lock().unwrap() = FIRST_TURN;
+    assert!(scene.compiles_nothing());
+    let _quick = scene.submit();
+    scene.end(2);
+    assert_eq!(scene.done(), 2);
+    // At most one of the two goes on, in the place that is left to such files; the other place stays free.
+    for _ in 0..3 {
+        let ran = std::iter::from_fn(|| scene.ran.recv_timeout(Duration::from_millis(50)).ok());
+        assert!(ran.filter(|(_, stage)| *stage == Stage::CompileFully).count() <= 1);
+        scene.end(scene.submitted);
+        let number = scene.submitted;
+        let _quick = scene.submit();
+        assert_eq!(scene.done(), number);
+    }
+    scene.end(0);
+    scene.end(1);
+    let mut done = [scene.done(), scene.done()];
+    done.sort_unstable();
+    assert_eq!(done, [0, 1]);
+}
+
+#[test]
+fn compilation_ends_when_its_job_is_called_off() {
+    let mut scene = Scene::new();
+    let states = [scene.submit(), scene.submit()];
+    let _begun = [scene.compiles(), scene.compiles()];
+    states.iter().for_each(|state| state.call_off());
+    let _next = scene.submit();
+    assert_eq!(scene.compiles(), (2, Stage::Compile));
+    scene.end(2);
+    assert_eq!(scene.done(), 2, "nothing is told of the others");
+}
+
+#[test]
+fn threads_end_with_the_queue() {
+    let mut scene = Scene::new();
+    let _endless = [scene.submit(), scene.submit()];
+    let _begun = [scene.compiles(), scene.compiles()];
+    let Scene { jobs, told, .. } = scene;
+    drop(jobs);
+    let begin = Instant::now();
+    // The threads hold the other end.
+    while !matches!(told.recv_timeout(Duration::from_millis(10)), Err(RecvTimeoutError::Disconnected)) {
         assert!(begin.elapsed() < Duration::from_secs(5));
     }
-    stage.submit();
-    stage.submit();
-    assert_eq!((stage.next(), stage.next()), (Ok((3, false)), Err(RecvTimeoutError::Timeout)));
-}
-
-#[test]
-fn no_more_threads_than_so_many_are_left_alone() {
-    let mut stage = Stage::new(1);
-    for number in 0..=MOST_ABANDONED {
-        let hangs = stage.submit();
-        assert_eq!(stage.next(), Ok((number as u64, false)));
-        stage.jobs.threads().call_off(&hangs);
-    }
-    stage.submit();
-    assert_eq!((stage.next(), stage.abandoned()), (Err(RecvTimeoutError::Timeout), MOST_ABANDONED));
-    // When one of them ends, the last one is none that is left alone, and goes on.
-    (0..=MOST_ABANDONED).for_each(|_| stage.end.send(()).unwrap());
-    assert_eq!(stage.next(), Ok((MOST_ABANDONED as u64, true)));
-    assert_eq!(stage.next(), Ok((MOST_ABANDONED as u64 + 1, false)));
-}
-
-#[test]
-fn a_job_that_has_ended_can_not_be_called_off() {
-    let mut stage = Stage::new(1);
-    let state = stage.submit();
-    stage.end.send(()).unwrap();
-    assert_eq!((stage.next(), stage.next()), (Ok((0, false)), Ok((0, true))));
-    stage.jobs.threads().call_off(&state);
-    assert_eq!(stage.abandoned(), 0);
 }

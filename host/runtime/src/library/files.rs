@@ -8,7 +8,7 @@ use crate::adapter::Adapter;
 use crate::adapters::{Adapters, Known, Refused};
 use crate::audit::plain;
 use crate::folder::{Listing, Stamp};
-use crate::jobs::{Job, JobState, Jobs, Outcome, Threads, Told};
+use crate::jobs::{Job, JobState, Jobs, Outcome, Told};
 use crate::load::LoadError;
 use crate::slots::Queues;
 use cap_std::fs::Dir;
@@ -18,8 +18,6 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A file that takes longer to load is given up. Those made from Python take 4 to 9 s on a machine with nothing else to do.
-const LOADED_WITHIN: Duration = Duration::from_secs(120);
 /// What serves and is not approved as it is ends after so long at the latest, whatever becomes of its file.
 const TRIED_WITHIN: Duration = Duration::from_secs(10);
 /// It is told now and then that one takes long.
@@ -88,14 +86,13 @@ impl Refusal {
 struct Running {
     number: u64,
     state: Arc<JobState>,
-    threads: Threads,
-    /// When it began, and when that was told last.
+    /// When its compilation began, and when that was told last.
     begun: Option<(Instant, Instant)>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.threads.call_off(&self.state);
+        self.state.call_off();
     }
 }
 
@@ -158,14 +155,14 @@ impl Files {
         self.files.values().any(|file| file.job.is_some())
     }
 
-    /// Says which files take long to load, and gives those up that take too long.
+    /// Says which files take long to load, and ends what serves unapproved for too long.
     pub(super) fn watch(&mut self, now: Instant) {
         for (name, file) in &mut self.files {
             if file.doubted.take_if(|until| now >= *until).is_some() {
                 file.end_unapproved(self.lock.as_deref(), &mut self.news);
             }
-            file.list_as_loading(now, &mut self.news);
-            file.watch(name, now, self.lock.as_deref(), &mut self.news);
+            file.list_as_loading(&mut self.news);
+            file.watch(name, now);
         }
     }
 
@@ -181,8 +178,7 @@ impl Files {
                 continue;
             };
             self.numbers += 1;
-            let (state, threads) = (JobState::new(), self.jobs.threads());
-            let running = Running { number: self.numbers, state, threads, begun: None };
+            let running = Running { number: self.numbers, state: JobState::new(), begun: None };
             self.jobs.submit(Job {
                 number: self.numbers,
                 dir: dir.clone(),
@@ -335,26 +331,21 @@ impl File {
         news.changes.refused += 1;
     }
 
-    /// Lists it, if it has waited or been loaded for a while and nothing else is to be said of it.
-    fn list_as_loading(&mut self, now: Instant, news: &mut News) {
-        let is_late = self.job.is_some() && self.since.is_some_and(|since| now >= since + TOLD_EVERY);
-        if is_late && self.serving.is_none() && self.refused.is_none() {
+    /// Lists it as being loaded, if nothing else is to be said of it.
+    fn list_as_loading(&mut self, news: &mut News) {
+        if self.job.is_some() && self.serving.is_none() && self.refused.is_none() {
             self.refused = Some(Refusal::new(&LoadError::Loading, None));
             news.is_more = true;
         }
     }
 
-    /// Says that it takes long to load, and gives it up when it takes too long.
-    fn watch(&mut self, name: &OsStr, now: Instant, lock: Option<&Lock>, news: &mut News) {
+    /// Says that it takes long to load.
+    fn watch(&mut self, name: &OsStr, now: Instant) {
         let Some((begun, told)) = self.job.as_mut().and_then(|job| job.begun.as_mut()) else { return };
-        let took = now.saturating_duration_since(*begun);
-        if took > LOADED_WITHIN {
-            self.job = None;
-            self.end_unapproved(lock, news);
-            self.refuse(name, &LoadError::Slow(LOADED_WITHIN), None, news);
-        } else if now >= *told + TOLD_EVERY {
+        if now >= *told + TOLD_EVERY {
             *told = now;
-            let mib = self.taken.map_or(0, |stamp| stamp.bytes() >> 20);
+            let (mib, took) =
+                (self.taken.map_or(0, |stamp| stamp.bytes() >> 20), now.saturating_duration_since(*begun));
             tracing::info!(file = plain(&name.to_string_lossy()), mib, "still compiling, for {} s", took.as_secs());
         }
     }

@@ -53,7 +53,7 @@ pub(crate) async fn count_tokens(
 ) -> Result<Json<Value>, ApiError> {
     let (exchange, body) = Exchange::begin(app, id, request).await?;
     let (request, tokens) = messages::count(&body)?;
-    let view = exchange.app.gateway.view();
+    let view = exchange.view(&request.model).await;
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     // What would be refused is refused here as well.
     let asking = Asking { exchange: &exchange, plan: &plan, remote_urls: &request.remote_urls };

@@ -16,20 +16,25 @@ pub(crate) async fn health() -> &'static str {
     "ok"
 }
 
-/// 200 if at least one model can be asked, else 503; says how many, and what could not be loaded, and which policy holds. Beyond
+/// 200 if at least one model can be asked, else 503; says how many, what is still being loaded or could not be, and which policy holds. Beyond
 /// this machine all but the word is for those who show a key.
 pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<Client>>>) -> Response {
     let gateway = &app.gateway;
     let models = gateway.view().names_served().len();
-    let (status, word) =
-        if models > 0 { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "no model can be asked") };
+    let adapters = gateway.adapters();
+    let loading: Vec<_> = adapters.loading().collect();
+    let (status, word) = match (models, loading.len()) {
+        (0, 0) => (StatusCode::SERVICE_UNAVAILABLE, "no model can be asked"),
+        (0, _) => (StatusCode::SERVICE_UNAVAILABLE, "adapters are being loaded"),
+        _ => (StatusCode::OK, "ready"),
+    };
     if gateway.access.is_public && client.is_none() {
         return (status, Json(json!({ "status": word }))).into_response();
     }
-    let adapters = gateway.adapters();
-    let (loaded, refused) = (adapters.iter().count(), adapters.refused().len());
-    let adapters =
-        json!({ "loaded": loaded, "refused": refused, "stale": adapters.stale().is_some(), "lock": lock(gateway) });
+    let (loaded, refused) = (adapters.iter().count(), adapters.refused().len() - loading.len());
+    let adapters = json!({
+        "loaded": loaded, "loading": loading, "refused": refused, "stale": adapters.stale().is_some(), "lock": lock(gateway),
+    });
     let policy = policy(gateway);
     let os_lock = os_lock::in_force().map(os_lock::Enforced::holds);
     let said = json!({

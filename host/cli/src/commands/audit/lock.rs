@@ -1,32 +1,60 @@
 //! `hauski audit --lock`, `hauski audit --check` and `hauski adapters approve`: what was approved, against what is there.
 
-use super::{Loaded, Locking, note};
+use super::note;
 use crate::commands::print_json;
 use crate::failure::Failure;
 use anyhow::Context;
-use hauski_policy::{AdapterId, Digest, Drift, Lock};
-use hauski_runtime::Refused;
-use hauski_server::setup;
+use hauski_policy::{AdapterId, Digest, Drift, Egress, Lock, Routing};
+use hauski_runtime::{Refused, Survey, SurveyScope};
+use hauski_server::environment::{self, ADAPTERS, LOCK, ROUTING};
+use hauski_server::{Process, setup};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Writes the lock: all adapters that can be loaded, as they are now.
-pub(crate) fn write() -> Result<(), Failure> {
-    let loaded = Loaded::read(Locking::Lifted)?;
-    let _held = hold(&loaded.lock)?;
-    let (before, now) = (approved(&loaded.lock)?, loaded.now());
-    tell_refused(loaded.adapters.refused());
-    store(&loaded.lock, &now)?;
-    tell(&loaded.lock, &before.drift(&now), now.adapters.len())
+/// The places and the policy that the lock's commands work with.
+struct Workplace {
+    adapters: PathBuf,
+    lock: PathBuf,
+    egress: Egress,
 }
 
-/// Tells all that is not as the lock has it, and fails where there is anything.
+impl Workplace {
+    fn read() -> Result<Self, Failure> {
+        let path = |name| environment::path(&Process, name);
+        let mut problems = Vec::new();
+        let routing = setup::read(&path(ROUTING), ROUTING, Routing::parse, &mut problems);
+        let routing = routing.ok_or(Failure::Configuration(problems))?;
+        Ok(Self { adapters: path(ADAPTERS), lock: path(LOCK), egress: routing.value.egress })
+    }
+
+    /// Reads the files of the adapters folder. None is compiled or run.
+    fn survey(&self, scope: SurveyScope<'_>) -> Result<Survey, Failure> {
+        Survey::of(&self.adapters, scope).map_err(|error| Failure::Configuration(vec![error.into()]))
+    }
+}
+
+/// Writes the lock: all adapters, as they are now.
+pub(crate) fn write() -> Result<(), Failure> {
+    let place = Workplace::read()?;
+    let survey = place.survey(SurveyScope::All)?;
+    let _held = hold(&place.lock)?;
+    let before = approved(&place.lock)?;
+    let now = survey.to_lock(&place.egress, &before);
+    tell_refused(&survey.refused);
+    store(&place.lock, &now)?;
+    tell(&place.lock, &before.drift(&now), now.adapters.len())
+}
+
+/// Prints all that is not as the lock has it, and fails where there is anything.
 pub(crate) fn check(as_json: bool) -> Result<(), Failure> {
-    let loaded = Loaded::read(Locking::Lifted)?;
-    let (drift, refused) = (approved(&loaded.lock)?.drift(&loaded.now()), loaded.adapters.refused());
-    let (count, lock) = (drift.len() + refused.len(), loaded.lock.clone());
+    let place = Workplace::read()?;
+    let before = approved(&place.lock)?;
+    let survey = place.survey(SurveyScope::ApprovedBy(&before))?;
+    let now = survey.to_lock(&place.egress, &before);
+    let (drift, refused, lock) = (before.drift(&now), survey.refused, place.lock);
+    let count = drift.len() + refused.len();
     let failure = match count {
         // With wrong paths, neither is there, which is as nobody has approved it.
         0 if !lock.exists() => {
@@ -34,7 +62,7 @@ pub(crate) fn check(as_json: bool) -> Result<(), Failure> {
             Some(Failure::Usage(message))
         }
         0 => None,
-        _ => Some(Failure::Drift { count, lock }),
+        _ => Some(Failure::Drift { count, lock: lock.clone() }),
     };
     if as_json {
         print_json(&json!({ "ok": failure.is_none(), "drift": drift, "refused": refused }))?;
@@ -45,26 +73,36 @@ pub(crate) fn check(as_json: bool) -> Result<(), Failure> {
     refused.iter().try_for_each(|one| writeln!(out, "{}: {}: {}", one.file, one.state, one.reason))?;
     match failure {
         Some(failure) => Err(failure),
-        None => Ok(writeln!(out, "ok: {}, as in {}", counted(loaded.now().adapters.len()), loaded.lock.display())?),
+        None => Ok(writeln!(out, "ok: {}, as in {}", counted(now.adapters.len()), lock.display())?),
     }
 }
 
-/// Takes one adapter into the lock as it is now; with `digest`, only if it has these bytes.
-pub(crate) fn approve(id: &AdapterId, digest: Option<Digest>) -> Result<(), Failure> {
-    let loaded = Loaded::read(Locking::Lifted)?;
-    let Some(adapter) = loaded.adapters.get(id) else {
-        return Err(Failure::Usage(loaded.adapters.why_missing(id)));
+/// Takes one adapter into the lock as it is now; with `digest`, only if it has these bytes. No other file is read. With `dry_run`,
+/// prints what would be different.
+pub(crate) fn approve(id: &AdapterId, digest: Option<Digest>, dry_run: bool) -> Result<(), Failure> {
+    let place = Workplace::read()?;
+    let survey = place.survey(SurveyScope::One(id))?;
+    let Some(adapter) = survey.adapters.get(id) else {
+        return Err(Failure::Usage(match survey.refused.first() {
+            Some(refused) => format!("`{}` can't be approved: {}", refused.file, refused.reason),
+            None => format!("there is no `{id}.wasm` in the adapters folder"),
+        }));
     };
-    if let Some(digest) = digest.filter(|digest| *digest != adapter.digest()) {
-        let message = format!("`{id}.wasm` has {} and not {digest}: nothing is approved", adapter.digest());
+    if let Some(digest) = digest.filter(|digest| *digest != adapter.digest) {
+        let message = format!("`{id}.wasm` has {} and not {digest}: nothing is approved", adapter.digest);
         return Err(Failure::Usage(message));
     }
-    let _held = hold(&loaded.lock)?;
-    let before = approved(&loaded.lock)?;
+    let _held = hold(&place.lock)?;
+    let before = approved(&place.lock)?;
     let mut now = before.clone();
-    now.adapters.insert(id.clone(), adapter.locked(&loaded.routing.egress));
-    store(&loaded.lock, &now)?;
-    tell(&loaded.lock, &before.drift(&now), now.adapters.len())
+    now.adapters.extend(survey.to_lock(&place.egress, &before).adapters);
+    if dry_run {
+        let mut out = io::stdout().lock();
+        before.drift(&now).iter().try_for_each(|one| writeln!(out, "{one}"))?;
+        return Ok(writeln!(out, "nothing was written to {}", place.lock.display())?);
+    }
+    store(&place.lock, &now)?;
+    tell(&place.lock, &before.drift(&now), now.adapters.len())
 }
 
 /// The lock that is there; none is one that approves nothing.

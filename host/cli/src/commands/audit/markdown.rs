@@ -63,7 +63,9 @@ fn refused(page: &mut String, refused: &Refused) {
     if let Some(known) = &refused.known {
         identity(page, &known.digest, known.bytes, known.contract.as_deref());
         stamped(page, &known.stamped);
-        imports(page, &known.imports);
+        if let Some(known) = &known.imports {
+            imports(page, known);
+        }
         list(page, "would be granted", known.grants.iter().map(grant));
     }
 }

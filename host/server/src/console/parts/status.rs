@@ -37,10 +37,12 @@ pub(super) fn part(gateway: &Gateway, view: &View, recently: &Recently, lately: 
         format!("{} in models.yml, {}", many(all as u64, "model"), many(view.routing.routes.len() as u64, "route"));
     tile(&mut html, kind, "Can be asked", can, &note);
 
-    let (loaded, refused) = (adapters.iter().count(), adapters.refused().len());
+    let loading = adapters.loading().count();
+    let (loaded, refused) = (adapters.iter().count(), adapters.refused().len() - loading);
     let kind = if refused > 0 || adapters.stale().is_some() { "bad" } else { "" };
     let note = match adapters.stale() {
         Some(_) => "the folder can't be read".to_owned(),
+        None if loading > 0 => format!("{} being loaded", many(loading as u64, "file")),
         None => format!("{} not loaded", many(refused as u64, "file")),
     };
     tile(&mut html, kind, "Adapters", loaded, &note);
