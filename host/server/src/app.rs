@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::approved::Approved;
 use crate::body::Room;
 use crate::breakers::Breakers;
-use crate::capacity::Capacity;
+use crate::connections::Connections;
 use crate::console::Console;
 use crate::limits_file::LimitsFile;
 use crate::metrics::Metrics;
@@ -85,7 +85,7 @@ pub struct Gateway {
     /// The memory for request bodies.
     pub(crate) room: Room,
     /// The connections that may be open at once.
-    pub(crate) connections: Capacity,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) breakers: Breakers,
     /// What the console keeps of the last minutes, and who looks at it.
     pub(crate) console: Console,

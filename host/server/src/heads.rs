@@ -67,6 +67,11 @@ impl Follower {
         Self { heads, place: Place::Before, line: Vec::new(), last: 0, said: Said::default() }
     }
 
+    /// Returns whether a head has begun and is not whole.
+    pub(crate) fn is_in_head(&self) -> bool {
+        matches!(self.place, Place::Fields) || matches!(self.place, Place::Before) && !self.line.is_empty()
+    }
+
     /// Takes the bytes that come next.
     pub(crate) fn see(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {

@@ -1,5 +1,6 @@
 //! A connection whose client has to take what it is sent: one that stops reading does not hold an instance for ever.
 
+use crate::connections::Activity;
 use crate::heads::{Follower, Heads};
 use crate::wire::Wire;
 use std::io;
@@ -17,6 +18,8 @@ pub(crate) struct Patient<S> {
     wire: Wire,
     /// Sees what is read.
     follower: Follower,
+    /// Is told of heads that have begun.
+    activity: Option<Activity>,
     /// Made when a write first has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -25,7 +28,13 @@ pub(crate) struct Patient<S> {
 impl<S> Patient<S> {
     /// `stream`, whose client has `patience` for each write.
     pub(crate) fn new(stream: S, patience: Duration, wire: Wire, heads: Heads) -> Self {
-        Self { stream, patience, wire, follower: Follower::new(heads), timer: None, waiting: false }
+        let follower = Follower::new(heads);
+        Self { stream, patience, wire, follower, activity: None, timer: None, waiting: false }
+    }
+
+    /// Has `activity` told of heads that have begun.
+    pub(crate) fn telling(self, activity: Activity) -> Self {
+        Self { activity: Some(activity), ..self }
     }
 
     /// Lets `poll` pass if it is ready, else waits with it.
@@ -49,6 +58,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.follower.see(buf.filled().get(before..).unwrap_or_default());
+        if let Some(activity) = &self.activity {
+            activity.read(self.follower.is_in_head());
+        }
         poll
     }
 }

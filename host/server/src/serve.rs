@@ -4,6 +4,7 @@
 //! its last. The first worker accepts and hands connections round, so that they are spread evenly.
 
 use crate::app::{App, Gateway};
+use crate::connections::Place;
 use crate::console;
 use crate::heads::Heads;
 use crate::patience::Patient;
@@ -28,9 +29,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, thread};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// The server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +164,9 @@ fn log_recovery(recovery: &Recovery) {
     }
 }
 
+/// The interval at which connections are looked at whose heads take long.
+const HEADS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long those whose answers are cut off have to be told so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -171,7 +175,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const MAX_HEAD: usize = 64 << 10;
 
 /// A connection, and its place among the most that may be open.
-type Accepted = (TcpStream, OwnedSemaphorePermit);
+type Accepted = (TcpStream, Place);
 type Queue = mpsc::UnboundedSender<Accepted>;
 type Connections = mpsc::UnboundedReceiver<Accepted>;
 
@@ -201,13 +205,7 @@ impl Worker {
                 }
             });
         }
-        let serve = |(stream, permit): Accepted| {
-            let serve = connection(stream, router.clone(), self.gateway.clone(), self.stopped.clone());
-            async move {
-                serve.await;
-                drop(permit);
-            }
-        };
+        let serve = |accepted| connection(accepted, router.clone(), self.gateway.clone(), self.stopped.clone());
         let mut stopped = self.stopped.clone();
         loop {
             tokio::select! {
@@ -247,55 +245,73 @@ async fn accept_until(
     };
     let accept = async {
         for queue in queues.iter().cycle() {
-            // At the limit, new connections wait in the socket's backlog.
-            let Some(permit) = gateway.connections.acquire().await else { return };
-            let stream = next(&listener).await;
-            if queue.send((stream, permit)).is_err() {
+            // At the limit, new connections wait in the socket's backlog, behind the one that is being admitted.
+            let accepted = loop {
+                let (stream, address) = next(&listener).await;
+                let limit = gateway.limits().server.connections;
+                if let Some(place) = gateway.connections.admit(address.ip(), limit, gateway.access.is_public).await {
+                    break (stream, place);
+                }
+            };
+            if queue.send(accepted).is_err() {
                 return;
             }
         }
     };
+    let watch = async {
+        loop {
+            sleep(HEADS_INTERVAL).await;
+            gateway.connections.close_slow_heads();
+        }
+    };
     tokio::select! {
         () = accept => {}
+        () = watch => {}
         _ = stopped.changed() => {}
     }
 }
 
-/// The next connection. Without descriptors or memory it waits a little rather than spin.
-async fn next(listener: &tokio::net::TcpListener) -> TcpStream {
+/// The next connection, and its other end. Without descriptors or memory it waits a little rather than spin.
+async fn next(listener: &tokio::net::TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         let accepted = match listener.accept().await {
-            Ok((stream, _)) => socket::accepted(stream),
+            Ok((stream, address)) => socket::accepted(stream).map(|stream| (stream, address)),
             Err(error) => Err(error),
         };
         match accepted {
-            Ok(stream) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
 /// Serves one connection; after the stop it ends with the answer that it is at.
-async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+async fn connection(
+    (stream, place): Accepted,
+    router: Router,
+    gateway: Arc<Gateway>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
     let open = Open::new(&gateway);
     let patience = gateway.limits().server.request_time;
     let (stream, peer) = socket::split(stream);
     match &gateway.tls {
-        None => http((stream, peer), router, patience, stopped).await,
+        None => http((stream, peer), &place, router, patience, stopped).await,
         Some(tls) => {
             // Here, so that one who is slow at it or sends something else holds up nobody.
             let shaken = tokio::select! {
                 shaken = tls.handshake(stream, patience) => shaken,
+                () = place.closed() => return,
                 _ = stopped.changed() => return,
             };
             match shaken {
-                Ok(stream) => Box::pin(http((stream, peer), router, patience, stopped)).await,
+                Ok(stream) => Box::pin(http((stream, peer), &place, router, patience, stopped)).await,
                 Err(error) => tracing::debug!(%error, "a connection ended before TLS began"),
             }
         }
@@ -306,19 +322,22 @@ async fn connection(stream: TcpStream, router: Router, gateway: Arc<Gateway>, mu
 /// Speaks HTTP over `stream` until it ends, or its `peer` has left.
 async fn http(
     (stream, peer): (impl AsyncRead + AsyncWrite + Unpin, Peer),
+    place: &Place,
     router: Router,
     patience: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let (wire, heads) = (Wire::default(), Heads::default());
-    let stream = TokioIo::new(Patient::new(stream, patience, wire.clone(), heads.clone()));
+    let (wire, heads, activity) = (Wire::default(), Heads::default(), place.activity());
+    let stream = Patient::new(stream, patience, wire.clone(), heads.clone()).telling(activity.clone());
+    let stream = TokioIo::new(stream);
     let router = TowerToHyperService::new(router);
     let answer = service_fn(move |mut request: Request<Incoming>| {
         if let Some(ambiguous) = heads.next() {
             request.extensions_mut().insert(ambiguous);
         }
+        let busy = activity.begin();
         let (answer, wire) = (unread::answer(&router, request), wire.clone());
-        async move { answer.await.map(|response| response.map(|body| wire.body(body))) }
+        async move { answer.await.map(|response| response.map(|body| wire.body(body, busy))) }
     });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -326,7 +345,12 @@ async fn http(
         .max_buf_size(MAX_HEAD)
         .serve_connection(stream, answer);
     let mut http = std::pin::pin!(http);
-    let left = peer.left();
+    let left = async {
+        tokio::select! {
+            () = peer.left() => {}
+            () = place.closed() => {}
+        }
+    };
     let mut left = std::pin::pin!(left);
     let served = tokio::select! {
         biased;

@@ -8,7 +8,7 @@ use crate::approved::Approved;
 pub use crate::approved::lock;
 use crate::body::Room;
 use crate::breakers::Breakers;
-use crate::capacity::Capacity;
+use crate::connections::Connections;
 use crate::console::Console;
 use crate::environment::{BIND, Environment, KEYS, KeysFrom, Process, Settings};
 use crate::limits_file::LimitsFile;
@@ -223,7 +223,7 @@ pub fn prepare(settings: &Settings, world: World) -> Prepared {
         settings.dry_run_egress,
     );
     let room = Room::new(&limits.server);
-    let connections = Capacity::new(limits.server.connections);
+    let connections = Connections::new(limits.server.connections);
     let approved = limits.require_lock.then(|| Approved::new(&settings.lock));
     let gateway = Gateway {
         limits: LimitsFile::new(&settings.limits, limits_seen, limits),

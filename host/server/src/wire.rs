@@ -3,6 +3,7 @@
 //!
 //! In goes an answer's body, and word of each time that all is written; out comes the same body, whose error waits for that.
 
+use crate::connections::Busy;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -30,8 +31,8 @@ impl Wire {
     }
 
     /// `body`, to be sent over this connection.
-    pub(crate) fn body<B: Body>(&self, body: B) -> OnWire<B> {
-        OnWire { body, error: None, wire: self.clone() }
+    pub(crate) fn body<B: Body>(&self, body: B, busy: Busy) -> OnWire<B> {
+        OnWire { body, error: None, wire: self.clone(), _busy: busy }
     }
 }
 
@@ -41,6 +42,8 @@ pub(crate) struct OnWire<B: Body> {
     /// What has ended it, once that is known.
     error: Option<B::Error>,
     wire: Wire,
+    /// The connection's request, which ends with the answer.
+    _busy: Busy,
 }
 
 impl<B: Body<Error: Unpin> + Unpin> Body for OnWire<B> {

@@ -2,6 +2,9 @@
 
 use super::ground::{CHAT, EVENTS, gateway};
 use hauski_tests::{TestHost, Upstream};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 /// A request for `m0` in the dialect of each path.
 const REQUESTS: [(&str, &str); 4] = [
@@ -122,4 +125,40 @@ async fn m3_heads_are_limited_in_bytes() {
         let answer = host.client().raw(head).await;
         assert!(answer.starts_with(expected), "{bytes}: {answer:.100}");
     }
+}
+
+/// M3: silent connections held all places, for as long as they liked.
+#[tokio::test]
+async fn m3_silent_connections_give_their_places_to_new_ones() {
+    let host = TestHost::builder().start().await;
+    let mut silent = Vec::new();
+    // Of 64 that may be open.
+    for _ in 0..200 {
+        silent.push(host.client().begin("GET /health HTTP/1.1\r\nx: ").await);
+    }
+    // Otherwise it would wait until the first of them are given up, after a minute.
+    assert!(timeout(Duration::from_secs(5), is_alive(&host)).await.unwrap());
+    let gauge = host.client().metrics("hauski_connections").await;
+    assert!(
+        gauge.iter().any(|line| line.rsplit(' ').next().is_some_and(|open| open.parse::<u32>().unwrap() <= 64)),
+        "{gauge:?}"
+    );
+}
+
+/// M3: a head may take ten seconds, however long the client waits between its bytes.
+#[tokio::test]
+async fn m3_slow_heads_end_their_connections() {
+    let host = TestHost::builder().start().await;
+    let mut slow = host.client().begin("GET /health HTTP/1.1\r\nhost: localhost\r\nx: ").await;
+    let mut idle = host.client().begin("").await;
+    let begin = std::time::Instant::now();
+    let mut answer = Vec::new();
+    while timeout(Duration::from_secs(1), slow.read_to_end(&mut answer)).await.is_err() {
+        let _ = slow.write_all(b"x").await;
+        assert!(begin.elapsed() < Duration::from_secs(40));
+    }
+    assert!(begin.elapsed() > Duration::from_secs(8), "{:?}", begin.elapsed());
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    idle.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "a connection may be idle for longer");
 }
