@@ -37,7 +37,7 @@ package tag="": build
 
 # All that CI checks (20 minutes from nothing on two cores, a minute or two when all is built)
 [group('check')]
-test: locked fmt-check lint doc deny rust clients console smoke gate scripts
+test: locked fmt-check lint doc deny rust clients console smoke gate scripts (soak "120")
 
 # What is quick to check: formatting and lints
 [group('check')]
@@ -113,6 +113,11 @@ bench-neighbours: build
 [group('check')]
 bench-start: build
     python3 tests/bench/start.py
+
+# Half an hour (or so many seconds) of friendly and hostile clients, adapters and providers, reloads and kills: nothing may fail or grow
+[group('check')]
+soak seconds=env("SECONDS", "1800") *args: build
+    cargo run --quiet --package hauski-tests --example soak -- {{ seconds }} {{ args }}
 
 # The fuzzers of the policy's parsers and of the redactor, each for so many seconds; needs a nightly toolchain
 [group('check')]

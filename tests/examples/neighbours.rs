@@ -4,8 +4,8 @@
 //! those that spin, allocate, flood or hang, in turn, so that whatever else the machine does meets all of them. The same beside two
 //! programs that have nothing to do with the gateway and run when nobody else wants to: one computes, one takes memory and gives it
 //! back. What those cost is the machine's own doing (a core that is never idle, a virtual one that its host takes away), and nothing
-//! that computes can cost less. Out comes a table: percentiles of the neighbour's latency, and ratios of the 99th. Nothing is
-//! asserted; machines differ.
+//! that computes can cost less. Out comes a table: percentiles of the neighbour's latency, and ratios. The last one is for an adapter that
+//! computes, beside programs that keep the processors busy. Nothing is asserted; machines differ.
 
 #![expect(
     clippy::unwrap_used,
@@ -36,6 +36,8 @@ const OTHERS: [(&str, Option<&str>); 5] = [
 const ALONE: &str = "nobody";
 const COMPUTING: &str = "(computing)";
 const ALLOCATING: &str = "(allocating)";
+/// Three programs that compute, each with the gateway's own priority.
+const PROGRAMS: &str = "(3 programs)";
 const ROUNDS: usize = 24;
 const PHASE: Duration = Duration::from_millis(500);
 /// The neighbour's clients, and the pause of each between two requests: with few requests, and with as many as it can answer.
@@ -58,6 +60,8 @@ fn main() {
         println!("The neighbour has {load} requests, by {clients} clients:");
         print(&runtime.block_on(measure(gateway.address, clients, pause)));
     }
+    println!("An adapter that computes for some milliseconds, with one client:");
+    print(&runtime.block_on(beside_programs(gateway.address)));
 }
 
 /// Writes the adapters, and a policy that grants nothing.
@@ -66,7 +70,7 @@ fn fill(folder: &Path) {
     fs::create_dir(&adapters).unwrap();
     fs::write(adapters.join("echo.wasm"), adapter("echo")).unwrap();
     let mut models = "models:\n  - { id: echo, adapter: echo }\n".to_owned();
-    for (id, _) in OTHERS {
+    for id in OTHERS.map(|(id, _)| id).into_iter().chain(["computes"]) {
         fs::write(adapters.join(id).with_extension("wasm"), guest(&id.replace('-', "_"))).unwrap();
         models.push_str(&format!("  - {{ id: {id}, adapter: {id} }}\n"));
     }
@@ -100,10 +104,12 @@ fn run_when_idle() {
     thread_priority::set_thread_priority_and_policy(own, ThreadPriority::Min, idle).unwrap();
 }
 
-/// Does what a guest that misbehaves does, outside of any gateway and when nobody else wants to run.
+/// Does what a guest that misbehaves does, outside of any gateway and when nobody else wants to run; or computes with the same priority.
 fn outside(program: &str) -> ! {
     #[cfg(target_os = "linux")]
-    run_when_idle();
+    if program != PROGRAMS {
+        run_when_idle();
+    }
     loop {
         if program == ALLOCATING {
             black_box((0..64).map(|_| vec![black_box(1_u8); 1 << 20]).collect::<Vec<_>>());
@@ -140,31 +146,33 @@ impl Gateway {
 /// in single rounds is no adapter's doing.
 fn print(latencies: &[(&'static str, Rounds)]) {
     println!(
-        "{:<16} {:>9} {:>9} {:>9} {:>9} {:>8} {:>10}",
-        "beside", "requests", "p50 ms", "p95 ms", "p99 ms", "x alone", "x outside"
+        "{:<16} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>10}",
+        "beside", "requests", "p50 ms", "p95 ms", "p99 ms", "x p50", "x p99", "x outside"
     );
     let of = |name| latencies.iter().find(|(other, _)| *other == name).map(|(_, rounds)| rounds);
     for (name, rounds) in latencies {
         let all = rounds.concat();
         let at = |percent| percentile(all.clone(), percent);
-        let ratio = |to| of(to).map(|other| format!("{:.2}", median_ratio(rounds, other))).unwrap_or_default();
+        let ratio_at = |percent, to| of(to).map(|other| format!("{:.2}", median_ratio(rounds, other, percent)));
+        let ratio = |to| ratio_at(99, to).unwrap_or_default();
         let outside = OTHERS.iter().find(|(other, _)| other == name).and_then(|(_, outside)| *outside);
         println!(
-            "{name:<16} {:>9} {:>9.3} {:>9.3} {:>9.3} {:>8} {:>10}",
+            "{name:<16} {:>9} {:>9.3} {:>9.3} {:>9.3} {:>8} {:>8} {:>10}",
             all.len(),
             at(50),
             at(95),
             at(99),
+            ratio_at(50, ALONE).unwrap_or_default(),
             ratio(ALONE),
             outside.map(ratio).unwrap_or_default()
         );
     }
 }
 
-/// The median over the rounds of the ratio of their 99th percentiles.
-fn median_ratio(rounds: &Rounds, others: &Rounds) -> f64 {
-    let p99 = |round: &Vec<Duration>| percentile(round.clone(), 99);
-    let mut ratios: Vec<f64> = rounds.iter().zip(others).map(|(round, other)| p99(round) / p99(other)).collect();
+/// The median over the rounds of the ratio of their percentiles.
+fn median_ratio(rounds: &Rounds, others: &Rounds, percent: usize) -> f64 {
+    let at = |round: &Vec<Duration>| percentile(round.clone(), percent);
+    let mut ratios: Vec<f64> = rounds.iter().zip(others).map(|(round, other)| at(round) / at(other)).collect();
     ratios.sort_unstable_by(f64::total_cmp);
     ratios[ratios.len() / 2]
 }
@@ -187,13 +195,32 @@ async fn measure(address: SocketAddr, clients_at_once: usize, pause: Duration) -
             let other = (*name != ALONE && outside.is_none()).then(|| elsewhere(misbehave(Client(address), name)));
             tokio::time::sleep(PHASE / 7).await;
             let mut clients = JoinSet::new();
-            (0..clients_at_once).for_each(|_| drop(clients.spawn(ask(address, pause))));
+            (0..clients_at_once).for_each(|_| drop(clients.spawn(ask(address, "echo", pause))));
             let seen = clients.join_all().await;
             // The first round warms up.
             if round > 0 {
                 rounds.push(seen.concat());
             }
             drop((other, outside));
+        }
+    }
+    latencies
+}
+
+/// The latencies of an adapter that computes, alone and beside programs that keep all processors busy, as a local model does.
+async fn beside_programs(address: SocketAddr) -> Vec<(&'static str, Rounds)> {
+    let mut latencies = vec![(ALONE, Vec::new()), (PROGRAMS, Vec::new())];
+    for round in 0..=ROUNDS {
+        for (name, rounds) in &mut latencies {
+            let count = if *name == PROGRAMS { 3 } else { 0 };
+            let program = || Process::start(Command::new(std::env::current_exe().unwrap()).arg(PROGRAMS));
+            let programs: Vec<_> = (0..count).map(|_| program()).collect();
+            tokio::time::sleep(PHASE / 7).await;
+            let seen = ask(address, "computes", Duration::ZERO).await;
+            if round > 0 {
+                rounds.push(seen);
+            }
+            drop(programs);
         }
     }
     latencies
@@ -234,8 +261,8 @@ async fn misbehave(client: Client, model: &str) {
 }
 
 /// Asks the neighbour over one connection for the time of a phase.
-async fn ask(address: SocketAddr, pause: Duration) -> Vec<Duration> {
-    let body = r#"{"model":"echo","messages":[{"role":"user","content":"hello"}]}"#;
+async fn ask(address: SocketAddr, model: &str, pause: Duration) -> Vec<Duration> {
+    let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#);
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()

@@ -1,13 +1,12 @@
-//! Where guests compute that compute for long: threads with a lower priority, so that they take no time from those who are answered
-//! in a moment.
+//! A pool of threads for guests that compute for long, so that they do not hold up the requests that are answered in a moment.
 //!
 //! A call begins on its worker's thread. Once its guest has computed for a tick more than its part of the time, at once or bit by bit,
-//! what is left moves to these threads, with all that it has open; an adapter of which that was so several times in a row begins there.
-//! Who gets no processor there for too long moves once more, to a thread that has a share, so that limits hold and instances end.
+//! what is left moves to the pool, with all that it has open; an adapter of which that was so several times in a row begins there. The
+//! pool has one thread less than there are cores, so that a core is left to the workers, and its threads have the priority of any
+//! program: a model on the same machine that keeps all cores busy takes a share of them, not all.
 
 use crate::consumption::Consumption;
 use crate::meter::{Meter, Metered};
-use crate::priority;
 use std::future::poll_fn;
 use std::io;
 use std::num::NonZero;
@@ -20,59 +19,49 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-/// The threads; they end with it.
+/// The pool. Its threads end with it.
 pub(crate) struct Aside {
-    runtimes: Vec<Runtime>,
+    runtime: Option<Runtime>,
     places: Places,
 }
 
-/// What calls are handed to.
+/// A handle to the pool, to which calls are moved.
 #[derive(Clone)]
-pub(crate) struct Places {
-    /// Threads that run when nobody else wants to, one a core.
-    idle: Handle,
-    /// One thread that has a small share in any case, for those who would starve there.
-    share: Handle,
-}
-
-/// Who could have computed for so long, but had no processor, has a share from then on.
-const STARVED: Duration = Duration::from_secs(1);
+pub(crate) struct Places(Handle);
 
 impl Aside {
     /// Starts the threads.
     pub(crate) fn start() -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = |count: usize, name: &str, priority: fn()| {
-            let mut threads = Builder::new_multi_thread();
-            threads.worker_threads(count).thread_name(name).on_thread_start(priority).build()
-        };
-        let idle = threads(cores, "hauski-aside", priority::when_idle)?;
-        let share = threads(1, "hauski-share", priority::with_a_share)?;
-        let places = Places { idle: idle.handle().clone(), share: share.handle().clone() };
-        Ok(Self { runtimes: vec![idle, share], places })
+        let threads = cores.saturating_sub(1).max(1);
+        let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name("hauski-aside").build()?;
+        let places = Places(runtime.handle().clone());
+        Ok(Self { runtime: Some(runtime), places })
     }
 
-    /// What calls are handed to.
+    /// Returns the handle to which calls are moved.
     pub(crate) fn places(&self) -> Places {
         self.places.clone()
     }
 }
 
 impl Places {
-    /// Does what nobody waits for.
+    /// Runs work that nobody waits for.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.idle.spawn(work);
+        self.0.spawn(work);
     }
 }
 
 impl Drop for Aside {
     fn drop(&mut self) {
         // Whoever drops it may be one who must not wait.
-        self.runtimes.drain(..).for_each(Runtime::shutdown_background);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
-/// What a call is run with.
+/// The parts with which a call is run.
 pub(crate) struct Run {
     pub(crate) aside: Places,
     pub(crate) consumption: Arc<Consumption>,
@@ -101,48 +90,24 @@ impl Run {
             }
         }
         self.meter.set_aside(true);
-        let moves = |work, is_idle: bool| {
-            let place = if is_idle { &self.aside.idle } else { &self.aside.share };
-            let (home, meter, since) = (Handle::current(), self.meter.clone(), is_idle.then(Instant::now));
-            Moved(Some(place.spawn(AtHome { home, meter, since, is_idle, work: Some(work) })))
-        };
-        let is_idle = self.meter.starved() < STARVED;
-        match timeout_at(self.deadline, moves(work, is_idle)).await.ok()? {
-            Ok(answer) => answer,
-            Err(work) => timeout_at(self.deadline, moves(work, false)).await.ok()?.ok().flatten(),
-        }
+        let moved = Moved(Some(self.aside.0.spawn(AtHome { home: Handle::current(), work })));
+        timeout_at(self.deadline, moved).await.ok().flatten()
     }
 }
 
-/// Work that has moved, and still uses the sockets and clocks of the worker that it comes from. It ends early, with itself, where it
-/// starves.
+/// Work that has moved, and still uses the sockets and clocks of the worker that it comes from.
 struct AtHome<F> {
     home: Handle,
-    meter: Arc<Meter>,
-    /// Since when it waits for its first turn.
-    since: Option<Instant>,
-    is_idle: bool,
-    work: Option<Pin<Box<F>>>,
+    work: Pin<Box<F>>,
 }
 
 impl<F: Future> Future for AtHome<F> {
-    type Output = Result<F::Output, Pin<Box<F>>>;
+    type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(since) = self.since.take() {
-            self.meter.starve(since.elapsed());
-        }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let home = self.home.clone();
         let _at_home = home.enter();
-        let Some(work) = self.work.as_mut() else { return Poll::Pending };
-        if let Poll::Ready(answer) = work.as_mut().poll(context) {
-            return Poll::Ready(Ok(answer));
-        }
-        let starves = self.is_idle && self.meter.starved() >= STARVED;
-        match starves.then(|| self.work.take()).flatten() {
-            Some(work) => Poll::Ready(Err(work)),
-            None => Poll::Pending,
-        }
+        self.work.as_mut().poll(context)
     }
 }
 

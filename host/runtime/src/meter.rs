@@ -37,8 +37,6 @@ pub(crate) struct Meter {
     is_aside: AtomicBool,
     /// True once a poll exceeded a tick without meeting one. Later polls read the CPU clock.
     is_watched: AtomicBool,
-    /// How long it had no processor though it had something to compute.
-    starved: AtomicU64,
 }
 
 /// A guest may compute for one part in so many of the time without ever being taken for one that computes for long.
@@ -61,7 +59,6 @@ impl Meter {
             was_long: AtomicBool::new(false),
             is_aside: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
-            starved: number(0),
         })
     }
 
@@ -111,16 +108,6 @@ impl Meter {
         self.start.elapsed().saturating_sub(Duration::from_nanos(self.begin.load(Relaxed)))
     }
 
-    /// It had no processor for so long.
-    pub(crate) fn starve(&self, time: Duration) {
-        self.starved.fetch_add(nanos(time), Relaxed);
-    }
-
-    /// How long it had none in all.
-    pub(crate) fn starved(&self) -> Duration {
-        Duration::from_nanos(self.starved.load(Relaxed))
-    }
-
     /// To be called when the engine's clock has moved: from here on the processor's time counts.
     pub(crate) fn tick(&self) {
         if self.base.load(Relaxed) == NONE {
@@ -149,9 +136,6 @@ impl Meter {
         let turn = Duration::from_nanos(now.saturating_sub(self.begin.load(Relaxed)));
         self.used.fetch_add(nanos(running), Relaxed);
         self.consumption.computed(running);
-        if self.is_aside() {
-            self.starve(turn.saturating_sub(running));
-        }
         if self.base.load(Relaxed) == NONE && turn > TICK {
             self.is_watched.store(true, Relaxed);
         }
@@ -336,20 +320,6 @@ mod tests {
             }
         }
         panic!("a guest that waits for two thirds of the time is not long");
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn who_has_no_processor_aside_starves() {
-        let meter = Meter::new(Arc::default());
-        for (is_aside, starved) in [(false, 0), (true, 40)] {
-            meter.set_aside(is_aside);
-            // Blocks the thread without computing, as being preempted does.
-            poll(&meter, async { std::thread::sleep(Duration::from_millis(50)) }).await;
-            assert!(meter.starved() >= Duration::from_millis(starved), "{:?}", meter.starved());
-            assert!(is_aside || meter.starved().is_zero(), "{:?}", meter.starved());
-        }
-        // At home it may have computed for a tick; aside it has computed for next to nothing.
-        assert!(meter.used() < TICK + TICK / 2, "{:?}", meter.used());
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -26,6 +26,7 @@ macro_rules! for_each_guest {
         $each!(floods_bodies);
         $each!(floods_uploads);
         $each!(counts);
+        $each!(computes);
         $each!(streams_forever);
         $each!(ends_badly);
         $each!(speaks_nonsense);

@@ -37,6 +37,12 @@ async fn fails_alone(host: &TestHost, model: &str, status: u16, code: &str) {
 }
 
 #[tokio::test]
+async fn computes() {
+    let host = TestHost::builder().guest("computes").start().await;
+    assert_eq!(host.client().chat("computes", "x").await.content(), "done");
+}
+
+#[tokio::test]
 async fn spins() {
     let host = beside_echo("spins").override_limits("spins: { cpu_ms: 200 }").start().await;
     fails_alone(&host, "spins", 502, "adapter_cpu_limit").await;

@@ -101,26 +101,6 @@ async fn an_adapter_begins_aside_while_it_is_slow_each_time() {
 }
 
 #[tokio::test]
-async fn who_starves_there_has_a_share() {
-    let (aside, consumption) = (Aside::start().unwrap(), slow());
-    let starves = run(&aside, &consumption);
-    let meter = starves.meter.clone();
-    let places = starves
-        .run(async move {
-            let before = here();
-            meter.starve(STARVED / 4);
-            yield_now().await;
-            let between = here();
-            meter.starve(STARVED);
-            yield_now().await;
-            [before, between, here()]
-        })
-        .await
-        .unwrap();
-    assert_eq!(places, ["hauski-aside", "hauski-aside", "hauski-share"]);
-}
-
-#[tokio::test]
 async fn pieces_that_nobody_waits_for_move_as_well() {
     let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
     let meter = Meter::new(consumption.clone());
@@ -140,16 +120,28 @@ async fn pieces_that_nobody_waits_for_move_as_well() {
     assert!(at_home > 2, "{at_home}");
 }
 
-#[cfg(target_os = "linux")]
+/// A core is left to those who are quick, and no other program goes first.
 #[tokio::test]
-async fn what_has_moved_runs_when_nobody_else_wants_to() {
-    use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, thread_schedule_policy};
-    let (aside, consumption) = (Aside::start().unwrap(), Arc::<Consumption>::default());
-    let home = run(&aside, &consumption).run(async { thread_schedule_policy() }).await.unwrap();
-    let moved = run(&aside, &slow()).run(async { thread_schedule_policy() }).await.unwrap();
-    let policies = [home, moved].map(|policy| policy.unwrap());
-    let expected = [NormalThreadSchedulePolicy::Other, NormalThreadSchedulePolicy::Idle];
-    assert_eq!(policies, expected.map(ThreadSchedulePolicy::Normal));
+async fn pool_has_a_thread_less_than_cores_and_the_priority_of_any_program() {
+    let (aside, consumption) = (Aside::start().unwrap(), slow());
+    let nice = || rustix::process::getpriority_process(None).unwrap();
+    let cores = thread::available_parallelism().unwrap().get();
+    let seen = (0..8 * cores).map(|_| {
+        let slow = run(&aside, &consumption);
+        let meter = slow.meter.clone();
+        tokio::spawn(slow.run(async move {
+            compute(&meter, 2 * TICK);
+            yield_now().await;
+            (thread::current().id(), nice())
+        }))
+    });
+    let mut threads = std::collections::HashSet::new();
+    for one in seen.collect::<Vec<_>>() {
+        let (thread, its_nice) = one.await.unwrap().unwrap();
+        threads.insert(thread);
+        assert_eq!(its_nice, nice());
+    }
+    assert!((1..=(cores - 1).max(1)).contains(&threads.len()), "{} threads", threads.len());
 }
 
 #[tokio::test]
