@@ -3,6 +3,7 @@
 //! In goes an established stream; a task of the current runtime drives it. A connection that is dropped is closed at once.
 
 use crate::EgressError;
+use crate::flood_guard::{FloodGuard, HeadBudget};
 use crate::upload::Upload;
 use hauski_policy::Target;
 use http::{HeaderValue, Request, Response, Uri, Version, header};
@@ -50,6 +51,7 @@ impl Drop for Driver {
 pub(crate) struct One {
     sender: http1::SendRequest<Upload>,
     driver: Driver,
+    budget: Arc<HeadBudget>,
     pub(crate) peer: SocketAddr,
 }
 
@@ -69,6 +71,7 @@ impl One {
 pub(crate) struct Many {
     sender: http2::SendRequest<Upload>,
     driver: Driver,
+    budget: Arc<HeadBudget>,
     pub(crate) peer: SocketAddr,
     retired: AtomicBool,
 }
@@ -92,7 +95,8 @@ impl Link {
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let io = TokioIo::new(stream);
+        let budget = Arc::new(HeadBudget::default());
+        let io = TokioIo::new(FloodGuard::new(stream, Arc::clone(&budget), h2));
         if h2 {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .max_header_list_size(MAX_HEAD)
@@ -103,7 +107,7 @@ impl Link {
                 .await
                 .map_err(EgressError::broken)?;
             let driver = Driver::spawn(connection);
-            Ok(Self::Many(Arc::new(Many { sender, driver, peer, retired: AtomicBool::new(false) })))
+            Ok(Self::Many(Arc::new(Many { sender, driver, budget, peer, retired: AtomicBool::new(false) })))
         } else {
             let (sender, connection) = http1::Builder::new()
                 .max_header_size(MAX_HEAD as usize)
@@ -111,7 +115,7 @@ impl Link {
                 .handshake(io)
                 .await
                 .map_err(EgressError::broken)?;
-            Ok(Self::One(One { sender, driver: Driver::spawn(connection), peer }))
+            Ok(Self::One(One { sender, driver: Driver::spawn(connection), budget, peer }))
         }
     }
 
@@ -145,13 +149,29 @@ impl Link {
     /// Sends `request`; where nothing of it was written, the error holds it.
     pub(crate) async fn send(
         &mut self,
-        request: Request<Upload>,
+        mut request: Request<Upload>,
     ) -> Result<Response<Incoming>, Box<TrySendError<Request<Upload>>>> {
         match self {
-            Self::One(one) => one.sender.try_send_request(request).await,
-            Self::Many(many) => many.sender.clone().try_send_request(request).await,
+            Self::One(one) => {
+                let budget = Arc::clone(&one.budget);
+                budget.begin_answer();
+                hyper::ext::on_informational(&mut request, move |_| budget.count());
+                one.sender.try_send_request(request).await
+            }
+            Self::Many(many) => {
+                many.budget.begin_stream(MAX_STREAMS);
+                many.sender.clone().try_send_request(request).await
+            }
         }
         .map_err(Box::new)
+    }
+
+    /// Returns whether the provider has sent more informational heads than it may.
+    pub(crate) fn is_flooded(&self) -> bool {
+        match self {
+            Self::One(one) => one.budget.is_exceeded(),
+            Self::Many(many) => many.budget.is_exceeded(),
+        }
     }
 
     /// Marks the connection, so that no further request uses it.

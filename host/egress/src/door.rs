@@ -252,9 +252,11 @@ async fn answer(
         error = too_late(standing, gauge) => Err(error),
     };
     match timely {
+        Ok(Ok(_)) if link.is_flooded() => Err(Failure::Error(EgressError::ResponseHead)),
         Ok(Ok(response)) => Ok(response),
         Ok(Err(mut error)) => match error.take_message() {
             Some(unsent) => Err(Failure::Unsent(Box::new(unsent), error.into_error())),
+            None if link.is_flooded() => Err(Failure::Error(EgressError::ResponseHead)),
             None => Err(Failure::Error(EgressError::broken(error.into_error()))),
         },
         Err(error) => Err(Failure::Error(error)),

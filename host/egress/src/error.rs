@@ -63,8 +63,8 @@ pub enum EgressError {
     /// The provider wants to change the protocol (101), which no request asks for.
     #[error("the provider answered 101: protocols are never switched")]
     SwitchingProtocols,
-    /// The answer's head is too large or has too many fields.
-    #[error("the answer's head is too large")]
+    /// The answer's head is too large, has too many fields, or follows too many informational (1xx) ones.
+    #[error("the answer's head is too large, or follows too many informational (1xx) responses")]
     ResponseHead,
     /// The answer is compressed, though the grant attaches a secret and so asked for `identity`.
     #[error("the answer is encoded, so that an echo of the secret could not be found in it")]

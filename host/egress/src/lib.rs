@@ -12,6 +12,7 @@ mod denied;
 mod dial;
 mod door;
 mod error;
+mod flood_guard;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -12,6 +12,8 @@ mod d_answers;
 #[cfg(test)]
 mod d_credentials;
 #[cfg(test)]
+mod d_floods;
+#[cfg(test)]
 mod d_protocol;
 #[cfg(test)]
 mod d_requests;

@@ -51,14 +51,15 @@ async fn d24_hints_without_an_end() {
         .adapter("echo")
         .model("{ id: echo, adapter: echo }")
         .grant(&upstream.url("/"))
-        .limit("first_token_ms", 400)
         .workers(1)
         .start()
         .await;
     for way in WAYS {
         let order = json!({ "url": upstream.url("/") }).to_string();
         let (answer, ()) = tokio::join!(host.client().chat(way, &order), others(&host));
-        assert!(answer.content().to_lowercase().contains("time"), "{way}: {}", answer.text);
+        let said = answer.content().to_lowercase();
+        // As the two contracts say it.
+        assert!(said.contains("head is not acceptable") || said.contains("headersectionsize"), "{way}: {said}");
     }
 }
 
