@@ -8,7 +8,7 @@ use crate::path;
 use crate::public_suffix::is_public_suffix;
 use crate::render::quote;
 use crate::scalar::{Fault, Grammar};
-use crate::target::{InvalidTarget, Scheme};
+use crate::target::{InvalidTarget, MAX_URL, Scheme};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -46,6 +46,10 @@ impl Grammar for GrantUrl {
     const PATTERN: &'static str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+(/[^?#\s]*)?$";
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if text.len() > MAX_URL {
+            let message = format!("the URL is longer than the {MAX_URL} bytes that a request's may have");
+            return fault("url-too-long", 0..text.len(), message, "write a shorter path: it covers all below it");
+        }
         let Some((scheme_text, rest)) = text.split_once("://") else {
             let begins_local = ["localhost", "127.", "[::1]"].iter().any(|local| text.starts_with(local));
             let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/[]".contains(&byte));

@@ -59,4 +59,4 @@ pub use review::{AdapterFacts, AdapterFile, Review, review};
 pub use route::{Candidate, Route};
 pub use secret::{SecretPart, SecretTemplate};
 pub use suggest::closest as did_you_mean;
-pub use target::{InvalidTarget, Method, Scheme, Target};
+pub use target::{InvalidTarget, MAX_URL, Method, Scheme, Target};

@@ -170,7 +170,8 @@ fn literal_ranges(text: &str, span: &Range<usize>) -> Vec<Range<usize>> {
     let mut at = span.start;
     while let Some(rest) = text.get(at..span.end).filter(|rest| !rest.is_empty()) {
         // Anything else in `${}` may be the secret itself.
-        let (literal, reference) = match ["${env:", "${file:"].into_iter().filter_map(|kind| rest.find(kind)).min() {
+        let is_reference = |at: usize| ["${env:", "${file:"].iter().any(|kind| rest[at..].starts_with(kind));
+        let (literal, reference) = match rest.match_indices("${").map(|(at, _)| at).find(|at| is_reference(*at)) {
             Some(open) => (open, rest[open..].find('}').map_or(rest.len() - open, |close| close + 1)),
             None => (rest.len(), 0),
         };

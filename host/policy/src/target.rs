@@ -7,6 +7,9 @@ use crate::path::{check_path, check_query};
 use std::fmt;
 use std::str::FromStr;
 
+/// The longest URL of a request, in bytes. Longer ones are denied, so an entry with a longer URL would never match.
+pub const MAX_URL: usize = 8 * 1024;
+
 /// An HTTP method that can be granted (RFC 9110, section 9). CONNECT and TRACE can't, nor can extension methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the methods' names say what they are")]

@@ -82,6 +82,9 @@ impl Grammar for HeaderName {
     }
 }
 
+/// The most references in one value. A header's value is a word and a key, or a user and a password.
+const MAX_REFERENCES: usize = 8;
+
 /// The parts of a secret header's value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Parts(Vec<SecretPart>);
@@ -106,7 +109,7 @@ impl Grammar for Parts {
                 "delete it: headers are trimmed",
             );
         }
-        let mut parts = Vec::new();
+        let (mut parts, mut references) = (Vec::new(), 0);
         let mut at = 0;
         while let Some(open) = text[at..].find("${").map(|open| at + open) {
             let Some(close) = text[open..].find('}').map(|close| open + close) else {
@@ -124,6 +127,12 @@ impl Grammar for Parts {
                 let help = "write `${env:NAME}`, or `${file:/run/secrets/name}` with an absolute path";
                 return fault("secret-reference", open..close + 1, "a reference of no known kind", help);
             };
+            references += 1;
+            if references > MAX_REFERENCES {
+                let message = format!("more than {MAX_REFERENCES} references in one value");
+                let help = "write the whole key into one variable or file";
+                return fault("secret-reference", open..close + 1, &message, help);
+            }
             parts.push(part);
             at = close + 1;
         }
