@@ -34,7 +34,7 @@ pub(crate) fn entry(caller: &Caller, scope: &Scope, target: &Target, denied: &De
         Denied::Grant(Denial::NotLocal) => return None,
         Denied::Grant(_) => None,
         Denied::AddressClass { class, .. } => Some(*class),
-        Denied::Target(_) | Denied::UrlTooLong | Denied::OwnAddress(_) => return None,
+        Denied::Target(_) | Denied::UrlTooLong | Denied::OwnAddress(_) | Denied::OwnInterface(_) => return None,
     };
     let network = network(target.host(), class).ok()?;
     let (adapter, url) = (caller.id().to_string(), url(target, cut_path(target.path()).0));

@@ -10,7 +10,7 @@ pub enum Denied {
     #[error(transparent)]
     Target(#[from] InvalidTarget),
     /// The URL is longer than any that is sent.
-    #[error("the URL is longer than {} bytes", crate::guard::MAX_URL)]
+    #[error("the URL is longer than {} bytes", hauski_policy::MAX_URL)]
     UrlTooLong,
     /// No grant covers the request as a whole.
     #[error("no entry of `egress.allow` covers it: {}", .0.code())]
@@ -26,9 +26,22 @@ pub enum Denied {
     /// The host has an address on which this gateway itself listens.
     #[error("{0} is the gateway itself")]
     OwnAddress(SocketAddr),
+    /// The entry is for a name on the internet without TLS, and the name leads to one of this machine's own addresses. Behind
+    /// those are services that count on not being reached from outside.
+    #[error("its address {0} is one of this machine's own; grant the address itself if that is meant")]
+    OwnInterface(IpAddr),
 }
 
 impl Denied {
+    /// Returns whether the request was denied for an address, after its name was resolved.
+    #[must_use]
+    pub fn is_of_address(&self) -> bool {
+        match self {
+            Self::AddressClass { .. } | Self::OwnAddress(_) | Self::OwnInterface(_) => true,
+            Self::Target(_) | Self::UrlTooLong | Self::Grant(_) => false,
+        }
+    }
+
     /// The reason's stable code, for log, ledger and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -45,6 +58,7 @@ impl Denied {
             Self::Grant(denial) => denial.code(),
             Self::AddressClass { .. } => "address-class",
             Self::OwnAddress(_) => "own-address",
+            Self::OwnInterface(_) => "own-interface",
         }
     }
 }

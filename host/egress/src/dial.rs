@@ -4,7 +4,7 @@
 
 use crate::EgressError;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -43,6 +43,17 @@ pub(crate) fn is_of_this_machine(address: IpAddr) -> bool {
     !matches!(bound, Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
+/// Returns whether `address` is known to be one of this machine's own. A system that lets sockets be bound to any address
+/// (`ip_nonlocal_bind`) doesn't tell: there none is.
+pub(crate) fn is_own_interface(address: IpAddr) -> bool {
+    // Addresses for documentation, which no machine has (RFC 5737; RFC 3849).
+    let of_nobody = match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    };
+    is_of_this_machine(address) && !is_of_this_machine(of_nobody)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +62,14 @@ mod tests {
     fn this_machine() {
         assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
         assert!(!is_of_this_machine("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn own_interfaces_are_those_of_this_machine() {
+        assert!(is_own_interface("127.0.0.1".parse().unwrap()));
+        for other in ["198.51.100.7", "2001:db8::7"] {
+            assert!(!is_own_interface(other.parse().unwrap()), "{other}");
+        }
     }
 
     /// The lock is a thread's, so it ends with this one.

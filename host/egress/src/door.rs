@@ -40,7 +40,8 @@ impl Door {
     ///
     /// # Errors
     /// [`EgressError::Denied`] where no grant covers the request and all addresses of its host; [`EgressError::Dns`] where its
-    /// name has no usable address; [`EgressError::TotalTimeout`].
+    /// name has no usable address, or is below a granted wildcard and has addresses that are not granted;
+    /// [`EgressError::TotalTimeout`].
     pub async fn permit(&self, caller: &Caller, ask: Ask<'_>) -> Result<Permit, EgressError> {
         guard::judge(&self.shared, caller, &ask).await.map_err(|refusal| {
             if let (EgressError::Denied(denied), Some(target)) = (&refusal.error, &refusal.target)
@@ -48,7 +49,7 @@ impl Door {
             {
                 self.pool.close(caller, target);
             }
-            refusal.error
+            refusal.into_error()
         })
     }
 
@@ -83,7 +84,7 @@ impl Door {
                 let policy = self.shared.policy();
                 !policy.egress.reaches(caller.holder(), target.scheme(), host, port, today())
             }
-            Denied::AddressClass { .. } | Denied::OwnAddress(_) => true,
+            Denied::AddressClass { .. } | Denied::OwnAddress(_) | Denied::OwnInterface(_) => true,
             Denied::Target(_) | Denied::UrlTooLong => false,
         }
     }

@@ -147,7 +147,7 @@ impl EgressError {
     }
 }
 
-/// Why a name has no usable answer. None of these is a denial.
+/// Why a name has no usable answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DnsError {
     /// The resolver failed or knows no such name.
@@ -159,6 +159,9 @@ pub enum DnsError {
     /// The resolver gave more addresses than are looked at.
     #[error("the name has more than {} addresses", crate::resolve::MAX_ADDRESSES)]
     TooMany,
+    /// The name is below a granted wildcard, and has an address that is not granted: recorded as a denial.
+    #[error("the name has an address that is not granted")]
+    NotGranted,
     /// The resolver did not answer within the connect time-out.
     #[error("the name was not resolved within the connect time-out")]
     Timeout,

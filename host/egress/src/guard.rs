@@ -10,14 +10,13 @@ use crate::pass::{Pass, Standing, today};
 use crate::resolve::MAX_ADDRESSES;
 use crate::shared::Policy;
 use crate::timeouts::Clocks;
-use crate::{Asked, Caller, Decision, Denied, DnsError, EgressError, Shared, Timeouts, Verdict, advice};
-use hauski_policy::{AdapterId, AddressClass, Grant, Host, Locality, Scope, Target, address};
+use crate::{Asked, Caller, Decision, Denied, DnsError, EgressError, Shared, Timeouts, Verdict, advice, dial};
+use hauski_policy::{
+    AdapterId, AddressClass, Denial, Grant, Host, HostPattern, Locality, MAX_URL, Scheme, Scope, Target, address,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::timeout_at;
-
-/// The longest URL, in bytes.
-pub(crate) const MAX_URL: usize = 8 * 1024;
 
 /// What an adapter asks for.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +118,19 @@ impl Permit {
 pub(crate) struct Refusal {
     pub(crate) error: EgressError,
     pub(crate) target: Option<Target>,
+    /// Whether the adapter chose the host's name, below a granted wildcard.
+    is_chosen: bool,
+}
+
+impl Refusal {
+    /// Returns the error that the adapter sees. Where it chose the name, that a name has only addresses that are not granted must
+    /// not be told from that there is no such name: it could find out which internal names there are.
+    pub(crate) fn into_error(self) -> EgressError {
+        match self.error {
+            EgressError::Denied(denied) if self.is_chosen && denied.is_of_address() => DnsError::NotGranted.into(),
+            error => error,
+        }
+    }
 }
 
 /// Decides over one request, and tells ledger, observer and log.
@@ -131,7 +143,7 @@ pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) 
             let (asked, verdict) = (Asked::Text(&shown), Verdict::Denied(&denied));
             tell(shared, slip, &ask.decision(caller, asked, verdict));
             warn(caller, ask, &asked, &denied, None);
-            return Err(Refusal { error: denied.into(), target: None });
+            return Err(Refusal { error: denied.into(), target: None, is_chosen: false });
         }
     };
     let open = Open { shared, caller, ask, target: &target, slip: Some(slip) };
@@ -158,7 +170,9 @@ pub(crate) async fn judge(shared: &Arc<Shared>, caller: &Caller, ask: &Ask<'_>) 
             } else {
                 open.close(Verdict::Unresolved(&error));
             }
-            Err(Refusal { error, target: Some(target) })
+            let chosen = |grant: &Arc<Grant>| matches!(grant.host, HostPattern::OneLabelBelow(_));
+            let is_chosen = asked.grant(&policy).is_ok_and(chosen);
+            Err(Refusal { error, target: Some(target), is_chosen })
         }
     }
 }
@@ -213,7 +227,7 @@ fn unrecorded(shared: &Shared, caller: &Caller, ask: &Ask<'_>, unavailable: Ledg
     let (asked, verdict) = (advice::show(ask.method, &ask.to), Verdict::Unresolved(&error));
     let asked = Asked::Text(&asked);
     shared.observer.decided(&ask.decision(caller, asked, verdict));
-    Refusal { error, target: None }
+    Refusal { error, target: None, is_chosen: false }
 }
 
 fn parse(ask: &Ask<'_>) -> Result<Target, Denied> {
@@ -238,14 +252,21 @@ struct Asking<'a> {
     clocks: &'a Clocks,
 }
 
+impl Asking<'_> {
+    /// Returns the grant that covers the request's text.
+    fn grant<'a>(&self, policy: &'a Policy) -> Result<&'a Arc<Grant>, Denial> {
+        policy.egress.decide(self.caller.holder(), self.scope, self.target, today(), self.local_only)
+    }
+}
+
 /// The grant that covers the request, and the addresses that may be dialled for it.
 async fn decide(
     shared: &Shared,
     policy: &Policy,
     asked: &Asking<'_>,
 ) -> Result<(Arc<Grant>, Vec<SocketAddr>), EgressError> {
-    let Asking { caller, scope, target, local_only, clocks } = *asked;
-    let grant = policy.egress.decide(caller.holder(), scope, target, today(), local_only).map_err(Denied::Grant)?;
+    let Asking { caller, target, clocks, .. } = *asked;
+    let grant = asked.grant(policy).map_err(Denied::Grant)?;
     let addresses = resolve(shared, caller.id(), target, clocks).await?;
     for address in &addresses {
         check(shared, grant, target.host(), *address)?;
@@ -291,7 +312,12 @@ fn check(shared: &Shared, grant: &Grant, host: &Host, address: SocketAddr) -> Re
     if !grant.network.covers(class) || strayed {
         return Err(Denied::AddressClass { address: ip, class });
     }
-    if shared.is_own(address) { Err(Denied::OwnAddress(address)) } else { Ok(()) }
+    if shared.is_own(address) {
+        return Err(Denied::OwnAddress(address));
+    }
+    // Over TLS the name has to be proven. An address that the operator has written is meant.
+    let is_open = grant.scheme == Scheme::Http && class == AddressClass::Public && matches!(host, Host::Name(_));
+    if is_open && dial::is_own_interface(ip) { Err(Denied::OwnInterface(ip)) } else { Ok(()) }
 }
 
 /// Returns whether the model of `scope` is local by its grants.

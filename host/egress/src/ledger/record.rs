@@ -135,7 +135,7 @@ impl Record {
     pub(crate) fn is_of_text(&self) -> bool {
         match &self.what {
             What::Text { .. } => true,
-            What::Denied { denied, .. } => !matches!(denied, Denied::AddressClass { .. } | Denied::OwnAddress(_)),
+            What::Denied { denied, .. } => !denied.is_of_address(),
             What::Unresolved { .. } | What::Allowed(_) => false,
         }
     }
@@ -304,6 +304,7 @@ impl<'a> Entry<'a> {
                 (self.address, self.address_class) = (Some(*address), Some(name_of(*class)));
             }
             Denied::OwnAddress(address) => self.address = Some(address.ip()),
+            Denied::OwnInterface(address) => self.address = Some(*address),
             _ => {}
         }
     }

@@ -110,6 +110,7 @@ fn why_not(denied: &Denied) -> Option<&'static str> {
     match denied {
         Denied::Grant(Denial::NotLocal) => Some("the request was local-only, and an entry covers it"),
         Denied::OwnAddress(_) => Some("it is the gateway itself"),
+        Denied::OwnInterface(_) => Some("the name leads to this machine itself"),
         Denied::Target(_) | Denied::UrlTooLong => Some("it is no URL that is let out"),
         Denied::Grant(_) | Denied::AddressClass { .. } => None,
     }
@@ -148,6 +149,7 @@ fn denied_as(code: &str) -> Option<Denied> {
         Denied::UrlTooLong,
         Denied::AddressClass { address, class: AddressClass::Reserved },
         Denied::OwnAddress(SocketAddr::new(address, 0)),
+        Denied::OwnInterface(address),
     ];
     let all = grants.into_iter().map(Denied::Grant).chain(targets.into_iter().map(Denied::Target)).chain(others);
     all.into_iter().find(|denied| denied.code() == code)

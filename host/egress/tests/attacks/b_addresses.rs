@@ -243,7 +243,6 @@ async fn b14_the_gateway_by_its_other_names() {
         r#"{ url: "http://127.0.0.1:PORT/", adapters: [a] }"#,
         r#"{ url: "http://[::1]:PORT/", adapters: [a] }"#,
         r#"{ url: "http://loop.test:PORT/", adapters: [a], network: loopback }"#,
-        r#"{ url: "http://*.loop.test:PORT/", adapters: [a], network: loopback }"#,
     ]);
     for own in ["127.0.0.1", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]"] {
         ground.world.shared.set_own_addresses(vec![ground.fill(&format!("{own}:PORT")).parse().unwrap()]);
@@ -255,7 +254,6 @@ async fn b14_the_gateway_by_its_other_names() {
             ("http://localhost:PORT/", 1),
             ("http://LOCALHOST:PORT/", 1),
             ("http://loop.test:PORT/", 1),
-            ("http://a.loop.test:PORT/", 1),
         ] {
             ground.address_denied(url, "own-address", queries).await;
         }

@@ -196,3 +196,29 @@ async fn c09_a_dead_address_does_not_lead_to_one_that_was_not_judged() {
     assert_eq!(code(ground.world.send(&ground.caller, &url).await), "connect");
     assert_eq!((ground.world.resolver.asked(), ground.upstream.connections(), other.connections()), (1, 0, 0));
 }
+
+/// F10: an adapter that may choose names below a wildcard could find out which internal names there are.
+#[tokio::test]
+async fn c10_names_below_a_wildcard_tell_nothing_of_what_they_lead_to() {
+    let wild = r#"{ url: "http://*.wild.test:PORT/", adapters: [a], network: public }"#;
+    let ground = Ground::new(&[wild, r#"{ url: "http://fixed.wild.test:PORT/", adapters: [b], network: public }"#]);
+    let world = &ground.world;
+    world.resolver.set("inside.wild.test", &["10.0.0.7"]);
+    world.resolver.set("half.wild.test", &["9.9.9.9 10.0.0.7"]);
+    world.resolver.set("here.wild.test", &["127.0.0.1"]);
+    world.resolver.set_raw("absent.wild.test", vec![Answer::Fails]);
+    for name in ["absent", "inside", "half", "here"] {
+        let url = ground.fill(&format!("GET http://{name}.wild.test:PORT/"));
+        let got = world.permit(&ground.caller, &url).await.unwrap_err();
+        assert!(matches!(got, EgressError::Dns(_)) && !got.is_denied() && got.code() == "dns", "{name}: {got:?}");
+        // The operator sees the difference.
+        let reason = if name == "absent" { "dns" } else { "address-class" };
+        let line = world.log.decided().pop().unwrap();
+        assert!(line.ends_with(&format!(": {reason}")), "{line}");
+    }
+    // Which names an operator has written is no secret.
+    world.resolver.set("fixed.wild.test", &["10.0.0.7"]);
+    let got = world.permit(&world.caller("b"), &ground.fill("GET http://fixed.wild.test:PORT/")).await;
+    assert_eq!(code(got), "address-class");
+    assert_eq!(ground.upstream.connections(), 0);
+}

@@ -6,6 +6,8 @@ mod a_authority;
 #[cfg(test)]
 mod b_addresses;
 #[cfg(test)]
+mod b_machine;
+#[cfg(test)]
 mod c_dns;
 #[cfg(test)]
 mod d_answers;
