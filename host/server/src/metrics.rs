@@ -2,6 +2,7 @@
 
 mod alias;
 mod conventions;
+mod ledger;
 mod limits;
 mod process;
 
@@ -11,13 +12,13 @@ use crate::view::View;
 use alias::Alias;
 use conventions::register;
 use hauski_egress::Ledger;
+use ledger::LedgerMetrics;
 use limits::LimitMetrics;
 use process::ProcessMetrics;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    CounterVec, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -291,54 +292,6 @@ impl Metrics {
         self.requests.with_label_values(&[method, path, status]).inc();
         self.request_seconds.with_label_values(&[method, path]).observe(took.as_secs_f64());
         self.pace.note(path, status, took);
-    }
-}
-
-/// The ledger's own numbers, taken when they are asked for.
-struct LedgerMetrics {
-    ledger: Ledger,
-    records: IntCounter,
-    unavailable: IntCounter,
-    up: IntGauge,
-    /// Held while the counters are brought up to the ledger's.
-    turn: Mutex<()>,
-}
-
-impl LedgerMetrics {
-    fn new(ledger: Ledger) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            ledger,
-            records: IntCounter::new("hauski_egress_ledger_records_total", "Records written to the ledger.")?,
-            unavailable: IntCounter::new(
-                "hauski_egress_ledger_unavailable_total",
-                "Requests of adapters that were refused because the ledger could not take their record.",
-            )?,
-            up: IntGauge::new(
-                "hauski_egress_ledger_up",
-                "1 while the ledger takes records; 0: no request is let out.",
-            )?,
-            turn: Mutex::default(),
-        })
-    }
-
-    fn parts(&self) -> [&dyn Collector; 3] {
-        [&self.records, &self.unavailable, &self.up]
-    }
-}
-
-impl Collector for LedgerMetrics {
-    fn desc(&self) -> Vec<&Desc> {
-        self.parts().into_iter().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stats) = self.ledger.stats() {
-            self.records.inc_by(stats.records.saturating_sub(self.records.get()));
-            self.unavailable.inc_by(stats.refused.saturating_sub(self.unavailable.get()));
-            self.up.set(i64::from(stats.up));
-        }
-        self.parts().into_iter().flat_map(Collector::collect).collect()
     }
 }
 

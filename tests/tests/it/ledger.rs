@@ -135,12 +135,16 @@ async fn what_can_not_be_recorded_is_not_sent() {
         assert!(seen["err"].is_string(), "{way}: {seen}");
     }
     assert_eq!((sent, upstream.requests().len()), (1, 1));
+    let ready = host.client().get("/ready").await;
+    assert_eq!((ready.status.as_u16(), &ready.json()["ledger"]["up"]), (503, &json!(false)));
     assert_eq!(
         host.client().metrics("hauski_egress_ledger_unavailable_total").await,
         ["hauski_egress_ledger_unavailable_total 2"]
     );
     fs::remove_dir(&blocked).unwrap();
     up(host.client(), "1").await;
+    let ready = host.client().get("/ready").await;
+    assert_eq!((ready.status.as_u16(), &ready.json()["ledger"]), (200, &json!({ "up": true, "intact": true })));
     for way in WAYS {
         assert_eq!(send(&host, way, json!({ "url": upstream.url("/") })).await["ok"]["status"], 200);
     }

@@ -9,6 +9,7 @@ mod chain;
 mod check;
 mod error;
 mod files;
+mod inspect;
 mod lines;
 mod recent;
 mod record;
@@ -72,6 +73,10 @@ pub struct LedgerStats {
     pub refused: u64,
     /// Whether records are taken.
     pub up: bool,
+    /// Whether the files are still those that were written, as far as a look at their names and lengths tells.
+    pub intact: bool,
+    /// The time of the oldest record that is kept, in seconds of Unix time: what is older was deleted to make room.
+    pub oldest: Option<i64>,
 }
 
 impl Ledger {
@@ -141,7 +146,13 @@ impl Ledger {
     #[must_use]
     pub fn stats(&self) -> Option<LedgerStats> {
         let state = &self.0.as_ref()?.state;
-        Some(LedgerStats { records: state.records(), refused: state.refused(), up: state.check().is_ok() })
+        Some(LedgerStats {
+            records: state.records(),
+            refused: state.refused(),
+            up: state.check().is_ok(),
+            intact: state.is_intact(),
+            oldest: state.oldest(),
+        })
     }
 
     /// Takes no more records, writes those that wait, and returns when they are on the disk. Can be called again.

@@ -2,7 +2,7 @@
 
 use super::error::LedgerUnavailable;
 use super::recent::Recent;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// How it stands with a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub(crate) struct State {
     condition: AtomicU8,
     records: AtomicU64,
     refused: AtomicU64,
+    /// Whether the files were changed by others.
+    changed: AtomicBool,
+    /// The time of the oldest record, in seconds of Unix time; 0 until it is known.
+    oldest: AtomicI64,
     /// What was written last.
     pub(crate) recent: Recent,
 }
@@ -64,6 +68,23 @@ impl State {
 
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes whether the files were changed by others; returns whether that is news.
+    pub(crate) fn set_changed(&self, changed: bool) -> bool {
+        self.changed.swap(changed, Ordering::Relaxed) != changed
+    }
+
+    pub(crate) fn is_intact(&self) -> bool {
+        !self.changed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_oldest(&self, seconds: i64) {
+        self.oldest.store(seconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn oldest(&self) -> Option<i64> {
+        Some(self.oldest.load(Ordering::Relaxed)).filter(|seconds| *seconds != 0)
     }
 
     pub(crate) fn records(&self) -> u64 {

@@ -9,6 +9,7 @@ mod tests;
 use super::chain::Head;
 use super::error::LedgerError;
 use super::files::{Begin, Ends, Files, Lock};
+use super::inspect::{self, Written};
 use super::record::{Event, Record};
 use super::recover::{self, Recovery};
 use super::repeats::{Repeated, Repeats};
@@ -30,8 +31,8 @@ const PACE: Duration = Duration::from_millis(5);
 const SYNC: Duration = Duration::from_secs(1);
 /// How long to wait before what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long after a request is over it may take until what it was denied is counted.
-const COUNT: Duration = Duration::from_secs(1);
+/// How often the files are inspected, and what requests that are over were denied is counted.
+const TICK: Duration = Duration::from_secs(1);
 /// How long requests that are under way may still hand in their records when the ledger is closed.
 const LAST_CALL: Duration = Duration::from_millis(250);
 
@@ -99,6 +100,7 @@ impl Writer {
         };
         let first = writer.first(&ready.recovery).and_then(|()| writer.sync());
         first.map_err(LedgerError::file("written", writer.files.active()))?;
+        writer.note_oldest();
         Ok((writer, ready.recovery))
     }
 
@@ -120,6 +122,7 @@ impl Writer {
         // Dropped before the queue is.
         let _guard = Guard(Arc::clone(&self.state));
         let (mut batch, mut stop) = (Vec::with_capacity(BATCH), self.stop.clone());
+        let mut tick_at = Instant::now() + TICK;
         loop {
             let sync_at = self.sync_at;
             tokio::select! {
@@ -128,7 +131,13 @@ impl Writer {
                     _ => self.append(&mut batch).await,
                 },
                 () = sleep_until(sync_at.unwrap_or_else(Instant::now)), if sync_at.is_some() => self.sync_or_fail(),
-                () = sleep(COUNT), if self.repeats.is_counting() => self.append(&mut batch).await,
+                () = sleep_until(tick_at) => {
+                    self.inspect();
+                    if self.repeats.is_counting() {
+                        self.append(&mut batch).await;
+                    }
+                    tick_at = Instant::now() + TICK;
+                }
                 _ = stop.wait_for(|stop| *stop) => break,
             }
             if queue.len() < BATCH {
@@ -258,8 +267,32 @@ impl Writer {
                 self.files.delete(gone.first)?;
             }
             self.full.pop_front();
+            self.note_oldest();
         }
         Ok(())
+    }
+
+    /// Notes the time of the oldest record that is kept.
+    fn note_oldest(&self) {
+        let oldest =
+            self.full.front().map_or_else(|| self.files.active().to_owned(), |begin| self.files.full(begin.first));
+        if let Some(time) = inspect::first_time(&oldest) {
+            self.state.set_oldest(time.as_second());
+        }
+    }
+
+    /// Looks whether the files are still in their places. What is written goes into the open file, wherever that is by now.
+    fn inspect(&self) {
+        let length = (!self.partial).then_some(self.length);
+        let written = self.file.as_ref().map(|file| Written { file, length });
+        match inspect::find_change(&self.files, written, &self.full) {
+            Some(change) if self.state.set_changed(true) => {
+                let do_this = "keep all its files as they are, and run `hauski ledger verify`";
+                tracing::error!(%change, "the ledger's files were changed while the gateway runs: {do_this}");
+            }
+            None if self.state.set_changed(false) => tracing::info!("the ledger's files are in their places again"),
+            Some(_) | None => {}
+        }
     }
 
     /// Brings names that were made or changed to the disk; tried again until it succeeds.

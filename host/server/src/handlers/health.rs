@@ -16,16 +16,21 @@ pub(crate) async fn health() -> &'static str {
     "ok"
 }
 
-/// 200 if at least one model can be asked, else 503; says how many, what is still being loaded or could not be, and which policy holds. Beyond
+/// 200 if at least one model can be asked and the ledger takes records, else 503; says how many models there are, what is still being
+/// loaded or could not be, and which policy holds. Beyond
 /// this machine all but the word is for those who show a key.
 pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<Client>>>) -> Response {
     let gateway = &app.gateway;
     let models = gateway.view().names_served().len();
     let adapters = gateway.adapters();
     let loading: Vec<_> = adapters.loading().collect();
+    let has_ledger = gateway.egress.ledger().stats().is_none_or(|ledger| ledger.up);
     let (status, word) = match (models, loading.len()) {
         (0, 0) => (StatusCode::SERVICE_UNAVAILABLE, "no model can be asked"),
         (0, _) => (StatusCode::SERVICE_UNAVAILABLE, "adapters are being loaded"),
+        _ if !has_ledger => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the ledger takes no records, so no request to a provider is let out")
+        }
         _ => (StatusCode::OK, "ready"),
     };
     if gateway.access.is_public && client.is_none() {
@@ -39,7 +44,7 @@ pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<C
     let os_lock = os_lock::in_force().map(os_lock::Enforced::holds);
     let said = json!({
         "status": word, "models": models, "models_file": models_file(gateway), "adapters": adapters, "policy": policy, "keys": keys(gateway),
-        "limits": limits(gateway), "tls": tls(gateway), "os_egress_lock": os_lock,
+        "limits": limits(gateway), "tls": tls(gateway), "os_egress_lock": os_lock, "ledger": ledger(gateway),
     });
     (status, Json(said)).into_response()
 }
@@ -59,6 +64,12 @@ fn models_file(gateway: &Gateway) -> Value {
 /// Returns whether the limits in force are those of the file, and the keys whose value there needs a restart.
 fn limits(gateway: &Gateway) -> Value {
     json!({ "stale": gateway.limits.stale().map(told), "restart_needed": gateway.limits.restart_needed() })
+}
+
+/// Returns whether the ledger takes records, and whether its files are still those that were written, unless it is off.
+fn ledger(gateway: &Gateway) -> Option<Value> {
+    let stats = gateway.egress.ledger().stats()?;
+    Some(json!({ "up": stats.up, "intact": stats.intact }))
 }
 
 /// How many keys there are, if any are asked for, and whether they are those that the file has.

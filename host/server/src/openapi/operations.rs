@@ -118,7 +118,8 @@ fn root() -> Entry {
 
 fn ready() -> Entry {
     let body = reference::<Ready>();
-    let not = answer("No model can be asked.", &[("application/json", body.clone())]).build();
+    let not =
+        answer("No model can be asked, or the ledger takes no records.", &[("application/json", body.clone())]).build();
     let bodies = [("application/json", body)];
     let Draft(path, operation) = get("/ready", "operation", "Whether a model can be asked.", &bodies);
     Draft(path, errors(operation, Form::OpenAi, OPEN).response("503", not)).end()

@@ -3,6 +3,7 @@
 mod bounds;
 mod changes;
 mod crashes;
+mod inspecting;
 mod writing;
 
 use super::verify::{Report, read};

@@ -203,6 +203,17 @@ pub(in super::super) struct Ready {
     models: Option<u64>,
     adapters: Option<ReadyAdapters>,
     policy: Option<ReadyPolicy>,
+    /// `null` if the ledger is off.
+    ledger: Option<ReadyLedger>,
+}
+
+/// The state of the ledger.
+#[derive(ToSchema)]
+struct ReadyLedger {
+    /// Whether it takes records. If not, no request to a provider is let out.
+    up: bool,
+    /// Whether its files are still those that were written.
+    intact: bool,
 }
 
 /// How many adapters there are.
