@@ -143,6 +143,15 @@ const PREFIXES: &[&str] = &[
     "x-middleware-",
 ];
 
+/// Ends of whole families of such names.
+const SUFFIXES: &[&str] = &[
+    "-client-ip",
+    "-forwarded-for",
+    "-forwarded-host",
+    // Of the method, the host, the path or the URL.
+    "-override",
+];
+
 /// Names of identities that an authenticating proxy asserts. Beside an attached secret they are dropped, as credentials are
 /// ([`CREDENTIAL_HEADERS`]): the request would be somebody else's, and its content would end in that account.
 ///
@@ -188,6 +197,8 @@ pub(super) fn is_forbidden(name: &HeaderName) -> bool {
     let name = canonical(spelled);
     [FRAMING, METHODS, DESTINATIONS, ROUTE, CLIENTS].iter().any(|table| table.contains(&&*name))
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+        || (name.starts_with("x-") && name.ends_with("-host"))
         || (name == "content-length" && spelled != name)
 }
 
@@ -239,6 +250,7 @@ mod tests {
             ROUTE,
             CLIENTS,
             PREFIXES,
+            SUFFIXES,
             CREDENTIAL_HEADERS,
             IDENTITIES,
             PARTIAL,
@@ -289,6 +301,18 @@ mod tests {
         }
     }
 
+    /// L5, F13: a list of single names is never complete.
+    #[test]
+    fn families_of_names_are_forbidden() {
+        for text in "x-upstream-host x-target-host x-app-request-host target-override x-path-prefix-override \
+                     x-uri-override url-override x-edge-client-ip akamai-client-ip x-http-forwarded-for \
+                     x-edge-forwarded-host"
+            .split_whitespace()
+        {
+            assert!(spellings(text).iter().all(is_forbidden), "{text}");
+        }
+    }
+
     #[test]
     fn content_length_is_forbidden_in_other_spellings_alone() {
         assert!(!is_forbidden(&name("Content-Length")));
@@ -300,7 +324,7 @@ mod tests {
         for text in "accept accept-language content-type content-encoding user-agent x-request-id idempotency-key \
                      anthropic-version anthropic-beta openai-beta openai-organization openai-project x-goog-user-project \
                      x-goog-api-client x-stainless-lang traceparent x-amz-date x-amz-content-sha256 x-amz-target origin \
-                     referer x-forge x-originals xy-forwarded method x-proxies content-range x-a _x"
+                     referer x-forge x-originals xy-forwarded method x-proxies content-range x-a _x host-name x-hosted x-overrides x-client-ips"
             .split_whitespace()
         {
             for name in spellings(text) {
