@@ -8,12 +8,13 @@ use crate::error::ApiError;
 use crate::heads::Ambiguous;
 use crate::origin::{self, Hosts};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -116,12 +117,12 @@ async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> 
     // A page that a name was rebound for has no key. What is open on loopback has only the name to go by.
     let any = access.is_public || matches!(needs, Needs::Key | Needs::Operator);
     origin::judge(request, if any { Hosts::Any } else { Hosts::Near })?;
-    let named = request.extensions().get::<Named>().cloned();
+    let asking = Asking::of(access, keyring, request);
     let client = match needs {
         Needs::Nothing => None,
-        Needs::TellsMore => find(access, keyring, presented(request.headers()), named).await.ok(),
-        Needs::Key => Some(find(access, keyring, presented(request.headers()), named).await?),
-        Needs::Operator => Some(operator(access, keyring, request.headers(), named).await?),
+        Needs::TellsMore => asking.find(presented(request.headers())).await.ok(),
+        Needs::Key => Some(asking.find(presented(request.headers())).await?),
+        Needs::Operator => Some(asking.operator(request.headers()).await?),
     };
     take(request.headers_mut());
     let Some(client) = client else { return Ok(None) };
@@ -134,51 +135,59 @@ async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> 
     Ok(place)
 }
 
-/// The operator whose key a request's head shows, as a key or as a password.
-async fn operator(
-    access: &Access,
-    keyring: &Keyring,
-    headers: &HeaderMap,
+/// A request whose client is looked for.
+struct Asking<'a> {
+    access: &'a Access,
+    keyring: &'a Keyring,
+    /// Where the client's name is noted.
     named: Option<Named>,
-) -> Result<Arc<Client>, ApiError> {
-    let password = password(headers);
-    let key = password.as_ref().map_or_else(|| presented(headers), |password| Ok(password));
-    let client = find(access, keyring, key, named).await?;
-    if client.is_operator() { Ok(client) } else { Err(ApiError::no_operator(&client.name)) }
+    /// The client's address, where the connection tells it.
+    peer: Option<IpAddr>,
 }
 
-/// Whose key was shown. Whose it is, is noted in `named`, also where it holds no more.
-async fn find(
-    access: &Access,
-    keyring: &Keyring,
-    key: Result<&[u8], NoKey>,
-    named: Option<Named>,
-) -> Result<Arc<Client>, ApiError> {
-    let key = key.map_err(|none| match none {
-        NoKey::Missing => ApiError::no_key(
-            "this gateway asks for a key: send it as `authorization: Bearer <key>` or `x-api-key: <key>`",
-        ),
-        NoKey::Unusable(what) => ApiError::no_key(format!(
-            "the request has {what}: send one key, as `authorization: Bearer <key>` or `x-api-key: <key>`"
-        )),
-    })?;
-    let found = keyring.find(key, &access.slow).await;
-    let (Ok(client) | Err(Unknown::Expired(client))) = &found else {
-        return Err(match found {
-            Err(Unknown::Busy) => ApiError::comparing(),
-            _ => ApiError::no_key("the key is none of this gateway's: ask its operator for one"),
-        });
-    };
-    if let Some(named) = named {
-        let _ = named.0.set(client.name.clone());
+impl<'a> Asking<'a> {
+    fn of(access: &'a Access, keyring: &'a Keyring, request: &Request) -> Self {
+        let extensions = request.extensions();
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        Self { access, keyring, named: extensions.get().cloned(), peer }
     }
-    if found.is_err() {
-        return Err(ApiError::no_key(format!(
-            "the key `{}` has expired: ask the operator of this gateway for another",
-            client.name
-        )));
+
+    /// The operator whose key a request's head shows, as a key or as a password.
+    async fn operator(&self, headers: &HeaderMap) -> Result<Arc<Client>, ApiError> {
+        let password = password(headers);
+        let key = password.as_ref().map_or_else(|| presented(headers), |password| Ok(password));
+        let client = self.find(key).await?;
+        if client.is_operator() { Ok(client) } else { Err(ApiError::no_operator(&client.name)) }
     }
-    Ok(client.clone())
+
+    /// Whose key was shown. Whose it is, is noted, also where it holds no more.
+    async fn find(&self, key: Result<&[u8], NoKey>) -> Result<Arc<Client>, ApiError> {
+        let key = key.map_err(|none| match none {
+            NoKey::Missing => ApiError::no_key(
+                "this gateway asks for a key: send it as `authorization: Bearer <key>` or `x-api-key: <key>`",
+            ),
+            NoKey::Unusable(what) => ApiError::no_key(format!(
+                "the request has {what}: send one key, as `authorization: Bearer <key>` or `x-api-key: <key>`"
+            )),
+        })?;
+        let found = self.keyring.find(key, &self.access.slow, self.peer).await;
+        let (Ok(client) | Err(Unknown::Expired(client))) = &found else {
+            return Err(match found {
+                Err(Unknown::Busy) => ApiError::comparing(),
+                _ => ApiError::no_key("the key is none of this gateway's: ask its operator for one"),
+            });
+        };
+        if let Some(named) = &self.named {
+            let _ = named.0.set(client.name.clone());
+        }
+        if found.is_err() {
+            return Err(ApiError::no_key(format!(
+                "the key `{}` has expired: ask the operator of this gateway for another",
+                client.name
+            )));
+        }
+        Ok(client.clone())
+    }
 }
 
 #[cfg(test)]

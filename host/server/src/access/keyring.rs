@@ -8,6 +8,7 @@ use hauski_egress::today;
 use hauski_policy::{Key, KeyHash, Keys, ModelNames};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -95,8 +96,13 @@ impl Keyring {
         self.clients.iter().find(same).is_some_and(|now| now.key.operator && now.key.holds_on(today()))
     }
 
-    /// Whose key `presented` is.
-    pub(super) async fn find(&self, presented: &[u8], slow: &Slow) -> Result<Arc<Client>, Unknown> {
+    /// Whose key `presented` is, which a client at `peer` shows.
+    pub(super) async fn find(
+        &self,
+        presented: &[u8],
+        slow: &Slow,
+        peer: Option<IpAddr>,
+    ) -> Result<Arc<Client>, Unknown> {
         let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(presented).into());
         let mark = self.clients.iter().any(|client| client.is_slow()).then(|| slow.mark(presented));
         let mut found = None;
@@ -116,7 +122,7 @@ impl Keyring {
                 if unseen.is_empty() {
                     None
                 } else {
-                    slow.find(unseen, presented, &mark).await.map_err(|Busy| Unknown::Busy)?
+                    slow.find(unseen, presented, &mark, peer).await.map_err(|Busy| Unknown::Busy)?
                 }
             }
         };

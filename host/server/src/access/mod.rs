@@ -4,6 +4,7 @@
 //! a request passes by here for the price of a look. With keys each request needs one, on loopback as well.
 
 mod admit;
+mod comparison_queue;
 mod fresh;
 mod keyring;
 mod presented;

@@ -1,33 +1,29 @@
 //! Comparing with hashes by Argon2id, which takes long on purpose.
 //!
-//! One comparison runs at a time in the whole process, on a thread that serves nobody, and few wait for theirs. A key that was found
+//! One comparison runs at a time in the whole process, on a thread that serves nobody, and few wait for theirs
+//! ([`super::comparison_queue`]). A key that was found
 //! is remembered by a digest, so that its holder pays once. After a key that is nobody's the place stays taken for as long again:
 //! whoever tries keys has at most half of one core, and the memory of one comparison.
 
+use super::comparison_queue::ComparisonQueue;
 use super::fresh::{NoRandom, random};
 use super::keyring::{Client, Mark};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64ct::{Base64Unpadded, Encoding};
 use hauski_policy::{Argon2id, KeyHash};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
-
-/// The most requests that wait for a comparison.
-const WAITING: usize = 16;
-/// How long one waits.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The one place for comparisons, and the salt of marks.
 pub(super) struct Slow {
     salt: Zeroizing<[u8; 32]>,
-    turn: Arc<Semaphore>,
-    waiting: Semaphore,
+    queue: ComparisonQueue,
 }
 
 /// Too many wait already, or it took too long.
@@ -35,7 +31,7 @@ pub(super) struct Busy;
 
 impl Slow {
     pub(super) fn new() -> Result<Self, NoRandom> {
-        Ok(Self { salt: random()?, turn: Arc::new(Semaphore::new(1)), waiting: Semaphore::new(WAITING) })
+        Ok(Self { salt: random()?, queue: ComparisonQueue::new() })
     }
 
     /// What `presented` is known by in this process.
@@ -43,15 +39,15 @@ impl Slow {
         Zeroizing::new(Sha256::new().chain_update(*self.salt).chain_update(presented).finalize().into())
     }
 
-    /// Which of `clients` has the key `presented`, whose mark is `mark`.
+    /// Which of `clients` has the key `presented`, whose mark is `mark`, and which a client at `peer` shows.
     pub(super) async fn find(
         &self,
         clients: Vec<Arc<Client>>,
         presented: &[u8],
         mark: &Mark,
+        peer: Option<IpAddr>,
     ) -> Result<Option<Arc<Client>>, Busy> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
-        let turn = timeout(PATIENCE, self.turn.clone().acquire_owned()).await.map_err(|_| Busy)?;
+        let turn = self.queue.turn(peer).await.ok_or(Busy)?;
         // Who has waited may have been found for somebody else meanwhile.
         if let Some(client) = clients.iter().find(|client| client.is_marked(mark).into()) {
             return Ok(Some(client.clone()));
@@ -130,15 +126,15 @@ mod tests {
         let keyring = Keyring::new(&Keys::parse("keys.yaml", file.as_bytes()).unwrap().value, None);
         let slow = Slow::new().unwrap();
         let begin = Instant::now();
-        assert!(matches!(keyring.find(b"wrong", &slow).await, Err(Unknown::Nobody)));
+        assert!(matches!(keyring.find(b"wrong", &slow, None).await, Err(Unknown::Nobody)));
         tokio::time::sleep(begin.elapsed() / 4).await;
-        assert_eq!(slow.turn.available_permits(), 0);
-        assert!(keyring.find(b"password", &slow).await.is_ok());
+        assert!(!slow.queue.is_free());
+        assert!(keyring.find(b"password", &slow, None).await.is_ok());
         // Whoever waits gets it then; and who is known needs no place.
-        let _held = slow.turn.acquire().await.unwrap();
-        assert!(keyring.find(b"password", &slow).await.is_ok());
+        let _held = slow.queue.turn(None).await.unwrap();
+        assert!(keyring.find(b"password", &slow, None).await.is_ok());
         assert!(
-            matches!(keyring.find(b"wrong", &slow).await, Err(Unknown::Nobody)),
+            matches!(keyring.find(b"wrong", &slow, None).await, Err(Unknown::Nobody)),
             "there is none left to compare with"
         );
     }
