@@ -68,7 +68,7 @@ impl<'a> Asking<'a> {
         self.check_urls(served).map_err(|error| Failed { error, elsewhere: true })?;
         let (mut tries, mut last) = (0, None);
         loop {
-            let pass = match served.breaker.enter() {
+            let pass = match served.breaker.enter(self.exchange.counted_client()) {
                 Ok(pass) => pass,
                 // What it has just said tells more than that it is not asked again.
                 Err(left) => {

@@ -1,337 +1,181 @@
 //! A circuit breaker for each model: one whose provider fails again and again is not asked for a while, then by one request at
 //! a time until that is answered.
 //!
-//! In go the outcomes of requests, and of the gateway's own looks; out comes whether the next request may be sent. What an adapter or
-//! a client did wrong says nothing about a provider, and is not counted. Nor is what began before the breaker last opened or closed.
+//! What an adapter or a client did wrong says nothing about a provider, and is not counted. Some failures of a provider are provoked
+//! by what it is sent, so the breaker has a circuit for all clients and one for each client with failures: a client alone opens its
+//! own, and the one for all only together with another client.
 
+use crate::circuit::{self, Circuit};
 use hauski_policy::AdapterLimits;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// The longest time for which a model is not asked, as a multiple of the first.
-const LONGEST: u32 = 8;
-
-/// Whether a model is asked.
+/// The circuits of one model.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    inner: Mutex<Inner>,
+    all: Arc<Circuit>,
+    clients: Mutex<Clients>,
 }
 
+/// The circuits of clients with failures since their last success.
 #[derive(Debug)]
-struct Inner {
-    state: State,
-    /// Failures in a row that open it.
-    failures: u32,
-    /// How long it stays open the first time.
-    open: Duration,
-    /// How often it has opened, gone on trial or closed. A request counts for the time in which it was let through.
-    epoch: u64,
-    /// Whether a request has met one of the failures: a provider that can tell its models may still fail to answer.
-    met: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Closed {
-        failures: u32,
-    },
-    /// Nobody is let through until then; `times` it has opened in a row.
-    Open {
-        until: Instant,
-        times: u32,
-    },
-    /// One request is on its way to find out; if it takes longer than that, another one may.
-    Trial {
-        until: Instant,
-        times: u32,
-    },
+struct Clients {
+    circuits: BTreeMap<Arc<str>, Arc<Circuit>>,
+    limits: AdapterLimits,
 }
 
 /// Leave to ask, and the duty to say how it went. Dropped without a word, it counts as nothing.
 #[derive(Debug)]
 pub(crate) struct Pass {
-    /// None once it is said how it went.
-    breaker: Option<Arc<Breaker>>,
-    epoch: u64,
+    breaker: Arc<Breaker>,
+    all: circuit::Pass,
+    own: Option<circuit::Pass>,
+    client: Option<Arc<str>>,
 }
 
 impl Breaker {
     pub(crate) fn new(limits: &AdapterLimits) -> Self {
-        Self::with(limits.breaker_failures, limits.breaker_open)
-    }
-
-    fn with(failures: u32, open: Duration) -> Self {
-        let inner = Inner { state: State::Closed { failures: 0 }, failures, open, epoch: 0, met: false };
-        Self { inner: Mutex::new(inner) }
+        let clients = Clients { circuits: BTreeMap::new(), limits: *limits };
+        Self { all: Arc::new(Circuit::new(limits)), clients: Mutex::new(clients) }
     }
 
     /// Puts other limits in force: for failures from now on, and for how long it opens the next time. What it has counted stays.
     pub(crate) fn set_limits(&self, limits: &AdapterLimits) {
-        let mut inner = self.lock();
-        inner.failures = limits.breaker_failures;
-        inner.open = limits.breaker_open;
+        self.all.set_limits(limits);
+        let mut clients = self.lock();
+        clients.limits = *limits;
+        clients.circuits.values().for_each(|circuit| circuit.set_limits(limits));
     }
 
-    /// Leave to ask, or how long there is none.
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Pass, Duration> {
-        let (now, mut inner) = (Instant::now(), self.lock());
-        let open = inner.open;
-        let trial = |times| State::Trial { until: now + open, times };
-        match inner.state {
-            State::Closed { .. } => {}
-            State::Open { until, times } if until <= now => inner.turn(trial(times)),
-            State::Trial { until, times } if until <= now => inner.state = trial(times),
-            State::Open { until, .. } | State::Trial { until, .. } => return Err(until - now),
-        }
-        Ok(Pass { breaker: Some(self.clone()), epoch: inner.epoch })
+    /// Leave to ask for `client`, or how long there is none. Without a client, the request is told from no other.
+    pub(crate) fn enter(self: &Arc<Self>, client: Option<Arc<str>>) -> Result<Pass, Duration> {
+        let circuit = client.as_ref().and_then(|client| self.lock().circuits.get(client).cloned());
+        let own = circuit.map(|circuit| circuit.enter()).transpose()?;
+        Ok(Pass { breaker: self.clone(), all: self.all.enter()?, own, client })
     }
 
-    /// `closed`, `open` or `half-open`, as numbers: 0, 1, 2. The last is so also where the next request would find out.
+    /// `closed`, `open` or `half-open` for all clients, as numbers: 0, 1, 2. The last is so also where the next request would find
+    /// out.
     pub(crate) fn code(&self) -> i64 {
-        match self.lock().state {
-            State::Closed { .. } => 0,
-            State::Open { until, .. } if until > Instant::now() => 1,
-            State::Open { .. } | State::Trial { .. } => 2,
-        }
+        self.all.code()
     }
 
     /// Notes a look that found the provider well. Where requests have met failures, only a request can tell that they are over.
     pub(crate) fn looked_well(&self) {
-        let mut inner = self.lock();
-        match inner.state {
-            _ if !inner.met => inner.close(),
-            State::Open { times, .. } => inner.state = State::Open { until: Instant::now(), times },
-            State::Closed { .. } | State::Trial { .. } => {}
-        }
+        self.all.looked_well();
     }
 
     /// Notes a look that found it can't be used.
     pub(crate) fn looked_ill(&self) {
-        let mut inner = self.lock();
-        match inner.state {
-            // Still so.
-            State::Open { until, times } if until <= Instant::now() => inner.state = inner.opened(times),
-            _ => inner.count(),
-        }
+        self.all.looked_ill();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    /// Goes over to another kind of state: those let through before count no more.
-    fn turn(&mut self, state: State) {
-        self.state = state;
-        self.epoch += 1;
-    }
-
-    fn count(&mut self) {
-        match self.state {
-            State::Closed { failures } if failures + 1 < self.failures => {
-                self.state = State::Closed { failures: failures + 1 };
-            }
-            State::Closed { .. } => self.turn(self.opened(1)),
-            State::Trial { times, .. } => self.turn(self.opened((times * 2).min(LONGEST))),
-            State::Open { .. } => {}
-        }
-    }
-
-    fn opened(&self, times: u32) -> State {
-        State::Open { until: Instant::now() + self.open * times, times }
-    }
-
-    fn close(&mut self) {
-        self.met = false;
-        match self.state {
-            State::Closed { .. } => self.state = State::Closed { failures: 0 },
-            State::Open { .. } | State::Trial { .. } => self.turn(State::Closed { failures: 0 }),
-        }
+    fn lock(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Pass {
     /// The provider answered.
     pub(crate) fn succeeded(self) {
-        self.end(Inner::close);
+        self.all.succeeded();
+        if let (Some(own), Some(client)) = (self.own, &self.client) {
+            own.succeeded();
+            self.breaker.lock().circuits.remove(client);
+        }
     }
 
     /// The provider could not be used.
     pub(crate) fn failed(self) {
-        self.end(|inner| {
-            inner.met = true;
-            inner.count();
+        self.all.failed(self.client.as_ref());
+        let Some(client) = self.client else { return };
+        let own = self.own.or_else(|| {
+            let mut clients = self.breaker.lock();
+            let limits = clients.limits;
+            let circuit = clients.circuits.entry(client).or_insert_with(|| Arc::new(Circuit::new(&limits)));
+            circuit.enter().ok()
         });
-    }
-
-    fn end(mut self, note: impl FnOnce(&mut Inner)) {
-        let Some(breaker) = self.breaker.take() else { return };
-        let mut inner = breaker.lock();
-        if inner.epoch == self.epoch {
-            note(&mut inner);
-        }
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        let Some(breaker) = self.breaker.take() else { return };
-        let mut inner = breaker.lock();
-        if let (State::Trial { times, .. }, true) = (inner.state, inner.epoch == self.epoch) {
-            // The next one may find out at once.
-            inner.state = State::Trial { until: Instant::now(), times };
-        }
+        own.into_iter().for_each(|own| own.failed(None));
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::circuit::tests::any_limits;
     use std::thread::sleep;
 
-    fn breaker(failures: u32, open: Duration) -> Arc<Breaker> {
-        Arc::new(Breaker::with(failures, open))
+    const OPEN: Duration = Duration::from_millis(300);
+
+    fn breaker(failures: u32) -> Arc<Breaker> {
+        let limits = AdapterLimits { breaker_failures: failures, breaker_open: OPEN, ..any_limits() };
+        Arc::new(Breaker::new(&limits))
     }
 
-    const SHORT: Duration = Duration::from_millis(30);
+    fn client(name: &str) -> Option<Arc<str>> {
+        Some(name.into())
+    }
+
+    fn fail(breaker: &Arc<Breaker>, name: &str) {
+        breaker.enter(client(name)).unwrap().failed();
+    }
+
+    /// L12: prompts that provoke ten errors cut off everybody.
+    #[test]
+    fn client_alone_opens_its_own_circuit_only() {
+        let breaker = breaker(10);
+        (0..10).for_each(|_| fail(&breaker, "a"));
+        assert!(breaker.enter(client("a")).is_err());
+        assert_eq!(breaker.code(), 0);
+        breaker.enter(client("b")).unwrap().succeeded();
+        assert!(breaker.enter(client("a")).is_err(), "another's success says nothing of what it sends");
+        sleep(OPEN);
+        breaker.enter(client("a")).unwrap().succeeded();
+        breaker.enter(client("a")).unwrap().succeeded();
+        assert!(breaker.lock().circuits.is_empty());
+    }
 
     #[test]
-    fn failures_in_a_row_open_it() {
-        let breaker = breaker(3, Duration::from_secs(60));
-        let fail = || breaker.enter().unwrap().failed();
-        fail();
-        fail();
-        breaker.enter().unwrap().succeeded();
-        fail();
-        fail();
-        drop(breaker.enter().unwrap());
-        assert_eq!(breaker.code(), 0);
-        fail();
+    fn failures_of_several_clients_open_the_circuit_of_all() {
+        let breaker = breaker(10);
+        (0..9).for_each(|_| fail(&breaker, "a"));
+        (0..4).for_each(|_| fail(&breaker, "b"));
+        assert_eq!(breaker.code(), 0, "those of one client are at most half");
+        fail(&breaker, "b");
         assert_eq!(breaker.code(), 1);
-        let left = breaker.enter().unwrap_err();
-        assert!(left > Duration::from_secs(50) && left <= Duration::from_secs(60));
+        assert!(breaker.enter(client("c")).is_err() && breaker.enter(None).is_err());
     }
 
     #[test]
-    fn one_probe_at_a_time_closes_it_again() {
-        let breaker = breaker(1, SHORT);
-        breaker.enter().unwrap().failed();
-        assert!(breaker.enter().is_err());
-        sleep(SHORT);
-        let probe = breaker.enter().unwrap();
-        assert_eq!(breaker.code(), 2);
-        assert!(breaker.enter().is_err());
-        probe.succeeded();
+    fn success_of_any_client_ends_the_row() {
+        let breaker = breaker(2);
+        fail(&breaker, "a");
+        breaker.enter(client("c")).unwrap().succeeded();
+        fail(&breaker, "b");
         assert_eq!(breaker.code(), 0);
-        breaker.enter().unwrap();
+        fail(&breaker, "c");
+        assert_eq!(breaker.code(), 1);
     }
 
     #[test]
-    fn a_probe_that_fails_opens_it_for_longer() {
-        let breaker = breaker(1, SHORT);
-        let mut open = Duration::ZERO;
-        breaker.enter().unwrap().failed();
-        for times in [1, 2, 4, 8, 8] {
-            open = breaker.enter().unwrap_err();
-            assert!(open <= SHORT * times && open > SHORT * times / 2, "{times}: {open:?}");
-            sleep(open);
-            breaker.enter().unwrap().failed();
+    fn failures_without_a_client_are_all_counted() {
+        let breaker = breaker(3);
+        (0..3).for_each(|_| breaker.enter(None).unwrap().failed());
+        assert_eq!(breaker.code(), 1);
+        assert!(breaker.lock().circuits.is_empty());
+    }
+
+    #[test]
+    fn circuits_of_clients_follow_the_limits() {
+        let limits = AdapterLimits { breaker_failures: 2, breaker_open: OPEN, ..any_limits() };
+        for before in [0, 1] {
+            let breaker = breaker(10);
+            (0..before).for_each(|_| fail(&breaker, "a"));
+            breaker.set_limits(&limits);
+            (before..2).for_each(|_| fail(&breaker, "a"));
+            assert!(breaker.enter(client("a")).is_err(), "{before}");
+            assert_eq!(breaker.code(), 0, "{before}");
         }
-        assert!(open > Duration::ZERO);
-    }
-
-    #[test]
-    fn a_probe_that_is_given_up_leaves_room_for_the_next() {
-        let breaker = breaker(1, SHORT);
-        breaker.enter().unwrap().failed();
-        sleep(SHORT);
-        drop(breaker.enter().unwrap());
-        drop(breaker.enter().unwrap());
-        assert_eq!(breaker.code(), 2);
-        breaker.enter().unwrap().succeeded();
-        assert_eq!(breaker.code(), 0);
-    }
-
-    #[test]
-    fn what_began_before_counts_no_more() {
-        let breaker = breaker(1, SHORT);
-        let (old, other, third) = (breaker.enter().unwrap(), breaker.enter().unwrap(), breaker.enter().unwrap());
-        breaker.enter().unwrap().failed();
-        old.succeeded();
-        assert!(breaker.enter().is_err(), "a success of before closes nothing");
-        sleep(SHORT);
-        let probe = breaker.enter().unwrap();
-        drop(other);
-        assert!(breaker.enter().is_err(), "nor does it let another one through");
-        third.failed();
-        assert_eq!(breaker.code(), 2, "nor does a failure of before open it for longer");
-        probe.succeeded();
-        assert_eq!(breaker.code(), 0);
-    }
-
-    #[test]
-    fn a_trial_that_takes_long_is_not_waited_for() {
-        let breaker = breaker(1, SHORT);
-        breaker.enter().unwrap().failed();
-        sleep(SHORT);
-        let slow = breaker.enter().unwrap();
-        assert!(breaker.enter().is_err());
-        sleep(SHORT);
-        let second = breaker.enter().unwrap();
-        slow.succeeded();
-        assert_eq!(breaker.code(), 0);
-        second.failed();
-        assert_eq!(breaker.code(), 0, "it is over");
-    }
-
-    #[test]
-    fn breaker_follows_its_limits() {
-        let breaker = breaker(3, Duration::from_secs(60));
-        let fail = || breaker.enter().unwrap().failed();
-        let limits = |failures, open| AdapterLimits { breaker_failures: failures, breaker_open: open, ..any_limits() };
-        fail();
-        breaker.set_limits(&limits(5, SHORT));
-        fail();
-        fail();
-        assert_eq!(breaker.code(), 0, "it opens later now");
-        breaker.set_limits(&limits(2, SHORT));
-        fail();
-        assert_eq!(breaker.code(), 1, "and sooner, with the failures that it has counted");
-        assert!(breaker.enter().unwrap_err() <= SHORT);
-        breaker.set_limits(&limits(2, Duration::from_secs(60)));
-        sleep(SHORT);
-        breaker.enter().unwrap().failed();
-        assert!(breaker.enter().unwrap_err() > Duration::from_secs(100), "the next time counts the new duration");
-    }
-
-    pub(crate) fn any_limits() -> AdapterLimits {
-        let limits = include_bytes!("../../../policies/limits.yaml");
-        *hauski_policy::Limits::parse("limits.yaml", limits).unwrap().value.adapter(&"any".parse().unwrap())
-    }
-
-    #[test]
-    fn looks() {
-        let breaker = breaker(2, Duration::from_secs(60));
-        let (ill, well) = (|| breaker.looked_ill(), || breaker.looked_well());
-        ill();
-        well();
-        ill();
-        assert_eq!(breaker.code(), 0);
-        ill();
-        assert_eq!(breaker.code(), 1);
-        well();
-        assert_eq!(breaker.code(), 0, "what looks have found looks can take back");
-        breaker.enter().unwrap().failed();
-        well();
-        breaker.enter().unwrap().failed();
-        assert_eq!(breaker.code(), 1, "what requests have met they can't");
-        well();
-        assert_eq!(breaker.code(), 2);
-        breaker.enter().unwrap().failed();
-        assert_eq!(breaker.code(), 1);
-        well();
-        breaker.enter().unwrap().succeeded();
-        assert_eq!(breaker.code(), 0);
     }
 }

@@ -51,7 +51,7 @@ impl Breakers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::breaker::tests::any_limits;
+    use crate::circuit::tests::any_limits;
 
     #[test]
     fn breaker_begins_closed_for_another_provider_and_stays_for_the_same() {

@@ -93,6 +93,13 @@ impl Exchange {
         self.started.elapsed().saturating_sub(self.progress.waited())
     }
 
+    /// The name of the client, where keys tell it from others: its failures are counted apart.
+    pub(crate) fn counted_client(&self) -> Option<Arc<str>> {
+        let client = self.client.as_ref()?;
+        let has_others = self.app.gateway.access.keyring()?.clients().nth(1).is_some();
+        has_others.then(|| client.name.clone())
+    }
+
     /// Whether the client may ask the model or route with this public name.
     pub(crate) fn may_ask(&self, name: &str) -> bool {
         self.client.as_ref().is_none_or(|client| client.may_ask(name))

@@ -12,6 +12,7 @@ mod breaker;
 mod breakers;
 mod capacity;
 mod chat_request;
+mod circuit;
 mod connections;
 mod console;
 mod dialect;
