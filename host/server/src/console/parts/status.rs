@@ -60,6 +60,9 @@ pub(super) fn part(gateway: &Gateway, view: &View, recently: &Recently, lately: 
 
     let (kind, word, note) = match gateway.egress.ledger().stats() {
         None => ("", "off", "HAUSKI_LEDGER=off".to_owned()),
+        Some(stats) if stats.up && !stats.intact => {
+            ("bad", "changed", "its files are not those that were written".to_owned())
+        }
         Some(stats) if stats.up => ("", "on", many(stats.records, "record")),
         Some(stats) => ("bad", "down", format!("{} not let out", many(stats.refused, "request"))),
     };
