@@ -16,6 +16,7 @@ use crate::telemetry::{self, Export, Telemetry};
 use crate::unread;
 use crate::wire::Wire;
 use axum::Router;
+use axum::extract::ConnectInfo;
 use hauski_egress::{Door, LedgerError, LedgerWriter, Recovery};
 use http::Request;
 use hyper::body::Incoming;
@@ -298,11 +299,12 @@ async fn connection(
     mut stopped: watch::Receiver<bool>,
 ) {
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+    let Ok(address) = stream.peer_addr() else { return };
     let open = Open::new(&gateway);
     let patience = gateway.limits().server.request_time;
     let (stream, peer) = socket::split(stream);
     match &gateway.tls {
-        None => http((stream, peer), &place, router, patience, stopped).await,
+        None => http((stream, peer), (&place, address), router, patience, stopped).await,
         Some(tls) => {
             // Here, so that one who is slow at it or sends something else holds up nobody.
             let shaken = tokio::select! {
@@ -311,7 +313,7 @@ async fn connection(
                 _ = stopped.changed() => return,
             };
             match shaken {
-                Ok(stream) => Box::pin(http((stream, peer), &place, router, patience, stopped)).await,
+                Ok(stream) => Box::pin(http((stream, peer), (&place, address), router, patience, stopped)).await,
                 Err(error) => tracing::debug!(%error, "a connection ended before TLS began"),
             }
         }
@@ -322,7 +324,7 @@ async fn connection(
 /// Speaks HTTP over `stream` until it ends, or its `peer` has left.
 async fn http(
     (stream, peer): (impl AsyncRead + AsyncWrite + Unpin, Peer),
-    place: &Place,
+    (place, address): (&Place, SocketAddr),
     router: Router,
     patience: Duration,
     mut stopped: watch::Receiver<bool>,
@@ -335,6 +337,7 @@ async fn http(
         if let Some(ambiguous) = heads.next() {
             request.extensions_mut().insert(ambiguous);
         }
+        request.extensions_mut().insert(ConnectInfo(address));
         let busy = activity.begin();
         let (answer, wire) = (unread::answer(&router, request), wire.clone());
         async move { answer.await.map(|response| response.map(|body| wire.body(body, busy))) }
