@@ -1,18 +1,23 @@
 //! The open connections: how many there may be, in all and of one address, and which of them is closed to make room.
 //!
 //! A connection is idle while none of its requests is under way. At the limit, a new connection takes the place of the one that has
-//! been idle for longest, so that silent connections keep nobody out. A head that takes longer than [`HEAD_TIMEOUT`] ends its connection.
+//! been idle for longest, if that is more than a moment, so that silent connections keep nobody out. A head that takes longer than [`HEAD_TIMEOUT`] ends its connection.
 
 use crate::capacity::Capacity;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::timeout;
 
 /// The time that a request's head may take, from its first byte to its last.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that a connection may be idle before it has to give its place to a new one.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
+/// The interval at which a connection that waits for a place looks for an idle one.
+const ADMIT_INTERVAL: Duration = Duration::from_millis(50);
 /// The part of all places that one address may take, where others than this machine can connect.
 const ADDRESS_SHARE: usize = 2;
 /// No time.
@@ -61,7 +66,16 @@ struct State {
     idle_since: AtomicU64,
     /// The time of the first byte of a head that is not whole yet, or `NEVER`.
     head_since: AtomicU64,
+    /// True once it was asked to close, until a request begins all the same.
+    is_closing: AtomicBool,
     close: Notify,
+}
+
+impl State {
+    fn close(&self) {
+        self.is_closing.store(true, Relaxed);
+        self.close.notify_one();
+    }
 }
 
 /// A place among the open connections.
@@ -99,14 +113,22 @@ impl Connections {
         let counted = Counted { connections: self, network };
         let permit = match self.capacity.try_acquire(1) {
             Some(permit) => permit,
-            None => {
-                self.close_idlest();
-                self.capacity.acquire().await?
-            }
+            None => loop {
+                // One that is closed leaves in a moment, unless its worker is busy.
+                let wait = if self.close_idlest() { IDLE_GRACE } else { ADMIT_INTERVAL };
+                if let Ok(permit) = timeout(wait, self.capacity.acquire()).await {
+                    break permit?;
+                }
+            },
         };
         std::mem::forget(counted);
         let number = AtomicU64::new;
-        let state = Arc::new(State { idle_since: number(self.now()), head_since: number(NEVER), close: Notify::new() });
+        let state = Arc::new(State {
+            idle_since: number(self.now()),
+            head_since: number(NEVER),
+            is_closing: AtomicBool::new(false),
+            close: Notify::new(),
+        });
         let mut open = self.lock();
         let number = open.next;
         open.next += 1;
@@ -114,16 +136,14 @@ impl Connections {
         Some(Place { connections: self.clone(), number, network, state, _permit: permit })
     }
 
-    /// Ends the connection that has been idle for longest, if any is.
-    fn close_idlest(&self) {
+    /// Ends the connection that has been idle for longest, if any has been for long enough, and returns whether it did.
+    fn close_idlest(&self) -> bool {
+        let Some(before) = self.started.elapsed().checked_sub(IDLE_GRACE).map(nanos) else { return false };
         let open = self.lock();
         let states = open.all.values().filter_map(Weak::upgrade);
-        let idle = states.filter(|state| state.idle_since.load(Relaxed) != NEVER);
-        if let Some(idlest) = idle.min_by_key(|state| state.idle_since.load(Relaxed)) {
-            // It is not idle for long any more: the next one that needs a place takes another's.
-            idlest.idle_since.store(NEVER, Relaxed);
-            idlest.close.notify_one();
-        }
+        let idle = states.filter(|state| state.idle_since.load(Relaxed) < before && !state.is_closing.load(Relaxed));
+        let idlest = idle.min_by_key(|state| state.idle_since.load(Relaxed));
+        idlest.inspect(|state| state.close()).is_some()
     }
 
     /// Ends the connections whose heads take too long. To be called now and then.
@@ -131,7 +151,9 @@ impl Connections {
         let Some(before) = self.started.elapsed().checked_sub(HEAD_TIMEOUT).map(nanos) else { return };
         let open = self.lock();
         let states = open.all.values().filter_map(Weak::upgrade);
-        states.filter(|state| state.head_since.load(Relaxed) < before).for_each(|state| state.close.notify_one());
+        // The head of the next request may wait for the end of one that is under way.
+        let is_slow = |state: &State| state.head_since.load(Relaxed).max(state.idle_since.load(Relaxed)) < before;
+        states.filter(|state| is_slow(state)).for_each(|state| state.close());
     }
 
     fn now(&self) -> u64 {
@@ -171,9 +193,14 @@ impl Place {
         Activity { connections: self.connections.clone(), state: self.state.clone() }
     }
 
-    /// Waits until the connection has to be closed.
+    /// Waits until the connection has to be closed. To be polled after what reads from it: a request that has arrived is answered.
     pub(crate) async fn closed(&self) {
-        self.state.close.notified().await;
+        loop {
+            self.state.close.notified().await;
+            if self.state.is_closing.load(Relaxed) {
+                return;
+            }
+        }
     }
 }
 
@@ -195,6 +222,7 @@ impl Activity {
     /// A request is under way until the result is dropped.
     pub(crate) fn begin(&self) -> Busy {
         self.state.idle_since.store(NEVER, Relaxed);
+        self.state.is_closing.store(false, Relaxed);
         Busy(self.clone())
     }
 
@@ -225,7 +253,6 @@ fn nanos(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::timeout;
 
     const MOMENT: Duration = Duration::from_millis(50);
 
@@ -264,8 +291,9 @@ mod tests {
             let connections = connections.clone();
             async move { connections.admit(address("192.0.2.2"), 3, false).await.is_some() }
         });
-        timeout(MOMENT, third.closed()).await.unwrap();
-        assert!(timeout(MOMENT, first.closed()).await.is_err() && timeout(MOMENT, second.closed()).await.is_err());
+        assert!(timeout(MOMENT, third.closed()).await.is_err(), "not in its first moment");
+        timeout(2 * IDLE_GRACE, third.closed()).await.unwrap();
+        assert!(!second.state.is_closing.load(Relaxed) && !first.state.is_closing.load(Relaxed));
         drop(third);
         assert!(waiting.await.unwrap());
         drop(busy);
@@ -292,6 +320,7 @@ mod tests {
         quick.activity().read(true);
         quick.activity().read(false);
         slow.state.head_since.store(0, Relaxed);
+        slow.state.idle_since.store(0, Relaxed);
         connections.close_slow_heads();
         assert!(timeout(MOMENT, slow.closed()).await.is_err(), "not before its time");
         let begun = connections.started.checked_sub(HEAD_TIMEOUT + MOMENT).unwrap();
@@ -300,5 +329,20 @@ mod tests {
         later.close_slow_heads();
         timeout(MOMENT, slow.closed()).await.unwrap();
         assert!(timeout(MOMENT, quick.closed()).await.is_err());
+        // With a request under way, the next head waits; and a request that begins undoes the closing.
+        let busy = slow.activity().begin();
+        later.close_slow_heads();
+        assert!(timeout(MOMENT, slow.closed()).await.is_err());
+        drop(busy);
+    }
+
+    #[tokio::test]
+    async fn request_that_arrives_in_time_keeps_its_connection() {
+        let connections = Connections::new(1);
+        let one = connections.admit(address("192.0.2.1"), 1, false).await.unwrap();
+        one.state.close();
+        let busy = one.activity().begin();
+        assert!(timeout(MOMENT, one.closed()).await.is_err());
+        drop(busy);
     }
 }
