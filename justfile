@@ -117,7 +117,9 @@ bench-start: build
 # Half an hour (or so many seconds) of friendly and hostile clients, adapters and providers, reloads and kills: nothing may fail or grow
 [group('check')]
 soak seconds=env("SECONDS", "1800") *args: build
-    cargo run --quiet --package hauski-tests --example soak -- {{ seconds }} {{ args }}
+    # Not `cargo run --package`, which would build the dependencies once more with the features of that package alone.
+    cargo build --quiet --examples
+    target/debug/examples/soak {{ seconds }} {{ args }}
 
 # The fuzzers of the policy's parsers and of the redactor, each for so many seconds; needs a nightly toolchain
 [group('check')]
