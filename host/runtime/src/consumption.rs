@@ -111,7 +111,7 @@ impl Consumption {
             CallError::ComputedTooLong(_) => "cpu_ms",
             CallError::TotalTimeout(_) => "total_ms",
             CallError::Busy(Full::Queue { .. }) => "queue",
-            CallError::Busy(Full::Adapter { .. }) => "queue_ms",
+            CallError::Busy(Full::Adapter { .. } | Full::Client { .. }) => "queue_ms",
             CallError::Busy(Full::Pool)
             | CallError::Adapter(_)
             | CallError::NotServed(_)

@@ -42,6 +42,14 @@ pub enum Full {
         /// The adapter's limit.
         instances: usize,
     },
+    /// The client's half of the adapter's instances.
+    #[error(
+        "the client's key has {instances} instances of the adapter already, half of them (limit `instances`); wait until a request ends"
+    )]
+    Client {
+        /// Half of the adapter's limit.
+        instances: usize,
+    },
     /// The adapter's queue.
     #[error("all instances of the adapter are busy, and {waiting} requests wait for one already (limit `queue`)")]
     Queue {

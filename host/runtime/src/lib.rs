@@ -48,6 +48,7 @@ pub use library::{Changes, Library, LoadOptions, OpenError};
 pub use load::LoadError;
 pub use progress::{Progress, TimedOut};
 pub use reply::Reply;
+pub use slots::Tenant;
 pub use stamped::Stamped;
 pub use state::Call;
 pub use survey::{Survey, SurveyScope, Surveyed};

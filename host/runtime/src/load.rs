@@ -18,7 +18,7 @@ use crate::folder::{self, Stamp};
 use crate::imports::{self, Named};
 use crate::instance::{HostMemoryLimits, Template};
 use crate::progress::Progress;
-use crate::slots::{Pool, Queues, Slots};
+use crate::slots::{Pool, Queues, Slots, Tenant};
 use crate::stamped::{Outline, OutlineError, Stamped, outline};
 use crate::state::{Call, State};
 use hauski_egress::Caller;
@@ -240,7 +240,7 @@ async fn describe(template: &Template, exports: &Exports) -> Result<Description,
     let template = Template { pre, caller, limits, slots, aside, host_memory };
     let call = Call {
         request_id: "describe".into(),
-        tenant: Arc::default(),
+        tenant: Tenant::default(),
         started: Instant::now(),
         progress: Progress::default(),
         settings: Arc::default(),

@@ -1,17 +1,23 @@
 //! Who may have an instance: a limit for each adapter with a queue before it, and a limit for the pool that all of them share.
 //!
 //! The queue is bounded, and fair between those who ask: whoever has many requests in it gets one instance in turn with the
-//! others, not before them, and if it is full, makes room for who has fewer. An exhausted pool is an error of the engine; with a semaphore
+//! others, not before them, and if it is full, makes room for who has fewer. Where several clients have keys, one of them has at most
+//! half of the adapter's instances: an instance can't be taken back, so the other half has to be kept. An exhausted pool is an error of the engine; with a semaphore
 //! in front it is a wait instead. A part of the pool is reserved for each adapter, so that the others cannot take it.
+
+mod queue;
+
+pub use queue::Tenant;
+pub(crate) use queue::{Place, Queue};
 
 use crate::consumption::Consumption;
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
 use crate::error::{CallError, Full};
 use hauski_policy::{AdapterId, AdapterLimits, Limits};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Component;
 
@@ -113,7 +119,7 @@ impl Slots {
     }
 
     /// Waits for a slot in `tenant`'s turn, at the longest until `deadline`, and no longer than `wait`.
-    pub(crate) async fn acquire(&self, tenant: &str, deadline: Instant, wait: Duration) -> Result<Slot, CallError> {
+    pub(crate) async fn acquire(&self, tenant: &Tenant, deadline: Instant, wait: Duration) -> Result<Slot, CallError> {
         let until = deadline.min(Instant::now() + wait);
         let own = self.queue.enter(tenant, until).await?;
         let pool = timeout_at(until, self.take_slots()).await.ok().flatten().ok_or(CallError::Busy(Full::Pool))?;
@@ -152,174 +158,6 @@ impl Slots {
     /// Requests that wait for an instance at this moment.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.lock().waiting
-    }
-}
-
-/// Places for instances, and those who wait for one.
-pub(crate) struct Queue {
-    lines: Mutex<Lines>,
-    consumption: Arc<Consumption>,
-}
-
-#[derive(Default)]
-struct Lines {
-    /// The number of places.
-    places: usize,
-    /// The places in use. After `places` was lowered there can be more: those are not given again.
-    taken: usize,
-    /// The most requests that wait.
-    most_waiting: usize,
-    waiting: usize,
-    /// Who waits, each in a line of its own. What is handed over is a place.
-    lines: BTreeMap<Box<str>, VecDeque<oneshot::Sender<Place>>>,
-    /// Whose turn it is, and whose after that.
-    turns: VecDeque<Box<str>>,
-    /// The slots of the pool that are reserved for the adapter.
-    reserved: Option<Arc<Semaphore>>,
-}
-
-/// A place for one instance.
-struct Place(Arc<Queue>);
-
-impl Queue {
-    fn new(limits: &AdapterLimits) -> Self {
-        let lines = Lines { places: limits.instances, most_waiting: limits.queue, ..Lines::default() };
-        Self { lines: Mutex::new(lines), consumption: Arc::default() }
-    }
-
-    /// Puts other limits in force. Requests that wait or run go on: new places go to those that wait, in turn, and places beyond a
-    /// lower limit are not given again when their requests end. A shorter queue turns away new requests only.
-    fn set_limits(self: &Arc<Self>, limits: &AdapterLimits) {
-        let served: Vec<_> = {
-            let mut lines = self.lock();
-            lines.places = limits.instances;
-            lines.most_waiting = limits.queue;
-            let mut served = Vec::new();
-            while lines.taken < lines.places
-                && let Some(next) = lines.next()
-            {
-                lines.taken += 1;
-                served.push(next);
-            }
-            served
-        };
-        // Without the lock, which a place takes that comes back because its request has left.
-        for next in served {
-            drop(next.send(Place(self.clone())));
-        }
-    }
-
-    fn has_reservation(&self) -> bool {
-        self.lock().reserved.is_some()
-    }
-
-    fn reserve(&self, slots: Arc<Semaphore>) {
-        self.lock().reserved = Some(slots);
-    }
-
-    /// Returns the reservation of an unloaded adapter without instances: nothing else has its queue.
-    fn give_up_reservation(queue: &Arc<Self>) -> Option<Arc<Semaphore>> {
-        if Arc::strong_count(queue) > 1 { None } else { queue.lock().reserved.take() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a place, or waits for one until `until`.
-    async fn enter(self: &Arc<Self>, tenant: &str, until: Instant) -> Result<Place, CallError> {
-        let (place, full, late) = {
-            let mut lines = self.lock();
-            if lines.taken < lines.places {
-                lines.taken += 1;
-                return Ok(Place(self.clone()));
-            }
-            let full = CallError::Busy(Full::Queue { waiting: lines.most_waiting });
-            if lines.waiting >= lines.most_waiting && !lines.make_room(tenant) {
-                return Err(full);
-            }
-            lines.waiting += 1;
-            let late = CallError::Busy(Full::Adapter { instances: lines.places });
-            (lines.line_up(tenant), full, late)
-        };
-        let _waiting = Waiting(self);
-        // Whose place in the queue was given to somebody else is told what he would have been told before.
-        timeout_at(until, place).await.map_err(|_| late)?.map_err(|_| full)
-    }
-}
-
-impl Lines {
-    /// Puts one more at the end of `tenant`'s line.
-    fn line_up(&mut self, tenant: &str) -> oneshot::Receiver<Place> {
-        let (hand_over, place) = oneshot::channel();
-        match self.lines.get_mut(tenant) {
-            Some(line) => {
-                // Those who left are still in it.
-                line.retain(|waiter| !waiter.is_closed());
-                line.push_back(hand_over);
-            }
-            None => {
-                self.lines.insert(tenant.into(), VecDeque::from([hand_over]));
-                self.turns.push_back(tenant.into());
-            }
-        }
-        place
-    }
-
-    /// Sends away the last one of the longest line, if that line is longer than `tenant`'s would be: whoever fills the queue does not
-    /// keep others out of it.
-    fn make_room(&mut self, tenant: &str) -> bool {
-        let waits = |line: &VecDeque<oneshot::Sender<Place>>| line.iter().filter(|waiter| !waiter.is_closed()).count();
-        let own = self.lines.get(tenant).map_or(0, waits);
-        let Some(longest) = self.lines.values_mut().max_by_key(|line| waits(line)) else { return false };
-        if waits(longest) <= own + 1 {
-            return false;
-        }
-        longest.retain(|waiter| !waiter.is_closed());
-        longest.pop_back().is_some()
-    }
-
-    /// The next one in turn who still waits.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        while let Some(tenant) = self.turns.pop_front() {
-            let Some(line) = self.lines.get_mut(&tenant) else { continue };
-            let next = std::iter::from_fn(|| line.pop_front()).find(|waiter| !waiter.is_closed());
-            if line.is_empty() {
-                self.lines.remove(&tenant);
-            } else {
-                self.turns.push_back(tenant);
-            }
-            if next.is_some() {
-                return next;
-            }
-        }
-        None
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let next = {
-            let mut lines = self.0.lock();
-            let next = if lines.taken > lines.places { None } else { lines.next() };
-            if next.is_none() {
-                lines.taken -= 1;
-            }
-            next
-        };
-        // Whoever has left meanwhile drops what he is handed, and so hands it on.
-        if let Some(next) = next {
-            drop(next.send(Place(self.0.clone())));
-        }
-    }
-}
-
-/// Counts one who waits.
-struct Waiting<'a>(&'a Queue);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
     }
 }
 

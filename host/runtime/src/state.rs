@@ -4,6 +4,7 @@ use crate::memory::MemoryLimit;
 use crate::meter::Meter;
 use crate::progress::Progress;
 use crate::sends::Sends;
+use crate::slots::Tenant;
 use crate::wasi_http::Hooks;
 use hauski_egress::{Caller, Door};
 use hauski_policy::Scope;
@@ -26,8 +27,8 @@ const HEADER_BYTES: usize = 64 << 10;
 pub struct Call {
     /// The request's id, for log lines.
     pub request_id: Arc<str>,
-    /// Whose request it is, for the queue's turns; empty where nobody has a name.
-    pub tenant: Arc<str>,
+    /// The client that it is from, for the queue's turns and the client's share of the instances.
+    pub tenant: Tenant,
     /// When the request began: its total time counts from here, however often it is tried.
     pub started: Instant,
     /// How far it has come at its providers.

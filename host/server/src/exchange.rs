@@ -12,7 +12,7 @@ use crate::telemetry::Trace;
 use crate::view::View;
 use crate::{json, locality};
 use axum::extract::Request;
-use hauski_runtime::Progress;
+use hauski_runtime::{Progress, Tenant};
 use http::{HeaderMap, HeaderName};
 use std::pin::pin;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) local_only: bool,
     /// Whose request it is, where keys are asked for.
     client: Option<Arc<Client>>,
-    /// The client's name; empty where nobody has one.
-    pub(crate) tenant: Arc<str>,
+    /// The client, as far as others have to be protected from it.
+    pub(crate) tenant: Tenant,
     /// The value of `x-hauski-route-key`.
     pub(crate) route_key: Option<String>,
     pub(crate) progress: Progress,
@@ -53,7 +53,7 @@ impl Exchange {
     /// What is wrong with either.
     pub(crate) async fn begin(app: App, id: RequestId, request: Request) -> Result<(Self, String), ApiError> {
         let client = request.extensions().get::<Arc<Client>>().cloned();
-        let tenant = client.as_ref().map(|client| client.name.clone()).unwrap_or_default();
+        let tenant = client.as_ref().map_or_else(Tenant::default, |client| tenant(client, &app));
         let held = client.as_ref().is_some_and(|client| client.local_only());
         let local_only = locality::local_only(request.headers())? || held;
         let route_key = route_key(request.headers())?;
@@ -95,15 +95,18 @@ impl Exchange {
 
     /// The name of the client, where keys tell it from others: its failures are counted apart.
     pub(crate) fn counted_client(&self) -> Option<Arc<str>> {
-        let client = self.client.as_ref()?;
-        let has_others = self.app.gateway.access.keyring()?.clients().nth(1).is_some();
-        has_others.then(|| client.name.clone())
+        self.tenant.has_others.then(|| self.tenant.name.clone())
     }
 
     /// Whether the client may ask the model or route with this public name.
     pub(crate) fn may_ask(&self, name: &str) -> bool {
         self.client.as_ref().is_none_or(|client| client.may_ask(name))
     }
+}
+
+fn tenant(client: &Client, app: &App) -> Tenant {
+    let keyring = app.gateway.access.keyring();
+    Tenant { name: client.name.clone(), has_others: keyring.is_some_and(|keyring| keyring.clients().nth(1).is_some()) }
 }
 
 fn route_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {

@@ -45,7 +45,7 @@ impl<'a> Plan<'a> {
             return Ok(plan);
         };
         plan.is_route = true;
-        let client = Some(&*exchange.tenant).filter(|name| !name.is_empty());
+        let client = Some(&*exchange.tenant.name).filter(|name| !name.is_empty());
         let key = exchange.route_key.as_deref().or(key).or(client).unwrap_or(&exchange.id.0);
         let ask = Ask { key, local_only: exchange.local_only || local_only, ..view.preferences() };
         let decided = view.plan(route, &ask);

@@ -8,7 +8,7 @@ use crate::retry::{Health, Tried};
 use crate::view::Served;
 use hauski_egress::Door;
 use hauski_policy::Locality;
-use hauski_runtime::{AdapterError, Call, CallError, Progress};
+use hauski_runtime::{AdapterError, Call, CallError, Progress, Tenant};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(crate) async fn look(app: App) {
 fn call(served: &Served, id: &str, progress: &Progress, door: &Arc<Door>) -> Call {
     Call {
         request_id: id.into(),
-        tenant: id.into(),
+        tenant: Tenant { name: id.into(), has_others: false },
         started: Instant::now(),
         progress: progress.clone(),
         settings: served.settings.clone(),

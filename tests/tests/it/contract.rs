@@ -2,7 +2,7 @@
 
 use hauski_egress::{Decision, Door, Exchange, Ledger, Observer, Parts, Secrets, Shared, SystemResolver};
 use hauski_policy::{AdapterId, Limits, ModelScope, Routing, Scope};
-use hauski_runtime::{Adapter, AdapterError, Call, CallError, Library, LoadOptions, Progress};
+use hauski_runtime::{Adapter, AdapterError, Call, CallError, Library, LoadOptions, Progress, Tenant};
 use hauski_tests::{Upstream, compiler};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn adapter(upstream: &Upstream) -> (Library, Arc<Adapter>, Call) {
         adapters.get(&id).unwrap().clone(),
         Call {
             request_id: "test".into(),
-            tenant: Arc::default(),
+            tenant: Tenant::default(),
             started: tokio::time::Instant::now(),
             progress: Progress::default(),
             settings,

@@ -1,6 +1,7 @@
 //! Clients' keys: who is asked for one, what each is for, and that none is written down anywhere.
 
 mod opening;
+mod share;
 mod slow;
 
 use bytes::Bytes;
@@ -190,34 +191,6 @@ async fn a_key_has_a_rate_of_its_own_over_all_workers() {
     host.reload();
     opening::until(&host, "/ready", |answer| answer.status == StatusCode::OK).await;
     check(&get(&host, "/v1/models", "hk-slow-and-steady").await, 429, "rate_limit_exceeded");
-}
-
-/// M4: one key could hold all instances of an adapter.
-#[tokio::test]
-async fn key_has_a_limit_of_requests_at_once() {
-    let entries = [("laptop", LAPTOP, "models: [\"*\"], concurrent: 1"), ("phone", PHONE, ALL)];
-    let host = TestHost::builder()
-        .guest("streams_forever")
-        .adapter("echo")
-        .model("{ id: echo, adapter: echo }")
-        .model("{ id: endless, adapter: streams-forever }")
-        .keys(&keys(&entries))
-        .start()
-        .await;
-    let body = r#"{"model":"endless","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
-    let request = Request::builder().method("POST").uri("/v1/chat/completions").header("x-api-key", LAPTOP);
-    let answer = host.client().open(request.body(Bytes::from(body)).unwrap()).await.unwrap();
-    // The head of the stream is there; the stream goes on.
-    assert_eq!(answer.status(), StatusCode::OK);
-    let refused = chat(&host, LAPTOP, "echo").await;
-    check(&refused, 429, "too_many_at_once");
-    assert!(refused.text.contains("the key `laptop` may have 1 request at once"), "{}", refused.text);
-    assert_eq!(chat(&host, PHONE, "echo").await.status, StatusCode::OK, "another one's");
-    drop(answer);
-    let begin = std::time::Instant::now();
-    while chat(&host, LAPTOP, "echo").await.status != StatusCode::OK {
-        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "the place is given back");
-    }
 }
 
 #[tokio::test]
