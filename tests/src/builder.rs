@@ -22,6 +22,7 @@ pub struct Builder {
     models: String,
     limits: String,
     overrides: String,
+    total_memory_mib: Option<u64>,
     env: BTreeMap<String, String>,
     resolver: Arc<dyn Resolve>,
     roots: Vec<CertificateDer<'static>>,
@@ -57,6 +58,7 @@ impl Builder {
             models: String::new(),
             limits: LIMITS.to_owned(),
             overrides: String::new(),
+            total_memory_mib: None,
             env: BTreeMap::new(),
             resolver: Arc::new(SystemResolver::default()),
             roots: Vec::new(),
@@ -144,6 +146,13 @@ impl Builder {
         let start = self.limits.find(&format!("{name}:")).unwrap_or(self.limits.len() - 2);
         let end = self.limits[start..].find([',', '}']).map_or(self.limits.len(), |at| start + at);
         self.limits.replace_range(start..end, &format!("{name}: {value} "));
+        self
+    }
+
+    /// Sets the memory of all adapters together.
+    #[must_use]
+    pub fn total_memory_mib(mut self, mib: u64) -> Self {
+        self.total_memory_mib = Some(mib);
         self
     }
 
@@ -324,10 +333,11 @@ impl Builder {
         let limits = format!(
             "server: {{ request_mib: 1, buffered_mib: 8, request_seconds: {}, connections: 64, shutdown_seconds: 2 }}\n\
              ledger: {{ file_mib: 1, files: 4 }}\n\
-             adapters:\n  require_lock: {}\n  defaults: {}\n  overrides: {{ {} }}\n\
+             adapters:\n  require_lock: {}\n{}  defaults: {}\n  overrides: {{ {} }}\n\
              latency: {{ llm_p95_ms: 400 }}\n",
             self.request_seconds,
             self.lock.is_some(),
+            self.total_memory_mib.map(|mib| format!("  total_memory_mib: {mib}\n")).unwrap_or_default(),
             self.limits,
             self.overrides
         );

@@ -15,6 +15,8 @@ pub struct Limits {
     pub ledger: LedgerLimits,
     /// Whether only those adapters serve that `adapters.lock` has.
     pub require_lock: bool,
+    /// The most memory of all adapters together, in bytes; at least twice that of the largest instance.
+    pub total_memory: usize,
     pub(crate) defaults: AdapterLimits,
     pub(crate) overrides: BTreeMap<AdapterId, AdapterLimits>,
 }

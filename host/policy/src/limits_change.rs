@@ -35,8 +35,8 @@ impl Limits {
 
     /// Returns what of `wanted` a gateway that runs with `self` can put in force.
     ///
-    /// Not what is built once at the start: the ledger's files, whether only approved adapters serve, and the instance pool, whose
-    /// instances have up to `pool_memory` bytes of linear memory.
+    /// Not what is built once at the start: the ledger's files, whether only approved adapters serve, the memory of all adapters
+    /// together, and the instance pool, whose instances have up to `pool_memory` bytes of linear memory.
     #[must_use]
     pub fn live(&self, wanted: &Self, pool_memory: usize) -> LiveLimits {
         let mut limits = wanted.clone();
@@ -49,6 +49,8 @@ impl Limits {
         name("ledger.file_mib", self.ledger.file_bytes != wanted.ledger.file_bytes);
         name("ledger.files", self.ledger.files != wanted.ledger.files);
         name("adapters.require_lock", self.require_lock != wanted.require_lock);
+        name("adapters.total_memory_mib", self.total_memory != wanted.total_memory);
+        limits.total_memory = self.total_memory;
         limits.ledger = self.ledger;
         limits.require_lock = self.require_lock;
 
@@ -76,9 +78,10 @@ impl Limits {
         for section in ["server", "ledger", "latency"] {
             compare(section, &old_file[section], &new_file[section], &mut changes);
         }
-        let key = "require_lock";
-        let (old_lock, new_lock) = (&old_file["adapters"][key], &new_file["adapters"][key]);
-        push(format!("adapters.{key}"), old_lock, new_lock, &mut changes);
+        for key in ["require_lock", "total_memory_mib"] {
+            let (old, new) = (&old_file["adapters"][key], &new_file["adapters"][key]);
+            push(format!("adapters.{key}"), old, new, &mut changes);
+        }
 
         let mut of_defaults = Vec::new();
         compare("adapters.defaults", &self.defaults.to_json(), &new.defaults.to_json(), &mut of_defaults);

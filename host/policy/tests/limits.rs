@@ -116,6 +116,19 @@ fn truncated_limits_never_fall_back_to_defaults() {
     }
 }
 
+/// An instance that is alone can have all that its own limit allows: half of the total is common.
+#[test]
+fn total_memory_is_at_least_twice_that_of_the_largest_instance() {
+    let total = |limits: Limits| limits.total_memory >> 20;
+    let absent = ("  total_memory_mib", "  # total_memory_mib");
+    assert_eq!(total(with(&[absent])), 4096);
+    assert_eq!(total(with(&[absent, ("overrides: {}", "overrides: { a: { memory_mib: 3000 } }")])), 6000);
+    assert_eq!(total(with(&[("total_memory_mib: 4096", "total_memory_mib: 128")])), 128);
+    let text = SHIPPED.replace("total_memory_mib: 4096", "total_memory_mib: 127");
+    let error = Limits::parse("limits.yaml", text.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("total-memory-too-small") && error.contains("write 128 or more"), "{error}");
+}
+
 #[test]
 fn changes_are_listed_by_key() {
     let old = with(&[("overrides: {}", "overrides: { a: { cpu_ms: 7 }, b: {} }")]);
@@ -126,6 +139,7 @@ fn changes_are_listed_by_key() {
         ("connections: 4096", "connections: 4097"),
         ("llm_p95_ms: 400", "llm_p95_ms: 401"),
         ("require_lock: false", "require_lock: true"),
+        ("total_memory_mib: 4096", "total_memory_mib: 4097"),
     ]);
     let changes: Vec<_> = old.changes(&new).into_iter().map(|c| format!("{} {} {}", c.key, c.old, c.new)).collect();
     assert_eq!(
@@ -134,6 +148,7 @@ fn changes_are_listed_by_key() {
             "server.connections 4096 4097",
             "latency.llm_p95_ms 400 401",
             "adapters.require_lock false true",
+            "adapters.total_memory_mib 4096 4097",
             "adapters.defaults.cpu_ms 5000 6000",
             "adapters.overrides.a.cpu_ms 7 8",
             "adapters.overrides.c.queue 64 3",
@@ -153,6 +168,7 @@ fn keys_that_need_a_restart_are_named_and_keep_their_value() {
         ("file_mib: 64", "file_mib: 65"),
         ("files: 16", "files: 17"),
         ("require_lock: false", "require_lock: true"),
+        ("total_memory_mib: 4096", "total_memory_mib: 4097"),
         ("queue: 64", "queue: 65"),
     ]);
     let live = running.live(&wanted, pool);
@@ -162,12 +178,14 @@ fn keys_that_need_a_restart_are_named_and_keep_their_value() {
             "ledger.file_mib",
             "ledger.files",
             "adapters.require_lock",
+            "adapters.total_memory_mib",
             "adapters.defaults.memory_mib",
             "adapters.overrides.a.memory_mib",
         ]
     );
     let (limits, mib) = (live.limits, |id: &str| live_memory(&running, &wanted, pool, id));
     assert_eq!((limits.ledger, limits.require_lock), (running.ledger, false));
+    assert_eq!(limits.total_memory, 4096 << 20);
     assert_eq!((mib("any"), mib("a"), mib("b"), mib("c")), (64, 128, 100, 64));
     assert_eq!(limits.adapter(&"any".parse().unwrap()).queue, 65, "all else is in force");
     assert_eq!(running.live(&running, pool).restart_needed, Vec::<String>::new());

@@ -6,7 +6,7 @@ use crate::consumption::Consumption;
 use crate::error::CallError;
 use crate::imports::Named;
 use crate::instance::Template;
-use crate::reply::Reply;
+use crate::reply::{Reply, Whole};
 use crate::state::Call;
 use hauski_egress::today;
 use hauski_policy::{
@@ -134,7 +134,7 @@ impl Adapter {
     ///
     /// # Errors
     /// If the adapter gives none; see [`CallError`].
-    pub async fn complete(&self, call: Call, request: Arc<String>) -> Result<String, CallError> {
+    pub async fn complete(&self, call: Call, request: Arc<String>) -> Result<Whole, CallError> {
         let indices = self.exports.chat.as_ref().ok_or(CallError::NotServed("chat"))?;
         let mut fresh = self.template.instantiate(call).await?;
         let chat = fresh.load(|store, instance| indices.load(store, instance))?;
@@ -142,9 +142,10 @@ impl Adapter {
             let answer = chat.call_complete(&mut fresh.store, &request).await;
             (fresh, answer)
         });
-        let (fresh, answer) = answer.await?;
+        let (fresh, text) = answer.await?;
+        let place = fresh.take_place(text.len());
         fresh.end();
-        Ok(answer)
+        Ok(Whole { text, place: place? })
     }
 
     /// Answers a chat request piece by piece.
@@ -168,7 +169,7 @@ impl Adapter {
     ///
     /// # Errors
     /// If the adapter gives no answer; see [`CallError`].
-    pub async fn embed(&self, call: Call, request: Arc<String>) -> Result<String, CallError> {
+    pub async fn embed(&self, call: Call, request: Arc<String>) -> Result<Whole, CallError> {
         let indices = self.exports.embeddings.as_ref().ok_or(CallError::NotServed("embeddings"))?;
         let mut fresh = self.template.instantiate(call).await?;
         let embeddings = fresh.load(|store, instance| indices.load(store, instance))?;
@@ -176,9 +177,10 @@ impl Adapter {
             let answer = embeddings.call_embed(&mut fresh.store, &request).await;
             (fresh, answer)
         });
-        let (fresh, answer) = answer.await?;
+        let (fresh, text) = answer.await?;
+        let place = fresh.take_place(text.len());
         fresh.end();
-        Ok(answer)
+        Ok(Whole { text, place: place? })
     }
 
     /// What the provider serves now, as JSON objects of OpenAI's `GET /v1/models`; `call` has the settings of the model on whose

@@ -1,19 +1,20 @@
 //! What the instances of one adapter take, those of all its versions together: counted while it happens, to be shown.
 
+use crate::budget::MemoryAccount;
 use crate::error::{CallError, Full};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The limits of an adapter that end a request, by their keys in `limits.yaml`. Those on providers' answers are the egress door's.
-const LIMITS: [&str; 5] = ["memory_mib", "cpu_ms", "total_ms", "queue", "queue_ms"];
+const LIMITS: [&str; 6] = ["memory_mib", "total_memory_mib", "cpu_ms", "total_ms", "queue", "queue_ms"];
 
 /// What the instances of one adapter have taken and take at this moment.
-#[derive(Debug, Default)]
 pub struct Consumption {
     requests: AtomicU64,
     /// When the last instance was given, in milliseconds of Unix time.
     last: AtomicU64,
-    memory: AtomicUsize,
+    memory: Arc<MemoryAccount>,
     /// Bytes of request bodies that providers have not yet taken.
     outbound: AtomicUsize,
     /// Nanoseconds.
@@ -23,10 +24,32 @@ pub struct Consumption {
     slow: AtomicU32,
 }
 
+/// Why there is no place for a request body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoOutbound {
+    /// The adapter's bodies have all of their place.
+    OfAdapter,
+    /// The memory of all adapters together is taken.
+    OfAll { total: usize },
+}
+
 /// After so many of them the next ones begin aside, until one is quick: a large request among small ones changes nothing for those.
 pub(crate) const SLOW: u32 = 3;
 
 impl Consumption {
+    /// Nothing so far. Memory is taken from this account.
+    pub(crate) fn new(memory: Arc<MemoryAccount>) -> Self {
+        Self {
+            requests: AtomicU64::default(),
+            last: AtomicU64::default(),
+            memory,
+            outbound: AtomicUsize::default(),
+            cpu: AtomicU64::default(),
+            hits: Default::default(),
+            slow: AtomicU32::default(),
+        }
+    }
+
     /// How many instances were given for a request so far.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -39,11 +62,11 @@ impl Consumption {
         (self.requests() > 0).then(|| UNIX_EPOCH + Duration::from_millis(self.last.load(Relaxed)))
     }
 
-    /// The linear memory of the instances that live at this moment, and the request bodies that they have handed over and that providers
-    /// have not yet taken, in bytes.
+    /// The linear memory and the tables of the instances that live at this moment, the request bodies that they have handed over and
+    /// that providers have not yet taken, and large answers that clients have not yet taken, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.memory.load(Relaxed).saturating_add(self.outbound.load(Relaxed))
+        self.memory.bytes()
     }
 
     /// The time that instances have computed.
@@ -64,25 +87,26 @@ impl Consumption {
         self.requests.fetch_add(1, Relaxed);
     }
 
-    /// An instance has grown by so many bytes.
-    pub(crate) fn grow(&self, bytes: usize) {
-        self.memory.fetch_add(bytes, Relaxed);
+    /// The account that memory is taken from.
+    pub(crate) fn memory(&self) -> &Arc<MemoryAccount> {
+        &self.memory
     }
 
-    /// An instance is gone, which had so many bytes.
-    pub(crate) fn shrink(&self, bytes: usize) {
-        self.memory.fetch_sub(bytes, Relaxed);
-    }
-
-    /// Reserves the bytes of a request body, if the adapter then has no more than `max`.
-    pub(crate) fn try_reserve_outbound(&self, bytes: usize, max: usize) -> bool {
+    /// Reserves the bytes of a request body, if the adapter then has no more than `max` of them, and memory is left.
+    pub(crate) fn try_reserve_outbound(&self, bytes: usize, max: usize) -> Result<(), NoOutbound> {
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= max);
-        self.outbound.fetch_update(Relaxed, Relaxed, more).is_ok()
+        self.outbound.fetch_update(Relaxed, Relaxed, more).map_err(|_| NoOutbound::OfAdapter)?;
+        if !self.memory.try_take(bytes) {
+            self.outbound.fetch_sub(bytes, Relaxed);
+            return Err(NoOutbound::OfAll { total: self.memory.total() });
+        }
+        Ok(())
     }
 
     /// Releases the bytes of a request body that is sent or canceled.
     pub(crate) fn release_outbound(&self, bytes: usize) {
         self.outbound.fetch_sub(bytes, Relaxed);
+        self.memory.give_back(bytes);
     }
 
     /// An instance has computed for so long.
@@ -112,6 +136,7 @@ impl Consumption {
             CallError::TotalTimeout(_) => "total_ms",
             CallError::Busy(Full::Queue { .. }) => "queue",
             CallError::Busy(Full::Adapter { .. } | Full::Client { .. }) => "queue_ms",
+            CallError::Busy(Full::Memory { .. }) => "total_memory_mib",
             CallError::Busy(Full::Pool)
             | CallError::Adapter(_)
             | CallError::NotServed(_)
@@ -121,5 +146,13 @@ impl Consumption {
         if let Some(at) = LIMITS.iter().position(|own| *own == limit) {
             self.hits[at].fetch_add(1, Relaxed);
         }
+    }
+}
+
+/// As if it were alone, with all the memory there is.
+#[cfg(test)]
+impl Default for Consumption {
+    fn default() -> Self {
+        Self::new(crate::budget::MemoryBudget::new(usize::MAX).open())
     }
 }

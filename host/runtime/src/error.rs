@@ -56,6 +56,12 @@ pub enum Full {
         /// The adapter's limit.
         waiting: usize,
     },
+    /// The memory that all adapters share.
+    #[error("the adapters have all of their {} MiB of memory together (limit `total_memory_mib`); retry later", .total >> 20)]
+    Memory {
+        /// The limit in bytes.
+        total: usize,
+    },
     /// The place that all adapters share.
     #[error("the instances of all adapters together take all the place there is")]
     Pool,

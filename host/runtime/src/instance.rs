@@ -4,9 +4,10 @@ use crate::AdapterError;
 use crate::aside::{Places, Run};
 use crate::consumption::Consumption;
 use crate::engine::TICK;
-use crate::error::CallError;
-use crate::memory::MemoryLimit;
+use crate::error::{CallError, Full};
+use crate::memory::{Hit, MemoryLimit};
 use crate::meter::Meter;
+use crate::reply::AnswerPlace;
 use crate::sends::Sends;
 use crate::slots::{Slot, Slots};
 use crate::state::{Call, State};
@@ -97,7 +98,7 @@ impl Template {
         let consumption = self.slots.consumption();
         let slot = self.slots.acquire(&call.tenant, deadline, self.limits.queue_wait).await;
         let slot = slot.inspect_err(|error| consumption.note(error))?;
-        let memory = MemoryLimit::new(consumption.clone(), self.limits.memory_bytes);
+        let memory = MemoryLimit::new(consumption.memory().clone(), self.limits.memory_bytes);
         let meter = Meter::new(consumption.clone());
         let sends = Sends::new(self.limits.memory_bytes, self.host_memory, consumption.clone());
         let state = State::new(call, self.caller.clone(), deadline, meter.clone(), memory, sends);
@@ -171,6 +172,11 @@ impl Fresh {
         answer.inspect_err(|error| consumption.note(error))
     }
 
+    /// Takes a place for an answer of so many bytes that the instance has given.
+    pub(crate) fn take_place(&self, bytes: usize) -> Result<AnswerPlace, CallError> {
+        AnswerPlace::take(&self.consumption, bytes).inspect_err(|error| self.consumption.note(error))
+    }
+
     /// Ends the instance. To give much memory back takes its time, so that is done aside.
     pub(crate) fn end(self: Box<Self>) {
         if self.store.data().memory.used() > SMALL {
@@ -209,8 +215,10 @@ fn explain(error: &wasmtime::Error, store: &Store<State>, limits: &AdapterLimits
     if error.is::<TooLong>() {
         return CallError::ComputedTooLong(limits.cpu);
     }
-    if let Some(limit) = store.data().memory.hit() {
-        return CallError::OutOfMemory(limit);
+    match store.data().memory.hit() {
+        Some(Hit::Own(limit)) => return CallError::OutOfMemory(limit),
+        Some(Hit::Total(total)) => return CallError::Busy(Full::Memory { total }),
+        None => {}
     }
     let cause = error.root_cause().to_string();
     // The engine has no public type for this.

@@ -1,21 +1,33 @@
-//! The limit on a guest's linear memory, which remembers whether it was hit.
+//! The limit on a guest's linear memory and tables, which remembers whether it was hit.
 
-use crate::consumption::Consumption;
+use crate::budget::MemoryAccount;
 use crate::engine::{CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES, TABLE_ELEMENTS};
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
-/// Grants memory up to a number of bytes, over all memories of the request's instance.
+/// The size of a table's element in the host.
+const ELEMENT_BYTES: usize = size_of::<usize>();
+
+/// Grants memory up to a number of bytes, over all memories and tables of the request's instance.
 pub(crate) struct MemoryLimit {
-    consumption: Arc<Consumption>,
+    account: Arc<MemoryAccount>,
     limit: usize,
     used: usize,
-    hit: bool,
+    hit: Option<Hit>,
+}
+
+/// What the guest has hit by wanting more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hit {
+    /// The limit of one instance, in bytes.
+    Own(usize),
+    /// The limit of all instances together, in bytes.
+    Total(usize),
 }
 
 impl MemoryLimit {
-    pub(crate) fn new(consumption: Arc<Consumption>, limit: usize) -> Self {
-        Self { consumption, limit, used: 0, hit: false }
+    pub(crate) fn new(account: Arc<MemoryAccount>, limit: usize) -> Self {
+        Self { account, limit, used: 0, hit: None }
     }
 
     /// The bytes that the guest has.
@@ -23,28 +35,33 @@ impl MemoryLimit {
         self.used
     }
 
-    /// The limit in bytes, if the guest has wanted more.
-    pub(crate) fn hit(&self) -> Option<usize> {
-        self.hit.then_some(self.limit)
+    /// The limit that the guest's last wish has hit.
+    pub(crate) fn hit(&self) -> Option<Hit> {
+        self.hit
+    }
+
+    fn grow(&mut self, bytes: usize) -> bool {
+        let after = self.used.saturating_add(bytes);
+        // Whoever was refused and gets something now has coped.
+        self.hit = if after > self.limit {
+            Some(Hit::Own(self.limit))
+        } else if !self.account.try_take(bytes) {
+            Some(Hit::Total(self.account.total()))
+        } else {
+            self.used = after;
+            None
+        };
+        self.hit.is_none()
     }
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let after = self.used.saturating_add(desired.saturating_sub(current));
-        if after > self.limit {
-            self.hit = true;
-            return Ok(false);
-        }
-        self.consumption.grow(after - self.used);
-        self.used = after;
-        // Whoever was refused and gets something now has coped.
-        self.hit = false;
-        Ok(true)
+        Ok(self.grow(desired.saturating_sub(current)))
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS && self.grow(desired.saturating_sub(current) * ELEMENT_BYTES))
     }
 
     // The pool has the same limits. These hold where there is no address space for one.
@@ -63,25 +80,40 @@ impl ResourceLimiter for MemoryLimit {
 
 impl Drop for MemoryLimit {
     fn drop(&mut self) {
-        self.consumption.shrink(self.used);
+        self.account.give_back(self.used);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::MemoryBudget;
 
     #[test]
-    fn all_memories_count_together() {
-        let consumption = Arc::<Consumption>::default();
-        let mut limit = MemoryLimit::new(consumption.clone(), 100);
+    fn all_memories_and_tables_count_together() {
+        let account = MemoryBudget::new(1_000).open();
+        let mut limit = MemoryLimit::new(account.clone(), 100);
         assert!(limit.memory_growing(0, 60, None).unwrap());
-        assert!(limit.memory_growing(60, 80, None).unwrap());
-        assert!(!limit.memory_growing(0, 21, None).unwrap());
-        assert_eq!(limit.hit(), Some(100));
-        assert!(limit.memory_growing(0, 20, None).unwrap());
-        assert_eq!((limit.hit(), consumption.memory_bytes()), (None, 100));
+        assert!(limit.memory_growing(60, 70, None).unwrap());
+        assert!(limit.table_growing(1, 2, None).unwrap());
+        assert!(!limit.memory_growing(0, 23, None).unwrap());
+        assert_eq!(limit.hit(), Some(Hit::Own(100)));
+        assert!(limit.memory_growing(0, 22, None).unwrap());
+        assert_eq!((limit.hit(), account.bytes()), (None, 100));
+        assert!(!limit.table_growing(2, 3, None).unwrap());
         drop(limit);
-        assert_eq!(consumption.memory_bytes(), 0);
+        assert_eq!(account.bytes(), 0);
+    }
+
+    #[test]
+    fn memory_is_refused_when_all_instances_together_have_their_total() {
+        let account = MemoryBudget::new(400).open();
+        let (mut one, mut other) = (MemoryLimit::new(account.clone(), 150), MemoryLimit::new(account.clone(), 150));
+        assert!(one.memory_growing(0, 120, None).unwrap());
+        assert!(!other.memory_growing(0, 81, None).unwrap());
+        assert_eq!(other.hit(), Some(Hit::Total(400)));
+        drop(one);
+        assert!(other.memory_growing(0, 81, None).unwrap());
+        assert_eq!(other.hit(), None);
     }
 }

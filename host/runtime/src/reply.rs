@@ -1,10 +1,46 @@
-//! An answer that arrives in pieces.
+//! Answers of adapters, whole and in pieces, and the memory that they take until their clients have them.
 
 use crate::bindings::exports::hauski::adapter::chat;
-use crate::error::CallError;
+use crate::budget::Reservation;
+use crate::consumption::Consumption;
+use crate::error::{CallError, Full};
 use crate::instance::Fresh;
 use std::sync::Arc;
 use wasmtime::component::ResourceAny;
+
+/// Up to here an answer, or a piece of one, takes no place in the memory of all adapters: those that are read at once are few.
+const SMALL: usize = 64 << 10;
+
+/// A whole answer: JSON in OpenAI's dialect.
+#[derive(Debug)]
+pub struct Whole {
+    /// The answer.
+    pub text: String,
+    /// Its place in memory, to be kept for as long as the answer, or what is made of it, is.
+    pub place: AnswerPlace,
+}
+
+/// A place in the memory of all adapters (`total_memory_mib`); given back on drop.
+#[derive(Debug, Default)]
+#[must_use = "the place is given back when this is dropped"]
+pub struct AnswerPlace {
+    _reservation: Option<Reservation>,
+}
+
+impl AnswerPlace {
+    /// Takes a place for `bytes`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn take(consumption: &Consumption, bytes: usize) -> Result<Self, CallError> {
+        if bytes <= SMALL {
+            return Ok(Self::default());
+        }
+        let memory = consumption.memory();
+        let full = || CallError::Busy(Full::Memory { total: memory.total() });
+        Ok(Self { _reservation: Some(memory.try_reserve(bytes).ok_or_else(full)?) })
+    }
+}
 
 /// A streaming answer and the instance that gives it. Dropping it ends the request to the provider.
 pub struct Reply {
@@ -12,11 +48,13 @@ pub struct Reply {
     fresh: Option<Box<Fresh>>,
     chat: Arc<chat::Guest>,
     reply: ResourceAny,
+    /// The place of the last chunks: the next ones are asked for when those are written.
+    place: AnswerPlace,
 }
 
 impl Reply {
     pub(crate) fn new(fresh: Box<Fresh>, chat: Arc<chat::Guest>, reply: ResourceAny) -> Self {
-        Self { fresh: Some(fresh), chat, reply }
+        Self { fresh: Some(fresh), chat, reply, place: AnswerPlace::default() }
     }
 
     /// Waits for the next chunks: JSON objects of the form `chat.completion.chunk`. `None` is the end of a whole answer.
@@ -31,7 +69,10 @@ impl Reply {
             let chunks = chat.reply().call_next(&mut fresh.store, reply).await;
             (fresh, chunks)
         });
+        self.place = AnswerPlace::default();
         let (fresh, chunks) = next.await?;
+        let bytes = chunks.iter().flatten().map(String::len).sum();
+        self.place = fresh.take_place(bytes)?;
         self.fresh = Some(fresh);
         Ok(chunks)
     }

@@ -2,7 +2,7 @@
 //!
 //! Both ways out share them, but for the bytes in flight: `wasi:http` hands bodies over in small pieces. They bound what a guest can cost in connections, in the host's memory, and in log lines by being denied.
 
-use crate::consumption::Consumption;
+use crate::consumption::{Consumption, NoOutbound};
 use crate::instance::HostMemoryLimits;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -48,6 +48,8 @@ pub(crate) enum TooMany {
     Bytes(usize),
     #[error("sending the request failed: the adapter's bodies in flight exceed {} MiB; retry later, or raise `buffered_mib`", .0 >> 20)]
     BytesOfAdapter(usize),
+    #[error("sending the request failed: the adapters have all of their {} MiB of memory together (limit `total_memory_mib`); retry later", .0 >> 20)]
+    BytesOfAll(usize),
 }
 
 /// A body in the host's memory, counted until the connection has all of it.
@@ -111,9 +113,10 @@ impl Sends {
         let over = TooMany::Bytes(left.max_bytes);
         let permits = u32::try_from(bytes.len()).map_err(|_| over)?;
         let permit = left.bytes.clone().try_acquire_many_owned(permits).map_err(|_| over)?;
-        if !left.consumption.try_reserve_outbound(bytes.len(), left.max_of_adapter) {
-            return Err(TooMany::BytesOfAdapter(left.max_of_adapter));
-        }
+        left.consumption.try_reserve_outbound(bytes.len(), left.max_of_adapter).map_err(|none| match none {
+            NoOutbound::OfAdapter => TooMany::BytesOfAdapter(left.max_of_adapter),
+            NoOutbound::OfAll { total } => TooMany::BytesOfAll(total),
+        })?;
         Ok(Bytes::from_owner(Body { bytes, _permit: permit, consumption: left.consumption.clone() }))
     }
 }

@@ -10,6 +10,7 @@ mod queue;
 pub use queue::Tenant;
 pub(crate) use queue::{Place, Queue};
 
+use crate::budget::MemoryBudget;
 use crate::consumption::Consumption;
 use crate::engine::{SLOTS, TABLES_PER_SLOT};
 use crate::error::{CallError, Full};
@@ -23,8 +24,8 @@ use wasmtime::component::Component;
 
 /// Slots that are reserved for one adapter: four instances of the largest components.
 const RESERVED_SLOTS: u32 = 32;
-/// Adapters for which slots are reserved. Further ones have the common slots alone.
-const MAX_RESERVATIONS: u32 = 24;
+/// Adapters for which slots and memory are reserved. Further ones have only what is common.
+pub(crate) const MAX_RESERVATIONS: u32 = 24;
 
 /// The unreserved slots of the pool.
 #[derive(Clone)]
@@ -58,18 +59,22 @@ pub(crate) struct Queues(Arc<Mutex<ById>>);
 struct ById {
     /// The limits in force, which queues and adapters are made with.
     limits: Arc<Limits>,
+    /// The memory of all adapters together.
+    memory: Arc<MemoryBudget>,
     queues: BTreeMap<AdapterId, Arc<Queue>>,
 }
 
 impl Queues {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
-        Self(Arc::new(Mutex::new(ById { limits, queues: BTreeMap::new() })))
+        let memory = MemoryBudget::new(limits.total_memory);
+        Self(Arc::new(Mutex::new(ById { limits, memory, queues: BTreeMap::new() })))
     }
 
     /// The queue of the adapter with this id.
     pub(crate) fn of(&self, id: &AdapterId) -> Arc<Queue> {
-        let ById { limits, queues } = &mut *self.lock();
-        let queue = queues.entry(id.clone()).or_insert_with(|| Arc::new(Queue::new(limits.adapter(id)))).clone();
+        let ById { limits, memory, queues } = &mut *self.lock();
+        let new = || Arc::new(Queue::new(limits.adapter(id), memory.open()));
+        let queue = queues.entry(id.clone()).or_insert_with(new).clone();
         if !queue.has_reservation() {
             let holders: Vec<_> = queues.values().filter(|queue| queue.has_reservation()).collect();
             if holders.len() < MAX_RESERVATIONS as usize {
@@ -110,11 +115,9 @@ impl Slots {
 
     /// Slots for the same component outside of the adapter's queue.
     pub(crate) fn aside(&self, limits: &AdapterLimits) -> Self {
-        let queue = Queue::new(limits);
+        let queue = Queue::new(limits, self.consumption().memory().clone());
         // The adapter's own instances may have all common slots.
-        if let Some(reserved) = self.queue.lock().reserved.clone() {
-            queue.reserve(reserved);
-        }
+        queue.lock().reserved = self.queue.lock().reserved.clone();
         Self { pool: self.pool.clone(), queue: Arc::new(queue), weight: self.weight }
     }
 

@@ -18,7 +18,9 @@ use crate::question::{Embedded, Streamed, Whole};
 use crate::sse::{self, Streaming};
 use crate::tally::Tally;
 use crate::view::Served;
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
+use hauski_runtime::{self as runtime, AnswerPlace};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::{Duration, Instant};
 
@@ -48,11 +50,12 @@ pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Res
     let mut tally = tally(&asking, &mut got);
     let normaliser = normaliser(&asking, &got, 0);
     let headers = headers(&got, "application/json");
-    tally.note(&got.answer);
-    let text = normaliser.whole(got.answer);
+    let runtime::Whole { text, place } = got.answer;
+    tally.note(&text);
+    let text = normaliser.whole(text);
     tally.end(&text);
     observe_added(&asking, got.served, &tally);
-    Ok((headers, text?).into_response())
+    Ok((headers, placed(text?, place)).into_response())
 }
 
 /// Asks for a whole answer.
@@ -61,17 +64,32 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
     let mut tally = tally(asking, &mut got);
     let normaliser = normaliser(asking, &got, request.choices);
     let headers = headers(&got, "application/json");
-    let bounds = if answer.reads_values() { json::check_answer(&got.answer) } else { Ok(()) };
+    let runtime::Whole { text, place } = got.answer;
+    let bounds = if answer.reads_values() { json::check_answer(&text) } else { Ok(()) };
     let text = bounds.and_then(|()| {
-        tally.note(&got.answer);
-        answer.whole(normaliser.whole(got.answer)?)
+        tally.note(&text);
+        answer.whole(normaliser.whole(text)?)
     });
     tally.end(&text);
     let added = observe_added(asking, got.served, &tally);
     if text.is_ok() {
         asking.exchange.app.gateway.metrics.pace.count(Measure::Added, added);
     }
-    Ok((headers, text?).into_response())
+    Ok((headers, placed(text?, place)).into_response())
+}
+
+/// An answer's text as a body that keeps its place in memory until the client has it.
+fn placed(text: String, place: AnswerPlace) -> Bytes {
+    struct Placed {
+        text: String,
+        _place: AnswerPlace,
+    }
+    impl AsRef<[u8]> for Placed {
+        fn as_ref(&self) -> &[u8] {
+            self.text.as_bytes()
+        }
+    }
+    Bytes::from_owner(Placed { text, _place: place })
 }
 
 /// Asks for an answer piece by piece. The first chunks decide the status: what fails before them is an HTTP error, and another

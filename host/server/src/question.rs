@@ -3,7 +3,7 @@
 use crate::chat_request::ChatRequest;
 use crate::embedding_request::EmbeddingRequest;
 use crate::view::Served;
-use hauski_runtime::{Call, CallError, Reply};
+use hauski_runtime::{self as runtime, Call, CallError, Reply};
 
 /// A question that can be put to one model after the other.
 pub(crate) trait Question: Sync {
@@ -18,9 +18,9 @@ pub(crate) trait Question: Sync {
 pub(crate) struct Whole<'a>(pub(crate) &'a ChatRequest);
 
 impl Question for Whole<'_> {
-    type Answer = String;
+    type Answer = runtime::Whole;
 
-    async fn put(&self, served: &Served, call: Call) -> Result<String, CallError> {
+    async fn put(&self, served: &Served, call: Call) -> Result<runtime::Whole, CallError> {
         served.adapter.complete(call, self.0.for_provider(&served.upstream)).await
     }
 }
@@ -42,9 +42,9 @@ impl Question for Streamed<'_> {
 pub(crate) struct Embedded<'a>(pub(crate) &'a EmbeddingRequest);
 
 impl Question for Embedded<'_> {
-    type Answer = String;
+    type Answer = runtime::Whole;
 
-    async fn put(&self, served: &Served, call: Call) -> Result<String, CallError> {
+    async fn put(&self, served: &Served, call: Call) -> Result<runtime::Whole, CallError> {
         served.adapter.embed(call, self.0.for_provider(&served.upstream)).await
     }
 }

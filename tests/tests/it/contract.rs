@@ -74,7 +74,7 @@ async fn embeddings_go_through_byte_for_byte() {
     let upstream = Upstream::json(answer);
     let (_library, adapter, call) = adapter(&upstream);
     let request = r#"{"model":"m","input":["a","b"],"dimensions":2.0}"#;
-    assert_eq!(adapter.embed(call, request.to_owned().into()).await.unwrap(), answer);
+    assert_eq!(adapter.embed(call, request.to_owned().into()).await.unwrap().text, answer);
     let sent = upstream.requests().pop().unwrap();
     assert!(sent.starts_with("POST /v1/embeddings HTTP/1.1\r\n") && sent.ends_with(request), "{sent}");
 }

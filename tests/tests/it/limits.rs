@@ -3,7 +3,9 @@
 use crate::front::ground::EVENTS;
 use crate::front::time::{deaf, silent};
 use crate::swapping::until;
+use bytes::Bytes;
 use hauski_tests::{Answer, Builder, TestHost, Upstream};
+use http::{Request, StatusCode};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +48,48 @@ async fn check(limit: &str, code: &str, stream: bool, host: &TestHost) {
 #[tokio::test]
 async fn memory() {
     check("memory_mib", "adapter_memory_limit", false, &guest("allocates").limit("memory_mib", 4).start().await).await;
+}
+
+/// One adapter with many instances leaves the others the memory for theirs.
+#[tokio::test]
+async fn memory_of_all_instances_together() {
+    let host = guest("streams_forever").limit("memory_mib", 4).limit("instances", 60).total_memory_mib(8).start().await;
+    let body = r#"{"model":"bad","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let open = async || {
+        let request = Request::post("/v1/chat/completions").body(Bytes::from(body)).unwrap();
+        host.client().open(request).await.unwrap()
+    };
+    let mut streams = Vec::new();
+    let refused = loop {
+        let answer = open().await;
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+        streams.push(answer);
+        assert!(streams.len() < 60, "instances with 128 KiB or more each");
+    };
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert!(streams.len() > 10, "{} instances", streams.len());
+    assert_eq!(host.client().chat("echo", "still here").await.content(), "still here");
+    drop(streams);
+    check_after("total_memory_mib", &host).await;
+    assert_eq!(open().await.status(), StatusCode::OK);
+}
+
+/// Large answers are in the host's memory until their clients have taken them.
+#[tokio::test]
+async fn answers_count_as_memory_until_clients_have_them() {
+    let host = guest("long_answer").override_limits("bad: { memory_mib: 64 }").start().await;
+    let body = r#"{"model":"bad","messages":[{"role":"user","content":"4"}]}"#;
+    let request = Request::post("/v1/chat/completions").body(Bytes::from(body)).unwrap();
+    let answer = host.client().open(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    host.client().until_metric("hauski_adapter_instances{adapter=\"bad\"} 0", PATIENCE).await;
+    let memory = host.client().metrics("hauski_adapter_memory_bytes{adapter=\"bad\"}").await;
+    assert!(!memory[0].ends_with(" 0"), "{memory:?}");
+    drop(answer);
+    host.client().until_metric("hauski_adapter_memory_bytes{adapter=\"bad\"} 0", PATIENCE).await;
 }
 
 #[tokio::test]

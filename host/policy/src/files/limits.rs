@@ -19,6 +19,10 @@ use std::time::Duration;
 const MIB: u64 = 1024 * 1024;
 
 type MemoryMib = Whole<1, 4096>;
+/// Where the file says nothing.
+const DEFAULT_TOTAL_MEMORY: usize = 4096 << 20;
+
+type TotalMib = Whole<2, 1_048_576>;
 type Millis = Whole<1, 86_400_000>;
 type Instances = Whole<1, 100_000>;
 type BodyMib = Whole<1, 4096>;
@@ -114,6 +118,9 @@ raw! {
             defaults: RawDefaults = "{ ... }",
         }
         optional {
+            /// The most memory of all instances together, in MiB, with request bodies on their way to providers and large answers on
+            /// their way to clients; at least twice the largest `memory_mib`. Default: 4096, or that if it is more.
+            total_memory_mib: TotalMib,
             /// For single adapters, by id: any of the keys of `defaults`.
             overrides: Overrides,
         }
@@ -239,6 +246,9 @@ impl RawLimits {
         let defaults = adapters.defaults.get()?.validate()?;
         let overrides = adapters.overrides.get().map(|all| all.0).unwrap_or_default();
         let overrides: BTreeMap<_, _> = overrides.into_iter().map(|(id, raw)| (id, raw.over(&defaults))).collect();
+        let largest =
+            overrides.values().chain([&defaults]).map(|adapter| adapter.memory_bytes).max().unwrap_or_default();
+        let total_memory = total_memory(adapters.total_memory_mib, 2 * largest, reader);
         Some(Limits {
             latency: self.latency.get()?.validate()?,
             server: ServerLimits {
@@ -250,10 +260,23 @@ impl RawLimits {
             },
             ledger: LedgerLimits { file_bytes: ledger.file_mib.get()?.0 * MIB, files: count(ledger.files)? },
             require_lock,
+            total_memory,
             defaults,
             overrides,
         })
     }
+}
+
+/// Returns the bytes of `total_memory_mib`, at least `least`: an instance can always have what its own limit allows if it is alone.
+fn total_memory(given: Field<TotalMib>, least: usize, reader: &mut Reader) -> usize {
+    if let Field::Given(total) = &given
+        && total.value.0 * MIB < least as u64
+    {
+        let (given, least) = (total.value.0, least as u64 / MIB);
+        let message = format!("`total_memory_mib` is {given}, less than twice the largest `memory_mib`");
+        reader.error("total-memory-too-small", &total.span, message).help(format!("write {least} or more"));
+    }
+    bytes(given).unwrap_or(DEFAULT_TOTAL_MEMORY).max(least)
 }
 
 impl RawLatency {

@@ -1,5 +1,6 @@
 //! The queue of one adapter: its places for instances, given in turn between the clients that wait.
 
+use crate::budget::MemoryAccount;
 use crate::consumption::Consumption;
 use crate::error::{CallError, Full};
 use hauski_policy::AdapterLimits;
@@ -50,9 +51,10 @@ pub(crate) struct Place {
 }
 
 impl Queue {
-    pub(super) fn new(limits: &AdapterLimits) -> Self {
+    /// An empty queue, whose adapter takes memory from `account`.
+    pub(super) fn new(limits: &AdapterLimits, account: Arc<MemoryAccount>) -> Self {
         let lines = Lines { places: limits.instances, most_waiting: limits.queue, ..Lines::default() };
-        Self { lines: Mutex::new(lines), consumption: Arc::default() }
+        Self { lines: Mutex::new(lines), consumption: Arc::new(Consumption::new(account)) }
     }
 
     /// Puts other limits in force. Requests that wait or run go on: new places go to those that wait, in turn, and places beyond a
@@ -83,11 +85,17 @@ impl Queue {
 
     pub(super) fn reserve(&self, slots: Arc<Semaphore>) {
         self.lock().reserved = Some(slots);
+        self.consumption.memory().set_reserved(true);
     }
 
     /// Returns the reservation of an unloaded adapter without instances: nothing else has its queue.
     pub(super) fn give_up_reservation(queue: &Arc<Self>) -> Option<Arc<Semaphore>> {
-        if Arc::strong_count(queue) > 1 { None } else { queue.lock().reserved.take() }
+        if Arc::strong_count(queue) > 1 {
+            return None;
+        }
+        let slots = queue.lock().reserved.take()?;
+        queue.consumption.memory().set_reserved(false);
+        Some(slots)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Lines> {

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
 fn queue(instances: usize, queue: usize) -> Arc<Queue> {
-    Arc::new(Queue::new(&limits(instances, queue)))
+    Arc::new(Queue::new(&limits(instances, queue), crate::budget::MemoryBudget::new(0).open()))
 }
 
 fn limits(instances: usize, queue: usize) -> AdapterLimits {

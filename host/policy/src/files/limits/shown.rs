@@ -22,6 +22,7 @@ impl Limits {
             "ledger": { "file_mib": self.ledger.file_bytes / MIB, "files": self.ledger.files },
             "adapters": {
                 "require_lock": self.require_lock,
+                "total_memory_mib": self.total_memory as u64 / MIB,
                 "defaults": self.defaults.to_json(),
                 "overrides": overrides.collect::<serde_json::Map<_, _>>(),
             },
