@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::body::{self, Buffered};
 use crate::error::ApiError;
 use crate::observe::RequestId;
+use crate::offload::run_sized;
 use crate::report::Report;
 use crate::telemetry::Trace;
 use crate::view::View;
@@ -61,7 +62,7 @@ impl Exchange {
         let report = request.extensions().get::<Report>().cloned().unwrap_or_default();
         let (bytes, buffered) = body::read(request, &app.gateway).await?;
         let (started, progress) = (Instant::now(), Progress::default());
-        let text = json::checked(bytes)?;
+        let text = run_sized(bytes.len(), move || json::checked(bytes)).await?;
         let exchange = Self {
             app,
             id,

@@ -32,6 +32,7 @@ mod metrics;
 mod models_file;
 mod normalise;
 mod observe;
+mod offload;
 mod openapi;
 mod origin;
 mod patience;

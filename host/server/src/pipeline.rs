@@ -13,6 +13,7 @@ use crate::exchange::Exchange;
 use crate::json;
 use crate::normalise::Normaliser;
 use crate::observe::fresh_id;
+use crate::offload::run_sized;
 use crate::plan::Plan;
 use crate::question::{Embedded, Streamed, Whole};
 use crate::sse::{self, Streaming};
@@ -51,9 +52,14 @@ pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Res
     let normaliser = normaliser(&asking, &got, 0);
     let headers = headers(&got, "application/json");
     let runtime::Whole { text, place } = got.answer;
-    tally.note(&text);
-    let text = normaliser.whole(text);
-    tally.end(&text);
+    let bytes = text.len();
+    let read = move || {
+        tally.note(&text);
+        let text = normaliser.whole(text);
+        tally.end(&text);
+        (text, tally)
+    };
+    let (text, tally) = run_sized(bytes, read).await;
     observe_added(&asking, got.served, &tally);
     Ok((headers, placed(text?, place)).into_response())
 }
@@ -65,12 +71,17 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
     let normaliser = normaliser(asking, &got, request.choices);
     let headers = headers(&got, "application/json");
     let runtime::Whole { text, place } = got.answer;
-    let bounds = if answer.reads_values() { json::check_answer(&text) } else { Ok(()) };
-    let text = bounds.and_then(|()| {
-        tally.note(&text);
-        answer.whole(normaliser.whole(text)?)
-    });
-    tally.end(&text);
+    let bytes = text.len();
+    let read = move || {
+        let bounds = if answer.reads_values() { json::check_answer(&text) } else { Ok(()) };
+        let text = bounds.and_then(|()| {
+            tally.note(&text);
+            answer.whole(normaliser.whole(text)?)
+        });
+        tally.end(&text);
+        (text, tally)
+    };
+    let (text, tally) = run_sized(bytes, read).await;
     let added = observe_added(asking, got.served, &tally);
     if text.is_ok() {
         asking.exchange.app.gateway.metrics.pace.count(Measure::Added, added);
@@ -108,7 +119,7 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         exchange.app.gateway.metrics.pace.count(Measure::FirstToken, took);
         tally.first_token();
     }
-    let mut streaming = Streaming {
+    let streaming = Box::new(Streaming {
         reply,
         normaliser,
         answer,
@@ -118,8 +129,14 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         cut: exchange.app.cut.clone(),
         last: Instant::now(),
         turns: 0,
+    });
+    let (mut streaming, first) = match first {
+        Some(chunks) => {
+            let (streaming, events) = streaming.events(chunks).await;
+            (streaming, events.map(Some))
+        }
+        None => (streaming, Ok(None)),
     };
-    let first = first.map(|chunks| streaming.events(chunks)).transpose();
     let added = observe_added(asking, got.served, &streaming.tally);
     match &first {
         Ok(_) => exchange.app.gateway.metrics.pace.count(Measure::Added, added),

@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use crate::json;
 use crate::normalise::Normaliser;
 use crate::observe::RequestId;
+use crate::offload::run_sized;
 use crate::tally::Tally;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
@@ -35,11 +36,20 @@ pub(crate) struct Streaming {
 const TURNS: u32 = 2;
 
 impl Streaming {
-    /// The events of some chunks.
+    /// Makes the events of some chunks, and gives itself back.
     ///
     /// # Errors
     /// If one of them is not what the contract says.
-    pub(crate) fn events(&mut self, chunks: Vec<String>) -> Result<Bytes, ApiError> {
+    pub(crate) async fn events(mut self: Box<Self>, chunks: Vec<String>) -> (Box<Self>, Result<Bytes, ApiError>) {
+        let bytes = chunks.iter().map(String::len).sum();
+        let make = move || {
+            let events = self.make_events(chunks);
+            (self, events)
+        };
+        run_sized(bytes, make).await
+    }
+
+    fn make_events(&mut self, chunks: Vec<String>) -> Result<Bytes, ApiError> {
         let mut events = String::with_capacity(chunks.iter().map(|chunk| chunk.len() + 64).sum());
         for chunk in chunks {
             if self.answer.reads_values() {
@@ -53,23 +63,32 @@ impl Streaming {
         Ok(Bytes::from(events))
     }
 
-    /// Waits for the next chunks; `None` is the end, whose events follow.
-    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+    /// Waits for the next chunks, and gives itself back with their events; `None` is the end, whose events follow.
+    async fn next(mut self: Box<Self>) -> (Box<Self>, Result<Option<Bytes>, ApiError>) {
+        match self.next_chunks().await {
+            Ok(Some(chunks)) => {
+                self.tally.gap(self.last.elapsed());
+                let (streaming, events) = self.events(chunks).await;
+                (streaming, events.map(Some))
+            }
+            Ok(None) => (self, Ok(None)),
+            Err(error) => (self, Err(error)),
+        }
+    }
+
+    async fn next_chunks(&mut self) -> Result<Option<Vec<String>>, ApiError> {
         self.turns += 1;
         if self.turns > TURNS {
             self.turns = 0;
             tokio::task::yield_now().await;
         }
-        let chunks = tokio::select! {
+        tokio::select! {
             biased;
             chunks = self.reply.next() => {
-                chunks.map_err(|error| ApiError::from(error).timed_out(self.progress.timed_out()))?
+                chunks.map_err(|error| ApiError::from(error).timed_out(self.progress.timed_out()))
             }
-            _ = self.cut.wait_for(|cut| *cut) => return Err(ApiError::shutting_down()),
-        };
-        let Some(chunks) = chunks else { return Ok(None) };
-        self.tally.gap(self.last.elapsed());
-        self.events(chunks).map(Some)
+            _ = self.cut.wait_for(|cut| *cut) => Err(ApiError::shutting_down()),
+        }
     }
 }
 
@@ -84,14 +103,14 @@ enum Rest {
 }
 
 /// A body that sends the events `first` and what follows them; without `first`, the answer has no chunks.
-pub(crate) fn body(first: Option<Bytes>, mut streaming: Streaming) -> Result<Body, ApiError> {
+pub(crate) fn body(first: Option<Bytes>, mut streaming: Box<Streaming>) -> Result<Body, ApiError> {
     let Some(first) = first else {
         let mut events = String::new();
         let ended = streaming.answer.end(&mut events);
         streaming.tally.end(&ended);
         return ended.map(|()| Body::from(events));
     };
-    let rest = Some(Rest::Events(first, Box::new(streaming)));
+    let rest = Some(Rest::Events(first, streaming));
     Ok(Body::from_stream(stream::unfold(rest, step)))
 }
 
@@ -109,7 +128,9 @@ async fn step(rest: Option<Rest>) -> Option<(Result<Bytes, Aborted>, Option<Rest
     };
     let mut events = String::new();
     let ended = loop {
-        match streaming.next().await {
+        let next;
+        (streaming, next) = streaming.next().await;
+        match next {
             // Some chunks give no events.
             Ok(Some(events)) if events.is_empty() => {}
             Ok(Some(events)) => return Some((Ok(events), Some(Rest::More(streaming)))),

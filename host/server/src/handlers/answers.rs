@@ -8,6 +8,7 @@ use crate::embedding_request::EmbeddingRequest;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::observe::RequestId;
+use crate::offload::run_sized;
 use crate::pipeline;
 use crate::plan::Plan;
 use axum::extract::{Request, State};
@@ -26,7 +27,7 @@ pub(crate) async fn chat(
 ) -> Result<Response, ApiError> {
     until_cut(app.cut.clone(), async {
         let (exchange, body) = Exchange::begin(app, id, request).await?;
-        let (request, answer) = understand(body)?;
+        let (request, answer) = run_sized(body.len(), move || understand(body)).await?;
         pipeline::chat(exchange, &request, answer).await
     })
     .await
@@ -40,7 +41,8 @@ pub(crate) async fn embeddings(
 ) -> Result<Response, ApiError> {
     until_cut(app.cut.clone(), async {
         let (exchange, body) = Exchange::begin(app, id, request).await?;
-        pipeline::embed(exchange, &EmbeddingRequest::parse(body)?).await
+        let request = run_sized(body.len(), move || EmbeddingRequest::parse(body)).await?;
+        pipeline::embed(exchange, &request).await
     })
     .await
 }
@@ -52,7 +54,7 @@ pub(crate) async fn count_tokens(
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
     let (exchange, body) = Exchange::begin(app, id, request).await?;
-    let (request, tokens) = messages::count(&body)?;
+    let (request, tokens) = run_sized(body.len(), move || messages::count(&body)).await?;
     let view = exchange.view(&request.model).await;
     let plan = Plan::of(&view, &exchange, &request.model, request.key.as_deref())?;
     // What would be refused is refused here as well.
