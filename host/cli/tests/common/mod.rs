@@ -13,8 +13,8 @@ pub(crate) fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     let limits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/limits.yaml");
     fs::copy(limits, folder.path().join("limits.yaml")).unwrap();
-    fs::write(folder.path().join("routing.yaml"), ROUTING).unwrap();
-    fs::write(folder.path().join("models.yml"), "models: []\n").unwrap();
+    write(&folder, "routing.yaml", ROUTING);
+    write(&folder, "models.yml", "models: []\n");
     fs::create_dir(folder.path().join("adapters")).unwrap();
     folder
 }
