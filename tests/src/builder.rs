@@ -22,7 +22,7 @@ pub struct Builder {
     models: String,
     limits: String,
     overrides: String,
-    total_memory_mib: Option<u64>,
+    total_memory: String,
     env: BTreeMap<String, String>,
     resolver: Arc<dyn Resolve>,
     roots: Vec<CertificateDer<'static>>,
@@ -58,7 +58,7 @@ impl Builder {
             models: String::new(),
             limits: LIMITS.to_owned(),
             overrides: String::new(),
-            total_memory_mib: None,
+            total_memory: String::new(),
             env: BTreeMap::new(),
             resolver: Arc::new(SystemResolver::default()),
             roots: Vec::new(),
@@ -152,7 +152,7 @@ impl Builder {
     /// Sets the memory of all adapters together.
     #[must_use]
     pub fn total_memory_mib(mut self, mib: u64) -> Self {
-        self.total_memory_mib = Some(mib);
+        self.total_memory = format!("  total_memory_mib: {mib}\n");
         self
     }
 
@@ -324,7 +324,7 @@ impl Builder {
     /// # Panics
     /// If its files can't be written.
     pub fn prepare(self) -> (Prepared, TempDir) {
-        let models = if self.models.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.models) };
+        let models = if self.models.is_empty() { " []\n" } else { &format!("\n{}", self.models) };
         let switch = if self.local_only { "  local_only: true\n" } else { "" };
         let [routing, models] = self
             .files
@@ -337,7 +337,7 @@ impl Builder {
              latency: {{ llm_p95_ms: 400 }}\n",
             self.request_seconds,
             self.lock.is_some(),
-            self.total_memory_mib.map(|mib| format!("  total_memory_mib: {mib}\n")).unwrap_or_default(),
+            self.total_memory,
             self.limits,
             self.overrides
         );
@@ -369,16 +369,14 @@ impl Builder {
             compiler: compiler(),
         };
         let prepared = setup::prepare(&settings, world);
-        if let Ok((gateway, _)) = &prepared {
-            gateway.load_adapters(&mut |_| {});
-        }
+        let _ = prepared.as_ref().map(|(gateway, _)| gateway.load_adapters(&mut |_| {}));
         (prepared, self.folder)
     }
 
     #[expect(clippy::expect_used, reason = "a test without its files has failed")]
     fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
-        fs::write(&path, text).expect("a policy file of the test");
+        fs::write(&path, text).expect("a file");
         path
     }
 }

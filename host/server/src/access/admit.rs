@@ -75,7 +75,7 @@ impl http_body::Body for Counted {
 /// The answer to who is not let in. Browsers ask their user where the console asks for a key.
 fn refuse(error: ApiError, path: &str) -> Response {
     let mut response = error.into_response();
-    let is_operators = needs(path, true) == Needs::Operator;
+    let is_operators = needs(path) == Needs::Operator;
     if is_operators && response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
     }
@@ -96,27 +96,23 @@ enum Needs {
     Nothing,
 }
 
-/// What is at `path` needs. All that is not named here needs a key.
-fn needs(path: &str, is_public: bool) -> Needs {
+/// What is at `path` needs where there are keys, whatever the gateway is bound to: a reverse proxy before loopback lets the world in, and
+/// nothing in a request tells its requests from others. All that is not named here needs a key.
+fn needs(path: &str) -> Needs {
     match path {
         "/health" => Needs::Nothing,
-        "/" if is_public => Needs::TellsMore,
-        "/" => Needs::Nothing,
+        "/" | "/ready" => Needs::TellsMore,
         "/console" => Needs::Operator,
         _ if path.starts_with("/console/") => Needs::Operator,
-        "/ready" if is_public => Needs::TellsMore,
-        "/ready" | "/metrics" | "/openapi.json" | "/adapters" if !is_public => Needs::Nothing,
-        _ if path.starts_with("/config/") && !is_public => Needs::Nothing,
         _ => Needs::Key,
     }
 }
 
 /// Finds the client of a request, and takes its place among the client's requests at once, where these are limited.
 async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> Result<Option<InFlight>, ApiError> {
-    let needs = needs(request.uri().path(), access.is_public);
-    // A page that a name was rebound for has no key. What is open on loopback has only the name to go by.
-    let any = access.is_public || matches!(needs, Needs::Key | Needs::Operator);
-    origin::judge(request, if any { Hosts::Any } else { Hosts::Near })?;
+    let needs = needs(request.uri().path());
+    // A page that a name was rebound for has no key, and without one nothing is told.
+    origin::judge(request, Hosts::Any)?;
     let asking = Asking::of(access, keyring, request);
     let client = match needs {
         Needs::Nothing => None,
@@ -196,27 +192,27 @@ mod tests {
 
     #[test]
     fn what_needs_a_key() {
-        for (path, here, public) in [
-            ("/health", Needs::Nothing, Needs::Nothing),
-            ("/", Needs::Nothing, Needs::TellsMore),
-            ("/ready", Needs::Nothing, Needs::TellsMore),
-            ("/metrics", Needs::Nothing, Needs::Key),
-            ("/openapi.json", Needs::Nothing, Needs::Key),
-            ("/adapters", Needs::Nothing, Needs::Key),
-            ("/config/routing", Needs::Nothing, Needs::Key),
-            ("/v1/models", Needs::Key, Needs::Key),
-            ("/v1/chat/completions", Needs::Key, Needs::Key),
-            ("/console", Needs::Operator, Needs::Operator),
-            ("/console/events", Needs::Operator, Needs::Operator),
-            ("/consolex", Needs::Key, Needs::Key),
-            ("/health/", Needs::Key, Needs::Key),
-            ("/Health", Needs::Key, Needs::Key),
-            ("//health", Needs::Key, Needs::Key),
-            ("/config", Needs::Key, Needs::Key),
-            ("//", Needs::Key, Needs::Key),
-            ("", Needs::Key, Needs::Key),
+        for (path, expected) in [
+            ("/health", Needs::Nothing),
+            ("/", Needs::TellsMore),
+            ("/ready", Needs::TellsMore),
+            ("/metrics", Needs::Key),
+            ("/openapi.json", Needs::Key),
+            ("/adapters", Needs::Key),
+            ("/config/routing", Needs::Key),
+            ("/v1/models", Needs::Key),
+            ("/v1/chat/completions", Needs::Key),
+            ("/console", Needs::Operator),
+            ("/console/events", Needs::Operator),
+            ("/consolex", Needs::Key),
+            ("/health/", Needs::Key),
+            ("/Health", Needs::Key),
+            ("//health", Needs::Key),
+            ("/config", Needs::Key),
+            ("//", Needs::Key),
+            ("", Needs::Key),
         ] {
-            assert_eq!((needs(path, false), needs(path, true)), (here, public), "{path}");
+            assert_eq!(needs(path), expected, "{path}");
         }
     }
 }

@@ -17,8 +17,8 @@ pub(crate) async fn health() -> &'static str {
 }
 
 /// 200 if at least one model can be asked and the ledger takes records, else 503; says how many models there are, what is still being
-/// loaded or could not be, and which policy holds. Beyond
-/// this machine all but the word is for those who show a key.
+/// loaded or could not be, and which policy holds. Where there
+/// are keys, all but the word is for those who show one.
 pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<Client>>>) -> Response {
     let gateway = &app.gateway;
     let models = gateway.view().names_served().len();
@@ -33,7 +33,7 @@ pub(crate) async fn ready(State(app): State<App>, client: Option<Extension<Arc<C
         }
         _ => (StatusCode::OK, "ready"),
     };
-    if gateway.access.is_public && client.is_none() {
+    if client.is_none() && gateway.access.keyring().is_some() {
         return (status, Json(json!({ "status": word }))).into_response();
     }
     let (loaded, refused) = (adapters.iter().count(), adapters.refused().len() - loading.len());

@@ -42,7 +42,7 @@ const PAGE: &str = "\
 </html>
 ";
 
-/// Answers with pointers. The version is for this machine and for clients with a key.
+/// Answers with pointers. Where there are keys, the version is for clients that show one.
 pub(crate) async fn root(
     State(app): State<App>,
     client: Option<Extension<Arc<Client>>>,
@@ -51,7 +51,7 @@ pub(crate) async fn root(
     let mut response = if accepts_html(&headers) {
         console::answer("text/html; charset=utf-8", PAGE)
     } else {
-        let may_know = !app.gateway.access.is_public || client.is_some();
+        let may_know = client.is_some() || app.gateway.access.keyring().is_none();
         let mut pointers = json!({ "name": "HausKI" });
         if may_know {
             pointers["version"] = json!(VERSION);

@@ -111,7 +111,7 @@ fn one() -> Entry {
 }
 
 fn root() -> Entry {
-    let pointers = object("The paths of what there is, by name; `version` on loopback, or with a key.");
+    let pointers = object("The paths of what there is, by name; `version` where there are no keys, or with one.");
     let bodies = [("application/json", pointers), ("text/html", text("The same, for clients that accept pages."))];
     get("/", "operation", "Where to find what the gateway offers.", &bodies).open()
 }
