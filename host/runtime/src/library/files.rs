@@ -114,7 +114,8 @@ impl Files {
             return;
         }
         for file in self.files.values_mut() {
-            (file.taken, file.doubted) = (None, Some(now + TRIED_WITHIN));
+            // What a job finds out under the lock before is nothing: the file is tried again.
+            (file.job, file.taken, file.doubted) = (None, None, Some(now + TRIED_WITHIN));
             file.end_if(|why| matches!(why, Unapproved::Absent { .. }), Some(&lock), &mut self.news);
         }
         self.lock = Some(lock);

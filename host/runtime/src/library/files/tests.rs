@@ -101,6 +101,23 @@ fn what_comes_of_a_job_that_was_overtaken_is_nothing() {
     assert!(stage.refused()[0].contains("not WebAssembly"));
 }
 
+/// L13: what ended between a change of the lock and the next look served without being judged by the new lock.
+#[test]
+fn job_that_began_under_another_lock_is_nothing() {
+    let mut stage = Stage::new();
+    stage.files.lock = Some(Arc::default());
+    stage.write("x.wasm", "a");
+    let before = stage.job();
+    stage.files.relock(Arc::default(), stage.now);
+    assert!(before.state.is_called_off());
+    stage.refuse(&before, LoadError::CoreModule);
+    assert_eq!(stage.refused(), Vec::<String>::new());
+    let after = stage.job();
+    assert!(after.number > before.number);
+    stage.refuse(&after, LoadError::NotWasm);
+    assert!(stage.refused()[0].contains("not WebAssembly"));
+}
+
 #[test]
 fn file_is_listed_as_loading_until_its_job_ends() {
     let mut stage = Stage::new();
