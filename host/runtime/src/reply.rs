@@ -71,6 +71,10 @@ impl Reply {
         });
         self.place = AnswerPlace::default();
         let (fresh, chunks) = next.await?;
+        if chunks.as_ref().is_some_and(Vec::is_empty) {
+            let error = "`next` gave an empty list; it has to wait until there is a chunk";
+            return Err(CallError::Trapped(error.to_owned()));
+        }
         let bytes = chunks.iter().flatten().map(String::len).sum();
         self.place = fresh.take_place(bytes)?;
         self.fresh = Some(fresh);

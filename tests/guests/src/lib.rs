@@ -29,6 +29,7 @@ macro_rules! for_each_guest {
         $each!(computes);
         $each!(streams_forever);
         $each!(ends_badly);
+        $each!(gives_nothing);
         $each!(speaks_nonsense);
         $each!(long_answer);
         $each!(quotes_prompt);

@@ -240,6 +240,16 @@ async fn ends_badly() {
     echo_answers(&host).await;
 }
 
+/// R7: lists without a chunk kept the host at work for a multiple of the guest's own computing time.
+#[tokio::test]
+async fn gives_nothing() {
+    let host = beside_echo("gives_nothing").start().await;
+    let answer = host.client().stream("gives-nothing", "x").await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (502, "adapter_trapped"), "{}", answer.text);
+    assert!(answer.text.contains("wait until there is a chunk"), "{}", answer.text);
+    echo_answers(&host).await;
+}
+
 #[tokio::test]
 async fn speaks_nonsense() {
     let host = beside_echo("speaks_nonsense").start().await;
