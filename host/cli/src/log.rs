@@ -9,7 +9,9 @@ mod fields;
 use crate::failure::colour;
 use fields::Logfmt;
 use hauski_server::environment::{LogFilter, LogFormat};
+use std::io::Write;
 use std::panic::PanicHookInfo;
+use std::time::Duration;
 use std::{io, panic, thread};
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -19,6 +21,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The most lines that wait to be written: some megabytes.
 const LINES: usize = 16_384;
+
+/// How long lines gather before they are written: whoever has one needs not wake the thread meanwhile.
+const PACE: Duration = Duration::from_millis(5);
+/// The most bytes that gather.
+const GATHERED: usize = 64 << 10;
 
 /// What is logged, and how.
 pub(crate) struct Wanted {
@@ -39,7 +46,7 @@ impl Log {
             .lossy(true)
             .buffered_lines_limit(LINES)
             .thread_name("hauski-log")
-            .finish(io::stderr());
+            .finish(Paced::new(io::stderr()));
         let dropped = lines.error_counter();
         let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(lines);
         let targets = targets(wanted.filter);
@@ -52,6 +59,42 @@ impl Log {
         }
         panic::set_hook(Box::new(panicked));
         Self { dropped, _writer: writer }
+    }
+}
+
+/// A writer that gathers lines and writes them at once when it is flushed, which is when no line waits. Then it takes a pause, so that the
+/// next ones gather.
+struct Paced<W> {
+    writer: W,
+    lines: Vec<u8>,
+}
+
+impl<W: Write> Paced<W> {
+    fn new(writer: W) -> Self {
+        Self { writer, lines: Vec::new() }
+    }
+
+    /// Writes what has gathered. If that fails, it is dropped.
+    fn write_gathered(&mut self) -> io::Result<()> {
+        let written = self.writer.write_all(&self.lines);
+        self.lines.clear();
+        written
+    }
+}
+
+impl<W: Write> Write for Paced<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.lines.extend_from_slice(line);
+        if self.lines.len() > GATHERED {
+            self.write_gathered()?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.write_gathered().and_then(|()| self.writer.flush());
+        thread::sleep(PACE);
+        flushed
     }
 }
 
@@ -93,6 +136,42 @@ mod tests {
     fn panics(format: LogFormat) {
         let _log = Log::start(Wanted { filter: "info".parse().unwrap(), format });
         assert!(panic::catch_unwind(|| panic!("{WORDS}")).is_err());
+    }
+
+    /// Counts what a writer is given.
+    #[derive(Default)]
+    struct Counting {
+        writes: usize,
+        bytes: usize,
+    }
+
+    impl Write for Counting {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            self.bytes += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_wait_are_written_at_once() {
+        let mut log = Paced::new(Counting::default());
+        for _ in 0..100 {
+            log.write_all(&[b'x'; 100]).unwrap();
+        }
+        assert_eq!(log.writer.writes, 0);
+        log.flush().unwrap();
+        assert_eq!((log.writer.writes, log.writer.bytes), (1, 10_000));
+        for _ in 0..2_000 {
+            log.write_all(&[b'x'; 100]).unwrap();
+        }
+        assert_eq!(log.writer.writes, 1 + 200_000 / (GATHERED + 36), "what gathers is bounded");
+        log.flush().unwrap();
+        assert_eq!(log.writer.bytes, 210_000);
     }
 
     #[test]

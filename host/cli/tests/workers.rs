@@ -8,9 +8,19 @@ use common::{command, folder};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 const HAUSKI: &str = env!("CARGO_BIN_EXE_hauski");
+
+/// A process that ends with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// The processor time that the threads of a process have used, in clock ticks: that of its workers, and that of all.
 fn cpu_ticks(process: u32) -> (u64, u64) {
@@ -48,9 +58,9 @@ fn workers_do_not_read_large_bodies() {
     let folder = folder();
     let mut serve = command(HAUSKI, &folder);
     serve.arg("serve").env("HAUSKI_BIND", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = serve.spawn().unwrap();
+    let mut gateway = Ended(serve.spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(gateway.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let (_, rest) = line.split_once("http://").unwrap();
     let (address, _) = rest.split_once(' ').unwrap();
 
@@ -63,13 +73,11 @@ fn workers_do_not_read_large_bodies() {
         ("/v1/messages/count_tokens", &body),
         ("/v1/embeddings", &format!(r#"{{"model":"none","input":[{input}]}}"#)),
     ] {
-        let before = cpu_ticks(child.id());
+        let before = cpu_ticks(gateway.0.id());
         let answer = post(address, path, body);
         assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {}", answer.get(..300).unwrap_or(&answer));
-        let after = cpu_ticks(child.id());
+        let after = cpu_ticks(gateway.0.id());
         let (workers, all) = (after.0 - before.0, after.1 - before.1);
         assert!(workers * 2 < all, "{path}: workers {workers} of {all} ticks");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
