@@ -103,7 +103,10 @@ impl Cache {
         let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
         if !is_ours(&metadata) {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others than its owner may write to it"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it belongs to another user, or others may write to it",
+            ));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
         file.read_to_end(&mut bytes)?;

@@ -6,6 +6,7 @@ mod error;
 
 pub use error::LoadError;
 
+use self::error::CONTRACT;
 use crate::adapter::{Adapter, Exports};
 use crate::adapters::Known;
 use crate::aside::Aside;
@@ -84,6 +85,11 @@ impl Candidate<'_> {
     /// Checks that its exports are an adapter's, and returns its imports.
     pub(crate) fn check_names(&self) -> Result<Vec<Named>, LoadError> {
         let imports = self.imports();
+        let patch = |version: &str| version.strip_prefix(CONTRACT).is_some_and(|rest| rest.starts_with('.'));
+        // Its names are all strange then, and the version is what is wrong with them.
+        if let Some(version) = self.outline.contract.as_ref().filter(|version| !patch(version)) {
+            return Err(LoadError::OtherContract(version.clone()));
+        }
         if imports.iter().any(Named::is_refused) {
             let refused = imports.iter().filter(|import| import.is_refused());
             return Err(LoadError::Imports(refused.map(|import| import.judge(false)).collect()));
@@ -291,4 +297,26 @@ fn exports(names: &BTreeSet<String>, pre: &InstancePre<State>) -> Result<Exports
     let chat = has(CHAT).then(|| chat::GuestIndices::new(pre)).transpose().map_err(contract)?;
     let embeddings = has(EMBEDDINGS).then(|| embeddings::GuestIndices::new(pre)).transpose().map_err(contract)?;
     Ok(Exports { about: about::GuestIndices::new(pre).map_err(contract)?, chat, embeddings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_of_the_contract_is_named_where_it_is_not_ours() {
+        let check = |version: &str| {
+            let names = |names: &[&str]| names.iter().map(|name| format!("hauski:adapter/{name}@{version}")).collect();
+            let (imports, exports) = (names(&["log"]), names(&["about", "chat"]));
+            let outline = Outline { imports, exports, contract: Some(version.to_owned()), ..Outline::default() };
+            let candidate =
+                Candidate { id: "a".parse().unwrap(), digest: Digest::from_bytes([0; 32]), bytes: b"", outline };
+            candidate.check_names().map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("0.1.0"), Ok(()));
+        for version in ["0.2.0", "0.10.0", "1.0.0"] {
+            let error = check(version).unwrap_err();
+            assert!(error.contains(&format!("built for `hauski:adapter@{version}`")), "{error}");
+        }
+    }
 }

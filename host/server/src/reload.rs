@@ -70,6 +70,7 @@ pub(crate) fn follow_adapters(gateway: &Gateway) {
     if !is_starting {
         log_adapters(gateway);
     }
+    let mut told = gateway.models_unavailable();
     gateway.library.follow(&mut |adapters, changes| {
         // First: who sees the change sees its number.
         let results = [("loaded", changes.loaded), ("refused", changes.refused), ("removed", changes.removed)];
@@ -83,11 +84,15 @@ pub(crate) fn follow_adapters(gateway: &Gateway) {
                 tracing::info!("all adapters are loaded, or refused");
                 log_adapters(gateway);
             }
+            told = gateway.models_unavailable();
             return;
         }
-        for (model, reason) in gateway.models_unavailable() {
+        // Each of them once, and not at each change of a file.
+        let unavailable = gateway.models_unavailable();
+        for (model, reason) in unavailable.iter().filter(|one| !told.contains(one)) {
             tracing::warn!("the model `{model}` can't be asked: {reason}");
         }
+        told = unavailable;
         log_review(gateway);
     });
 }

@@ -188,7 +188,7 @@ impl FromNode for Overrides {
         let Value::Map(entries) = &node.value else {
             reader
                 .wrong_type(node, "a map")
-                .help("write a map of adapters' ids, such as `{ ollama: { total_ms: 900000 } }`");
+                .help("write a map of adapters' ids, such as `{ echo: { total_ms: 900000 } }`");
             return None;
         };
         let mut list = Vec::new();

@@ -49,6 +49,11 @@ pub enum LoadError {
     /// The compiler refused it.
     #[error("it can't be compiled: {0}")]
     Compile(String),
+    /// It is built for a version of the contract that this gateway does not speak.
+    #[error(
+        "it is built for `hauski:adapter@{0}`, and this gateway speaks {CONTRACT}: build it for `hauski:adapter@0.1.0`, or use another gateway"
+    )]
+    OtherContract(String),
     /// It imports what can't be linked.
     #[error("it imports {}, which adapters are not given: use `hauski:adapter/upstream` or `wasi:http` to reach hosts, and no files or sockets", names(.0))]
     Imports(Vec<Import>),
@@ -124,6 +129,9 @@ impl LoadError {
         matches!(self, Self::Describe(CallError::Busy(_)))
     }
 }
+
+/// The version of the contract that adapters are built for, patches aside.
+pub(super) const CONTRACT: &str = "0.1";
 
 /// How many of them a message names.
 const NAMED: usize = 16;
