@@ -67,6 +67,42 @@ pub enum Full {
     Pool,
 }
 
+/// The most bytes of a text in an adapter's error; the rest is cut off.
+const MAX_TEXT: usize = 8 << 10;
+/// The largest body of a provider's error that is handed on. A larger one is left out: half of it would be no JSON.
+const MAX_BODY: usize = 64 << 10;
+
+/// Bounds what an adapter's error says: it is copied for the client, the log and the console.
+pub(crate) fn bound(error: AdapterError) -> AdapterError {
+    let text = |mut text: String| {
+        if text.len() > MAX_TEXT {
+            text.truncate(text.floor_char_boundary(MAX_TEXT));
+            text.push('…');
+            text.shrink_to_fit();
+        }
+        text
+    };
+    let body = |body: Option<String>| body.filter(|body| body.len() <= MAX_BODY);
+    match error {
+        AdapterError::InvalidRequest(said) => AdapterError::InvalidRequest(text(said)),
+        AdapterError::ModelNotFound(said) => AdapterError::ModelNotFound(text(said)),
+        AdapterError::Unauthorized(said) => AdapterError::Unauthorized(text(said)),
+        AdapterError::RateLimited(limit) => AdapterError::RateLimited(RateLimit {
+            message: text(limit.message),
+            retry_after: limit.retry_after.map(text),
+            body: body(limit.body),
+        }),
+        AdapterError::Upstream(failure) => {
+            let (message, body) = (text(failure.message), body(failure.body));
+            AdapterError::Upstream(UpstreamFailure { message, body, ..failure })
+        }
+        AdapterError::Unreachable(said) => AdapterError::Unreachable(text(said)),
+        AdapterError::Timeout(said) => AdapterError::Timeout(text(said)),
+        AdapterError::Denied => AdapterError::Denied,
+        AdapterError::Internal(said) => AdapterError::Internal(text(said)),
+    }
+}
+
 /// An adapter's error in one line.
 fn describe(error: &AdapterError) -> String {
     match error {
@@ -79,5 +115,47 @@ fn describe(error: &AdapterError) -> String {
         AdapterError::Timeout(text) => format!("the provider took too long: {text}"),
         AdapterError::Denied => "the policy denied the adapter's request".to_owned(),
         AdapterError::Internal(text) => format!("the adapter failed: {text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_adapters_errors_are_bounded() {
+        let long = "ä".repeat(MAX_TEXT);
+        let said = |error| CallError::Adapter(bound(error)).to_string().len();
+        let limit = RateLimit { message: long.clone(), retry_after: Some(long.clone()), body: Some(long.clone()) };
+        let failure = |bytes| UpstreamFailure {
+            status: 400,
+            message: long.clone(),
+            retryable: false,
+            body: Some("x".repeat(bytes)),
+        };
+        for error in [
+            AdapterError::InvalidRequest(long.clone()),
+            AdapterError::ModelNotFound(long.clone()),
+            AdapterError::Unauthorized(long.clone()),
+            AdapterError::RateLimited(limit.clone()),
+            AdapterError::Upstream(failure(1)),
+            AdapterError::Unreachable(long.clone()),
+            AdapterError::Timeout(long.clone()),
+            AdapterError::Internal(long.clone()),
+        ] {
+            let length = said(error);
+            assert!((MAX_TEXT..MAX_TEXT + 100).contains(&length), "{length}");
+        }
+        let AdapterError::RateLimited(limit) = bound(AdapterError::RateLimited(limit)) else { panic!("another error") };
+        assert!(limit.retry_after.is_some_and(|text| text.len() < MAX_TEXT + 10));
+        for (bytes, is_kept) in [(MAX_BODY, true), (MAX_BODY + 1, false)] {
+            let AdapterError::Upstream(failure) = bound(AdapterError::Upstream(failure(bytes))) else {
+                panic!("another error")
+            };
+            assert_eq!(failure.body.is_some(), is_kept, "{bytes}");
+        }
+        assert!(
+            matches!(bound(AdapterError::Internal("short".into())), AdapterError::Internal(text) if text == "short")
+        );
     }
 }

@@ -4,7 +4,7 @@ use crate::AdapterError;
 use crate::aside::{Places, Run};
 use crate::consumption::Consumption;
 use crate::engine::TICK;
-use crate::error::{CallError, Full};
+use crate::error::{self, CallError, Full};
 use crate::memory::{Hit, MemoryLimit};
 use crate::meter::Meter;
 use crate::reply::AnswerPlace;
@@ -160,7 +160,7 @@ impl Fresh {
             Some((fresh, Ok(Ok(answer)))) => Ok((fresh, answer)),
             Some((fresh, Ok(Err(error)))) => {
                 fresh.end();
-                Err(CallError::Adapter(error))
+                Err(CallError::Adapter(error::bound(error)))
             }
             Some((fresh, Err(error))) => {
                 let error = explain(&error, &fresh.store, &limits);
