@@ -99,6 +99,8 @@ fn what_is_refused() {
     assert_eq!(codes(""), ["empty-file"]);
     assert_eq!(codes("adapters: {}"), ["wrong-type"]);
     assert_eq!(codes(&format!("adapters: [{good}, {good}]")), ["duplicate-adapter"]);
+    let behind = format!("{{ digest: \"{}\", imports: [], grants: [], id: a }}", digest(1));
+    assert_eq!(codes(&format!("adapters: [{behind}]")), ["id-behind-digest"]);
     assert_eq!(codes(&format!("adapters: [{}]", entry("A", &digest(1).to_string()))), ["adapter-invalid"]);
     assert_eq!(codes(&format!("adapters: [{}]", entry("a", "sha256:12"))), ["digest-invalid"]);
     assert_eq!(

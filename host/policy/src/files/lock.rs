@@ -59,6 +59,14 @@ impl RawLock {
         let mut adapters = BTreeMap::new();
         for raw in self.adapters.get()? {
             let span = raw.id.span().cloned();
+            if let Some((id, digest)) = raw.id.span().zip(raw.digest.span())
+                && id.start > digest.start
+            {
+                // An entry that ends within its id would have the id of another adapter.
+                let message =
+                    "the id stands behind the digest, so a file that was cut off could approve another adapter";
+                reader.error("id-behind-digest", id, message).help("write `id` first, or write the lock anew");
+            }
             let Some(((id, locked), span)) = raw.validate().zip(span) else { continue };
             if adapters.insert(id.clone(), locked).is_some() {
                 let message = format!("the adapter {} stands here twice", quote(id.as_str()));
