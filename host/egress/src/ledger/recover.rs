@@ -15,6 +15,11 @@ use std::path::{Path, PathBuf};
 /// Of a record whose number the head has, with another hash.
 const OTHER: &str = "it is not the record that was written to disk";
 
+/// The largest number of a record that can be followed by others. No ledger comes near it by writing.
+const MAX_SEQ: u64 = u64::MAX / 2;
+/// Of a record with a larger number.
+const TOO_LARGE: &str = "its number is larger than any that was written";
+
 /// What was found when a ledger was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -140,6 +145,9 @@ impl Tail {
             let Some(line) = lines.next().map_err(read())? else { break None };
             match chain::check(line.bytes) {
                 Ok(link) if line.whole => {
+                    if link.head.seq > MAX_SEQ {
+                        return Err(LedgerError::Damaged { path: path.to_owned(), line: line.number, what: TOO_LARGE });
+                    }
                     let follows = link.head.seq == tail.head.seq + 1 && link.prev == tail.head.hash;
                     if !follows {
                         break Some((line.number, "it does not follow the record before it"));
@@ -191,6 +199,9 @@ fn read_full(path: &Path, synced: Head) -> Result<Tail, LedgerError> {
     let link = chain::check(&last).ok().filter(|_| whole).ok_or_else(|| damaged("it was changed"))?;
     if link.head.seq == synced.seq && link.head != synced {
         return Err(damaged(OTHER));
+    }
+    if link.head.seq > MAX_SEQ {
+        return Err(damaged(TOO_LARGE));
     }
     Ok(Tail { head: link.head, last, end: 0, torn: 0 })
 }

@@ -59,24 +59,31 @@ pub fn read(
     record: &mut dyn FnMut(&[u8]),
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, LedgerError> {
-    let snapshot = Snapshot::take(&Files::of(path)?)?;
+    let files = Files::of(path)?;
+    let snapshot = Snapshot::take(&files)?;
     let total = snapshot.files.iter().map(|file| file.bytes).sum();
     let mut checker = Checker::new(snapshot.ends, noted);
     let (mut records, mut bytes, mut told, mut torn) = (0, 0, 0, None);
-    for (at, file) in snapshot.files.iter().enumerate() {
-        let newest = at + 1 == snapshot.files.len();
+    for file in &snapshot.files {
+        // A crash can tear the file that is written to alone: those that are full were brought to the disk as a whole.
+        let can_be_torn = file.path == files.active();
         let mut lines = Lines::of(BufReader::with_capacity(1 << 16, &file.file));
         while let Some(line) = lines.next().map_err(LedgerError::file("read", &file.path))? {
-            if !line.whole && newest {
+            let place = Place { file: &file.path, line: Some(line.number) };
+            if !line.whole && can_be_torn {
                 torn = Some(line.end - line.offset);
                 break;
+            }
+            if !line.whole {
+                let message = "the line feed at its end is missing".to_owned();
+                checker.tell(ProblemKind::Changed, place, None, message);
             }
             bytes += line.end - line.offset;
             if bytes - told >= STRIDE {
                 told = bytes;
                 progress(bytes, total);
             }
-            if checker.line(Place { file: &file.path, line: Some(line.number) }, line.bytes) {
+            if checker.line(place, line.bytes) {
                 records += 1;
                 record(line.bytes);
             }
@@ -84,11 +91,11 @@ pub fn read(
     }
     if snapshot.ends.is_none() {
         let message = "it says where the ledger ends, and without it records can be missing there".to_owned();
-        checker.tell(ProblemKind::HeadMissing, Place { file: &Files::of(path)?.head(), line: None }, None, message);
+        checker.tell(ProblemKind::HeadMissing, Place { file: &files.head(), line: None }, None, message);
     }
     let checked = checker.finish(path);
-    let files = snapshot.files.len();
     let (first, head) = (checked.first, checked.head);
+    let files = snapshot.files.len();
     Ok(Report { files, bytes, records, first, head, torn, problems: checked.problems, more: checked.more })
 }
 

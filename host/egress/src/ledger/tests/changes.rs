@@ -213,6 +213,47 @@ fn hostile_records() {
     assert!(problems.len() > 3);
 }
 
+/// A full file is never torn by a crash, be it followed by another or not.
+#[test]
+fn line_feed_that_is_missing_in_a_full_file_is_found() {
+    check(
+        0,
+        |lines| {
+            lines.last_mut().unwrap().pop();
+        },
+        |_| vec![(ProblemKind::Changed, None)],
+    );
+    let (world, paths) = ledger();
+    let [.., newest_full, _] = &*paths else { panic!("{paths:?}") };
+    fs::remove_file(world.path()).unwrap();
+    let head = chain::check(lines(newest_full).last().unwrap().trim_ascii_end()).unwrap().head;
+    let files = Files::of(&world.path()).unwrap();
+    files.write_head(&files::Ends { synced: head, ..files.read_head().unwrap().unwrap() }).unwrap();
+    world.assert_holds();
+    let text = fs::read(newest_full).unwrap();
+    fs::write(newest_full, &text[..text.len() - 1]).unwrap();
+    assert_eq!(world.verify().problems[0].kind, ProblemKind::Changed);
+    assert!(matches!(Ledger::at(&world.path(), WIDE).open(), Err(LedgerError::Damaged { .. })));
+}
+
+/// A ledger that was made up, and can't go on: its last record has the largest number.
+#[test]
+fn ledger_is_refused_when_no_record_can_follow() {
+    let before = Head { seq: u64::MAX - 1, hash: Hash::NONE };
+    let mut line = format!("{{\"seq\":{},\"prev\":\"{}\"", u64::MAX, before.hash).into_bytes();
+    line.push(b'}');
+    let last = Head { seq: u64::MAX, hash: chain::seal(&mut line, 0) };
+    for is_full in [false, true] {
+        let world = World::new();
+        let files = Files::of(&world.path()).unwrap();
+        fs::write(if is_full { files.full(u64::MAX) } else { world.path() }, &line).unwrap();
+        files.write_head(&files::Ends { synced: last, oldest: files::Begin::after(before) }).unwrap();
+        world.assert_holds();
+        let error = Ledger::at(&world.path(), WIDE).open().err().unwrap().to_string();
+        assert!(error.contains("its number is larger than any that was written"), "{error}");
+    }
+}
+
 #[test]
 fn lines_that_are_no_text() {
     check(1, |lines| lines.insert(1, b"\xff\xff\n".to_vec()), |_| vec![(ProblemKind::Changed, None)]);
