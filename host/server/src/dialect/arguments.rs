@@ -51,6 +51,13 @@ impl ArgumentsScanner {
         }
     }
 
+    /// Returns whether arguments begin with an object. Blanks before it may be written with escapes.
+    pub(super) fn begins_object(arguments: &str) -> bool {
+        let mut scanner = Self::default();
+        let first = arguments.bytes().filter_map(|byte| scanner.unescape(byte)).find(|byte| *byte != b' ');
+        first == Some(b'{')
+    }
+
     /// Returns whether the value has ended.
     pub(super) fn is_complete(&self) -> bool {
         self.state == State::Complete && self.escape == Escape::None
@@ -158,6 +165,16 @@ mod tests {
             (&["{}", r"\"], false),
         ] {
             assert_eq!(is_complete(pieces.iter().copied()), expected, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn beginnings() {
+        for begins in ["{", r"{}x", " {", r"\n\t {", r"\u007b", r"\u000a\u007B"] {
+            assert!(ArgumentsScanner::begins_object(begins), "{begins}");
+        }
+        for other in ["", " ", r"\n", "[{", r#"\"{"#, "x{", r"\u00", r"\\{"] {
+            assert!(!ArgumentsScanner::begins_object(other), "{other}");
         }
     }
 

@@ -108,7 +108,7 @@ impl Begun {
     /// Whether `piece` has the id of this call, and is another one's.
     fn is_followed_by(&self, piece: Piece<'_>) -> bool {
         let other = piece.number.is_some() && self.number.is_some() && piece.number != self.number;
-        let begins = !piece.name.is_empty() && piece.arguments.trim_start().starts_with('{');
+        let begins = !piece.name.is_empty() && ArgumentsScanner::begins_object(piece.arguments);
         other || begins && self.arguments.is_complete()
     }
 }
@@ -193,6 +193,7 @@ mod tests {
         check(&["0 a f {}", "1 a f {}", "1 - - -"], &[0, 1, 1]);
         check(&["- a f {}", "- a f {}"], &[0, 1]);
         check(&["0 a f {}", "0 a f \\n"], &[0, 0]);
+        check(&["0 a f {}", r"0 a f \n{}"], &[0, 1]);
         // An id or a name that comes late.
         check(&["0 - - {", "0 a f }"], &[0, 0]);
         check(&["0 a - -", "0 - f {}"], &[0, 0]);

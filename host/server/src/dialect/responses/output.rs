@@ -8,7 +8,7 @@ use super::tools::Namespaces;
 use crate::dialect::broke;
 use crate::dialect::calls::{Calls, Piece};
 use crate::error::ApiError;
-use crate::json::{array, inner, one_line};
+use crate::json::{array, decoded, inner, one_line};
 
 mod events;
 mod item;
@@ -175,7 +175,7 @@ impl Output {
         if self.places.id(at).is_none() {
             tool.id.clear();
         }
-        match self.told.namespaces.get(inner(name.0)) {
+        match self.told.namespaces.get(&*decoded(name.0)) {
             Some((namespace, name)) => (tool.name, tool.namespace) = (name.clone(), Some(namespace.clone())),
             None => tool.name = name.0.to_owned(),
         }

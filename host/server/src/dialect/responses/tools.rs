@@ -4,7 +4,7 @@
 //! are called by both names there, and when the model calls one, by its own again.
 
 use crate::error::ApiError;
-use crate::json::{Node, Object, array, inner};
+use crate::json::{Node, Object, array, decoded, inner};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// What the tools that a model can be given are called here.
 const KINDS: &str = "write a tool of type `function` or `custom`";
 
-/// The tools that stand in a namespace: by the name that chat calls them, namespace and name as JSON.
+/// The tools that stand in a namespace: by the name that chat calls them, decoded, namespace and name as JSON.
 pub(super) type Namespaces = BTreeMap<String, (String, String)>;
 
 /// Takes `tools`; none if there are none, because providers refuse an empty array.
@@ -49,7 +49,7 @@ fn namespace(mut space: Node, tools: &mut Vec<String>, namespaces: &mut Namespac
             return Err(tool.wrong("name", "a string, and is missing"));
         };
         let flat = flat(Some(of), name).into_owned();
-        if namespaces.insert(inner(&flat).to_owned(), (of.to_owned(), name.to_owned())).is_some() {
+        if namespaces.insert(decoded(&flat).into_owned(), (of.to_owned(), name.to_owned())).is_some() {
             return Err(tool.wrong("name", "another one than that of a tool before it"));
         }
         tools.push(function(tool, Some((&flat, description.take())))?);

@@ -317,8 +317,13 @@ fn calls_of_tools_in_a_namespace() {
     let call = |name: &str| {
         format!(r#"{{"tool_calls":[{{"index":0,"id":"c","function":{{"name":"{name}","arguments":"{{}}"}}}}]}}"#)
     };
-    for (called, namespace, name) in [("n__f", json!("n"), "f"), ("f", Value::Null, "f"), ("n__g", Value::Null, "n__g")]
-    {
+    let calls = [
+        ("n__f", json!("n"), "f"),
+        (r"\u006e__\u0066", json!("n"), "f"),
+        ("f", Value::Null, "f"),
+        ("n__g", Value::Null, "n__g"),
+    ];
+    for (called, namespace, name) in calls {
         let text = stream(more, &[&call(called)], "tool_calls").unwrap();
         let last = super::client::events(&text).pop().unwrap().data;
         let call = &last["response"]["output"][0];
