@@ -7,6 +7,9 @@ use crate::error::ApiError;
 use crate::json::{Members, array, quoted};
 use std::collections::BTreeSet;
 
+/// The most bytes of a name, as JSON, that all chunks are given. With a longer one, each of many small chunks would become as large.
+const MAX_COMMON: usize = 512;
+
 /// Brings the chunks of one answer into one form.
 pub(crate) struct Normaliser {
     /// The model's public name as JSON, where it takes the place of the provider's: the client has asked for a route, and is to know which
@@ -96,9 +99,9 @@ fn parse(text: &str) -> Result<Members<'_>, ApiError> {
     })
 }
 
-/// The value of `name`, if it says anything. Some providers begin with a chunk that says nothing.
+/// The value of `name`, if it says anything and is no longer than a name. Some providers begin with a chunk that says nothing.
 fn given(members: &Members<'_>, name: &str) -> Option<Box<str>> {
-    members.get(name).filter(|value| !matches!(*value, "\"\"" | "0")).map(Box::from)
+    members.get(name).filter(|value| !matches!(*value, "\"\"" | "0") && value.len() <= MAX_COMMON).map(Box::from)
 }
 
 #[cfg(test)]
@@ -148,6 +151,17 @@ mod tests {
             ],
         );
         check(normaliser(0, false), &[(r#"{"z":1}"#, None), (r#"{"id":null}"#, None)]);
+    }
+
+    #[test]
+    fn long_names_stay_in_their_chunk() {
+        let named = |length: usize| format!(r#"{{"id":"{}"}}"#, "i".repeat(length - 2));
+        let longest = named(MAX_COMMON);
+        check(normaliser(0, false), &[(&longest, None), ("{}", Some(&longest))]);
+        check(
+            normaliser(0, false),
+            &[(&named(MAX_COMMON + 1), None), ("{}", None), (r#"{"id":"a"}"#, None), ("{}", Some(r#"{"id":"a"}"#))],
+        );
     }
 
     #[test]

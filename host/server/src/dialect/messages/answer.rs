@@ -10,18 +10,22 @@ use crate::error::ApiError;
 use crate::json::{Object, array, inner, quoted};
 use crate::sse;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 
 /// What the answer depends on of its request.
 pub(super) struct Asked {
     /// What the client called the model, as JSON.
     pub(super) model: String,
     /// The sequences that the client gave to end the answer.
-    pub(super) stops: Vec<String>,
+    pub(super) stops: BTreeSet<String>,
     /// Whether thoughts are to be told.
     pub(super) thoughts: bool,
     /// What the message is called if its provider's name for it is not unique.
     pub(super) name: Option<String>,
 }
+
+/// The longest name of a message that its provider can give it: tool calls without an id are named after it.
+const MAX_ID: usize = 256;
 
 /// What the names of messages begin with.
 pub(super) const PREFIX: &str = "msg_";
@@ -31,7 +35,7 @@ impl Asked {
     pub(super) fn id(&self, completion: &Completion<'_>) -> String {
         let said = completion.id();
         match &self.name {
-            Some(name) if said.len() < PREFIX.len() + UNIQUE => name.clone(),
+            Some(name) if !(PREFIX.len() + UNIQUE..=MAX_ID).contains(&said.len()) => name.clone(),
             _ => said,
         }
     }

@@ -12,6 +12,7 @@ use crate::json::{Members, Object, decoded, inner, quoted};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// A whole answer or a chunk of one.
 #[derive(Deserialize)]
@@ -136,7 +137,7 @@ impl<'a> Completion<'a> {
 
 impl<'a> Choice<'a> {
     /// Why the answer ended, if it did. `stops` are the sequences that the client gave.
-    pub(super) fn stop(&self, stops: &[String]) -> Result<Option<Stop>, ApiError> {
+    pub(super) fn stop(&self, stops: &BTreeSet<String>) -> Result<Option<Stop>, ApiError> {
         let Some(finish) = text(self.finish_reason).map(Finish::of).transpose()?.flatten() else { return Ok(None) };
         let reason = match finish {
             Finish::Stop => "end_turn",
@@ -146,8 +147,7 @@ impl<'a> Choice<'a> {
         };
         // Both may be the number of a token, too: then no sequence of the client's is meant.
         let told = [self.stop_reason, self.matched_stop].into_iter().flatten().map(RawValue::get);
-        let sequence =
-            told.filter(|told| told.starts_with('"')).map(decoded).find(|told| stops.iter().any(|s| s == told));
+        let sequence = told.filter(|told| told.starts_with('"')).map(decoded).find(|told| stops.contains(&**told));
         Ok(Some(match sequence {
             Some(sequence) if reason == "end_turn" => {
                 Stop { reason: "stop_sequence", sequence: Some(quoted(&sequence)) }

@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::json::{Node, Object, decoded};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Anthropic's fields for what a chat request can't say, and what of each asks for nothing.
 pub(super) const REFUSED: &[(&str, &[&str])] = &[
@@ -92,13 +93,13 @@ fn service_tier(top: &mut Node) -> Result<(), ApiError> {
 }
 
 /// Takes the sequences that end the answer: as they came, and decoded, so that the answer can say by which one it was ended.
-fn stops<'a>(top: &mut Node<'a>) -> Result<(Option<&'a str>, Vec<String>), ApiError> {
+fn stops<'a>(top: &mut Node<'a>) -> Result<(Option<&'a str>, BTreeSet<String>), ApiError> {
     let written = top.peek("stop_sequences");
     let stops = top.list("stop_sequences")?.unwrap_or_default();
     if stops.iter().any(|(stop, _)| !stop.starts_with('"')) {
         return Err(top.wrong("stop_sequences", "an array of strings"));
     }
-    let stops: Vec<_> = stops.into_iter().map(|(stop, _)| decoded(stop).into_owned()).collect();
+    let stops: BTreeSet<_> = stops.into_iter().map(|(stop, _)| decoded(stop).into_owned()).collect();
     Ok((written.filter(|_| !stops.is_empty()), stops))
 }
 
