@@ -5,6 +5,7 @@
 use crate::dialect::chat::Usage;
 use crate::error::ApiError;
 use crate::remote_urls::{self, RemoteUrl};
+use crate::work::visit;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -74,6 +75,7 @@ impl ChatRequest {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(ApiError::invalid("invalid_json", None, "the body is no JSON object"));
         }
+        visit(text.len());
         let outer: Outer = serde_json::from_str(&text).map_err(|error| {
             ApiError::invalid("invalid_json", None, format!("the body is no JSON object for a chat request: {error}"))
         })?;
@@ -128,6 +130,7 @@ pub(crate) fn with_model(text: &Arc<String>, model: &str, at: Range<usize>, name
     if model == name {
         return text.clone();
     }
+    visit(text.len());
     let name = serde_json::Value::from(name).to_string();
     let mut new = String::with_capacity(text.len() + name.len());
     new.push_str(&text[..at.start]);

@@ -3,6 +3,7 @@
 use crate::chat_request::{key, model, with_model};
 use crate::error::ApiError;
 use crate::remote_urls::{self, RemoteUrl};
+use crate::work::visit;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -65,6 +66,7 @@ impl EmbeddingRequest {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(ApiError::invalid("invalid_json", None, "the body is no JSON object"));
         }
+        visit(text.len());
         let outer: Outer = serde_json::from_str(&text).map_err(|error| {
             ApiError::invalid("invalid_json", None, format!("the body is no JSON object for embeddings: {error}"))
         })?;

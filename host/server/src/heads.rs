@@ -4,6 +4,7 @@
 //!
 //! In go a connection's bytes, in whatever pieces they are read; out comes a word for each head, in turn.
 
+use crate::work::visit;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +24,12 @@ impl Heads {
     pub(crate) fn next(&self) -> Option<Ambiguous> {
         let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         next.unwrap_or(true).then_some(Ambiguous)
+    }
+
+    /// Returns how many heads nobody has asked for yet.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -96,6 +103,7 @@ impl Follower {
     fn lines<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |at| at + 1));
+        visit(piece.len());
         self.line.extend(piece.iter().take(LINE - self.line.len()));
         let before = piece.len().checked_sub(2).map_or(self.last, |at| piece[at]);
         self.last = piece.last().copied().unwrap_or(self.last);

@@ -22,6 +22,9 @@ mod error;
 mod exchange;
 pub mod explain;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 mod heads;
 mod json;
@@ -57,6 +60,7 @@ mod unread;
 mod view;
 mod watch;
 mod wire;
+mod work;
 
 pub use access::{FreshKey, NoRandom};
 pub use app::Gateway;

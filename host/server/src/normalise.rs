@@ -5,6 +5,7 @@
 
 use crate::error::ApiError;
 use crate::json::{Members, array, quoted};
+use crate::work::visit;
 use std::collections::BTreeSet;
 
 /// The most bytes of a name, as JSON, that all chunks are given. With a longer one, each of many small chunks would become as large.
@@ -49,6 +50,7 @@ impl Normaliser {
         let mut members = parse(&chunk)?;
         let mut changed = false;
         for (name, common) in &mut self.common {
+            visit(common.as_deref().map_or(0, str::len));
             match common {
                 Some(common) if members.get(name) == Some(common) => {}
                 Some(common) => {
@@ -73,6 +75,7 @@ impl Normaliser {
 
 /// The choices with a role in each first delta, if one lacks it. `seen` are those that have said whose words they are.
 fn with_roles(text: &str, seen: &mut BTreeSet<u64>) -> Option<String> {
+    visit(text.len());
     let mut choices: Vec<Members<'_>> = serde_json::from_str(text).ok()?;
     let mut deltas = Vec::new();
     for (at, choice) in choices.iter().enumerate() {

@@ -5,6 +5,7 @@
 
 use crate::error::ApiError;
 use crate::json::{decoded, string_end};
+use crate::work::visit;
 use std::fmt::{self, Write as _};
 
 /// The most URLs in one request. Each is compared with the grants.
@@ -56,6 +57,7 @@ pub(crate) fn in_media(name: &str, value: &str, urls: &mut Vec<RemoteUrl>) -> Re
 
 /// Scans the JSON `text` once.
 fn find(text: &str, place: &str, kind: Kind, urls: &mut Vec<RemoteUrl>) -> Result<(), ApiError> {
+    visit(text.len());
     let mut finder = UrlFinder { text, urls };
     if may_have(text) && finder.value(0, &Place::root(place), kind).is_err() {
         let message = format!("the request has more than {MAX_URLS} URLs for its provider to fetch; send fewer");
@@ -234,7 +236,9 @@ impl UrlFinder<'_> {
     /// Returns the first place from `at` on that is not blank.
     fn next(&self, at: usize) -> usize {
         let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-        at + rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len())
+        let blanks = rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len());
+        visit(blanks + 1);
+        at + blanks
     }
 
     /// Returns the place behind the comma that comes next, or of what comes instead.
@@ -245,6 +249,7 @@ impl UrlFinder<'_> {
 
     /// Notes a JSON string of this kind, if it is a URL that leads somewhere.
     fn collect(&mut self, string: &str, place: &Place<'_>, kind: Kind) -> Result<(), TooManyUrls> {
+        visit(string.len());
         let is_url: fn(&str) -> bool = match kind {
             Kind::Parts { .. } | Kind::Part { .. } | Kind::Text => return Ok(()),
             Kind::Url => |text| !is_data(text),
@@ -261,7 +266,9 @@ impl UrlFinder<'_> {
             if self.urls.len() >= MAX_URLS {
                 return Err(TooManyUrls);
             }
-            self.urls.push(RemoteUrl { url, field: place.to_string() });
+            let field = place.to_string();
+            visit(field.len());
+            self.urls.push(RemoteUrl { url, field });
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::normalise::Normaliser;
 use crate::observe::RequestId;
 use crate::offload::run_sized;
 use crate::tally::Tally;
+use crate::work::visit;
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use hauski_runtime::{Progress, Reply};
@@ -155,6 +156,7 @@ pub(crate) fn event(events: &mut String, name: Option<&str>, data: &str) {
         events.push_str(name);
         events.push('\n');
     }
+    visit(data.len());
     events.push_str("data: ");
     for (at, line) in data.split(['\n', '\r']).enumerate() {
         events.push_str(if at == 0 { "" } else { "\ndata: " });

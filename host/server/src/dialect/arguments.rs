@@ -3,6 +3,8 @@
 //! It reads each byte once, detects the end of an object, an array, a string or `null`, and keeps no text. Its input is the inside of JSON
 //! strings, with their escapes.
 
+use crate::work::visit;
+
 /// An incremental scanner for one JSON value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ArgumentsScanner {
@@ -44,6 +46,7 @@ enum Escape {
 impl ArgumentsScanner {
     /// Reads the next piece.
     pub(super) fn read(&mut self, piece: &str) {
+        visit(piece.len());
         for byte in piece.bytes() {
             if let Some(byte) = self.unescape(byte) {
                 self.step(byte);

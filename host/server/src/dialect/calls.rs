@@ -7,6 +7,7 @@ use crate::dialect::arguments::ArgumentsScanner;
 use crate::dialect::broke;
 use crate::error::ApiError;
 use crate::json::{inner, quoted};
+use crate::work::visit;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ const MOST: usize = 1_024;
 
 /// The calls that have begun.
 #[derive(Default)]
-pub(super) struct Calls {
+pub(crate) struct Calls {
     begun: Vec<Begun>,
     /// The first and the last call with an id.
     by_id: HashMap<Box<str>, (usize, usize)>,
@@ -33,11 +34,11 @@ struct Begun {
 
 /// A piece of a call. What it does not say is empty; texts are what stands between the quotes of JSON strings.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Piece<'a> {
-    pub(super) number: Option<u64>,
-    pub(super) id: &'a str,
-    pub(super) name: &'a str,
-    pub(super) arguments: &'a str,
+pub(crate) struct Piece<'a> {
+    pub(crate) number: Option<u64>,
+    pub(crate) id: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) arguments: &'a str,
 }
 
 impl Calls {
@@ -46,7 +47,8 @@ impl Calls {
     ///
     /// # Errors
     /// If there are too many calls.
-    pub(super) fn place(&mut self, piece: Piece<'_>) -> Result<usize, ApiError> {
+    pub(crate) fn place(&mut self, piece: Piece<'_>) -> Result<usize, ApiError> {
+        visit(piece.id.len() + piece.name.len());
         let place = self.known(piece).unwrap_or(self.begun.len());
         if place == MOST {
             return Err(broke("holds more calls of tools than 1,024"));
@@ -72,7 +74,7 @@ impl Calls {
     }
 
     /// The id of the call at `place`, if no call before it has the same.
-    pub(super) fn id(&self, place: usize) -> Option<&str> {
+    pub(crate) fn id(&self, place: usize) -> Option<&str> {
         let id = &*self.begun.get(place)?.id;
         self.by_id.get(id).filter(|(first, _)| *first == place)?;
         Some(id)

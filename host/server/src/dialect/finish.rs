@@ -5,6 +5,7 @@
 use super::broke;
 use crate::error::ApiError;
 use crate::json::decoded;
+use crate::work::visit;
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub(super) enum Finish {
 impl Finish {
     /// What `reason`, a JSON string, means; none if it is empty, which some providers write while there is no reason.
     pub(super) fn of(reason: &str) -> Result<Option<Self>, ApiError> {
+        visit(reason.len());
         Ok(Some(match &*decoded(reason).to_ascii_lowercase() {
             "" => return Ok(None),
             "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" | "load" => Self::Stop,

@@ -7,7 +7,7 @@ use crate::chat_request::ChatRequest;
 use crate::error::ApiError;
 
 mod arguments;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod chat;
 pub(crate) mod completions;
 mod finish;

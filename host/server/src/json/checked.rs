@@ -4,6 +4,7 @@
 
 use super::inner_text;
 use crate::error::ApiError;
+use crate::work::visit;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -63,6 +64,7 @@ enum StructureError {
 
 /// Checks depth, number of values and, where `are_unique` says so, keys of `text`. Keys are looked at in JSON alone.
 fn check_structure(text: &str, max_values: usize, are_unique: bool) -> Result<(), StructureError> {
+    visit(text.len());
     let bytes = text.as_bytes();
     let mut open: Vec<Option<Keys<'_>>> = Vec::new();
     let (mut at, mut values) = (0, 0);
@@ -145,6 +147,7 @@ pub(crate) fn string_end(bytes: &[u8], start: usize) -> usize {
             _ => at += 1,
         }
     }
+    visit(at - start);
     at.min(bytes.len())
 }
 
@@ -165,6 +168,7 @@ impl Default for Keys<'_> {
 impl<'a> Keys<'a> {
     /// Notes a key; false if it was there.
     fn insert(&mut self, key: Cow<'a, str>) -> bool {
+        visit(self.few.len());
         if self.few.len() < FEW {
             let new = !self.few.contains(&key);
             self.few.push(key);

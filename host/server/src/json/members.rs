@@ -4,6 +4,7 @@
 //! as none, but stays where it is.
 
 use super::{Object, decoded};
+use crate::work::visit;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -28,6 +29,7 @@ impl<'a> Members<'a> {
     /// # Errors
     /// If it is not one JSON object.
     pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        visit(text.len());
         serde_json::from_str(text)
     }
 
@@ -43,6 +45,7 @@ impl<'a> Members<'a> {
 
     /// Takes a member out; gives its value.
     pub(crate) fn take(&mut self, name: &str) -> Option<&'a str> {
+        visit(self.0.len());
         self.find(name).map(|at| self.0.remove(at).value).filter(|value| *value != "null")
     }
 
@@ -75,6 +78,7 @@ impl<'a> Members<'a> {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
+        visit(self.0.len());
         self.0.iter().position(|member| member.name == name)
     }
 }

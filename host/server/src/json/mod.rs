@@ -13,6 +13,7 @@ pub(crate) use members::Members;
 pub(crate) use node::Node;
 pub(crate) use object::{Object, array};
 
+use crate::work::visit;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -33,21 +34,25 @@ fn inner_text(inner: &str) -> Cow<'_, str> {
     if !inner.contains('\\') {
         return Cow::Borrowed(inner);
     }
+    visit(inner.len());
     serde_json::from_str(&format!("\"{inner}\"")).map_or(Cow::Borrowed(inner), Cow::Owned)
 }
 
 /// The JSON string for a text.
 pub(crate) fn quoted(text: &str) -> String {
+    visit(text.len());
     Value::from(text).to_string()
 }
 
 /// The JSON on one line, as events need it. Only between tokens can JSON have line breaks, and they mean nothing there.
 pub(crate) fn one_line(json: &str) -> Cow<'_, str> {
+    visit(json.len());
     if json.contains(['\n', '\r']) { Cow::Owned(json.replace(['\n', '\r'], "")) } else { Cow::Borrowed(json) }
 }
 
 /// The elements of an array as JSON; none if `text` is something else.
 pub(crate) fn elements(text: &str) -> Option<Vec<&str>> {
+    visit(text.len());
     let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     Some(elements.into_iter().map(RawValue::get).collect())
 }

@@ -3,6 +3,7 @@
 //! In go names and JSON texts; out comes JSON.
 
 use super::{Members, quoted};
+use crate::work::visit;
 
 /// An object in the making.
 pub(crate) struct Object(String);
@@ -23,7 +24,7 @@ impl Object {
     pub(crate) fn put(mut self, name: &str, value: &str) -> Self {
         self.separate();
         for part in ["\"", name, "\":", value] {
-            self.0.push_str(part);
+            self.push(part);
         }
         self
     }
@@ -46,7 +47,7 @@ impl Object {
         for (written, value) in members.written() {
             self.separate();
             for part in [written, ":", value] {
-                self.0.push_str(part);
+                self.push(part);
             }
         }
         self
@@ -56,13 +57,14 @@ impl Object {
     pub(crate) fn splice(mut self, members: &str) -> Self {
         if !members.is_empty() {
             self.separate();
-            self.0.push_str(members);
+            self.push(members);
         }
         self
     }
 
     /// The members without the braces.
     pub(crate) fn members(mut self) -> String {
+        visit(self.0.len());
         self.0.remove(0);
         self.0
     }
@@ -70,6 +72,11 @@ impl Object {
     pub(crate) fn end(mut self) -> String {
         self.0.push('}');
         self.0
+    }
+
+    fn push(&mut self, part: &str) {
+        visit(part.len());
+        self.0.push_str(part);
     }
 
     fn separate(&mut self) {
@@ -84,6 +91,7 @@ pub(crate) fn array<T: AsRef<str>>(elements: &[T]) -> String {
     let mut text = String::from("[");
     for (at, element) in elements.iter().enumerate() {
         text.push_str(if at == 0 { "" } else { "," });
+        visit(element.as_ref().len());
         text.push_str(element.as_ref());
     }
     text.push(']');

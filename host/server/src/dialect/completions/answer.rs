@@ -8,6 +8,7 @@ use crate::dialect::{Answer, broke, misread, words};
 use crate::error::ApiError;
 use crate::json::{Object, array, inner, quoted};
 use crate::sse;
+use crate::work::visit;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -190,6 +191,7 @@ fn reason(value: Option<&RawValue>) -> Result<Option<&'static str>, ApiError> {
 }
 
 fn parse(json: &str) -> Result<Completion<'_>, ApiError> {
+    visit(json.len());
     serde_json::from_str(json).map_err(|error| misread("chat completion", &error))
 }
 

@@ -9,6 +9,7 @@ use crate::dialect::{Answer, UNIQUE, broke};
 use crate::error::ApiError;
 use crate::json::{Object, array, inner, quoted};
 use crate::sse;
+use crate::work::visit;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
@@ -146,6 +147,7 @@ pub(super) fn call_id(known: Option<&str>, message: &str, index: usize) -> Strin
 fn tool_use(call: &Call<'_>, id: &str) -> Result<String, ApiError> {
     let name = call.name().ok_or_else(|| broke("calls a tool without a name"))?;
     let arguments = format!("\"{}\"", call.arguments());
+    visit(arguments.len());
     let arguments = serde_json::from_str::<String>(&arguments).map_err(|_| broke("holds half a character"))?;
     // A tool without parameters is called with nothing by some models.
     let input = if arguments.trim_ascii().is_empty() { "{}" } else { &arguments };

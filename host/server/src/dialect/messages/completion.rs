@@ -9,6 +9,7 @@ use crate::dialect::words::{self, Words};
 use crate::dialect::{broke, calls, misread};
 use crate::error::ApiError;
 use crate::json::{Members, Object, decoded, inner, quoted};
+use crate::work::visit;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -103,6 +104,7 @@ pub(super) struct Stop {
 
 impl<'a> Completion<'a> {
     pub(super) fn parse(json: &'a str) -> Result<Self, ApiError> {
+        visit(json.len());
         serde_json::from_str(json).map_err(|error| misread("chat completion", &error))
     }
 

@@ -12,6 +12,7 @@ use crate::dialect::calls::{Calls, Piece};
 use crate::error::ApiError;
 use crate::json::{Object, inner};
 use crate::sse::event;
+use crate::work::visit;
 use std::collections::VecDeque;
 
 /// How much may be kept back, and how many blocks. Nothing that is meant to be read comes near.
@@ -112,6 +113,7 @@ impl Stream {
             arguments: &arguments,
         };
         let number = self.calls.place(piece)?;
+        visit(self.blocks.len());
         let known = self.blocks.iter().rposition(|block| block.kind == Kind::Tool(number));
         let place = match known {
             Some(place) => place,
@@ -175,6 +177,7 @@ impl Stream {
         let stop = of("content_block_stop").put("index", &block.index.to_string()).end();
         event(events, Some("content_block_stop"), &stop);
         if let Some(next) = self.blocks.front_mut() {
+            visit(next.kept.len());
             events.push_str(&std::mem::take(&mut next.kept));
         }
     }

@@ -9,6 +9,7 @@ use crate::dialect::broke;
 use crate::dialect::calls::{Calls, Piece};
 use crate::error::ApiError;
 use crate::json::{array, decoded, inner, one_line};
+use crate::work::visit;
 
 mod events;
 mod item;
@@ -161,6 +162,7 @@ impl Output {
             return Ok(());
         }
         // Clients have to be told the name with the first event, so the rest waits for it.
+        visit(said.len());
         begun.tool.said.push_str(&said);
         if let Some(id) = call.id.filter(|_| inner(&begun.tool.id).is_empty()) {
             begun.tool.id = id.0.to_owned();

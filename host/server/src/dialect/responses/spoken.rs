@@ -6,6 +6,7 @@ use crate::dialect::words::{self, Words};
 use crate::dialect::{broke, calls, misread};
 use crate::error::ApiError;
 use crate::json::{Members, Object, array, decoded, elements, inner};
+use crate::work::visit;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -144,6 +145,7 @@ impl<'a> Spoken<'a> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(broke(&format!("is no `{form}`: it is no object")));
         }
+        visit(text.len());
         serde_json::from_str(text).map_err(|error| misread(&format!("`{form}`"), &error))
     }
 

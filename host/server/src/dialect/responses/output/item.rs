@@ -4,6 +4,7 @@
 
 use super::Events;
 use crate::json::{Object, array};
+use crate::work::visit;
 
 /// An item of the output.
 pub(super) struct Item {
@@ -106,6 +107,7 @@ impl Item {
         let delta = part.place(&place, at).put("delta", &format!("\"{text}\""));
         let likely = (speech == Speech::Text).then(|| array(logprobs));
         events.send(&format!("{}.delta", speech.event()), delta.maybe("logprobs", likely.as_deref()));
+        visit(text.len() + logprobs.len());
         part.text.push_str(text);
         part.logprobs.extend_from_slice(logprobs);
     }
@@ -129,6 +131,7 @@ impl Item {
         if said.is_empty() {
             return;
         }
+        visit(said.len());
         tool.said.push_str(said);
         let delta = Object::new().splice(&place).put("delta", &format!("\"{said}\""));
         events.send(&format!("{}.delta", tool.event()), delta);
