@@ -121,7 +121,7 @@ soak seconds=env("SECONDS", "1800") *args: build
     cargo build --quiet --examples
     target/debug/examples/soak {{ seconds }} {{ args }}
 
-# The fuzzers of the policy's parsers and of the redactor, each for so many seconds; needs a nightly toolchain
+# The fuzzers of what is read from others, each for so many seconds; needs a nightly toolchain
 [group('check')]
 fuzz seconds="600":
     scripts/fuzz.sh {{ seconds }}

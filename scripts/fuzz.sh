@@ -23,7 +23,12 @@ if [[ "$("$root/bin/cargo-fuzz" --version 2>/dev/null)" != "cargo-fuzz $version"
     rm -rf "$root/build"
 fi
 
-for target in url policy redactor; do
+# The ledger's fuzzer makes folders by the thousand, each of which it syncs.
+if [[ -d /dev/shm ]]; then
+    export TMPDIR=/dev/shm
+fi
+
+for target in url policy lock redactor ledger sse heads tool_calls dialects; do
     learnt=target/fuzz/corpus/$target
     mkdir -p "$learnt"
     echo "fuzzing $target for $seconds seconds" >&2
