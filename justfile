@@ -151,6 +151,7 @@ doc:
 [group('check')]
 deny *args="bans licenses sources":
     scripts/cargo-deny.sh check {{ args }}
+    scripts/cargo-deny.sh --manifest-path fuzz/Cargo.toml check {{ args }}
 
 # Whether Cargo.lock is current
 [group('check')]
