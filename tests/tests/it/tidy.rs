@@ -132,18 +132,64 @@ fn the_readme_lists_the_environment() {
     }
 }
 
+/// Returns whether `source` has a test of this name.
+fn has_test(source: &str, name: &str) -> bool {
+    let attributes = |at: usize| {
+        let above = source[..at].lines().rev().map(str::trim);
+        above.take_while(|line| ["", "async", "pub", "pub async"].contains(line) || line.starts_with("#["))
+    };
+    let is_test = |line: &str| line == "#[test]" || line.starts_with("#[tokio::test");
+    source.match_indices(&format!("fn {name}(")).any(|(at, _)| attributes(at).any(is_test))
+}
+
+/// Returns how many tests a text names as `test:name`; all of them are there.
+fn named_tests(text: &str, sources: &[(String, String)]) -> usize {
+    let names: Vec<_> = text.split('`').filter_map(|part| part.strip_prefix("test:")).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !sources.iter().any(|(_, text)| has_test(text, name))).collect();
+    assert_eq!(missing, Vec::<&&str>::new(), "there are no such tests");
+    names.len()
+}
+
 /// Each invariant names the test that holds it, and that test is there.
 #[test]
 fn the_architecture_names_tests_that_exist() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     assert!(text.lines().count() <= 150, "{}", text.lines().count());
-    let sources = sources();
-    let mut named = 0;
-    for name in text.split('`').filter_map(|part| part.strip_prefix("test:")) {
-        named += 1;
-        assert!(sources.iter().any(|(_, source)| source.contains(&format!("fn {name}("))), "there is no test `{name}`");
-    }
+    let named = named_tests(&text, &sources());
     assert!(named >= 10, "{named}");
+}
+
+/// So does each threat, in its last column, and each kind of vulnerability.
+#[test]
+fn security_names_a_test_for_each_threat() {
+    let (text, sources) = (fs::read_to_string(root().join("SECURITY.md")).unwrap(), sources());
+    named_tests(&text, &sources);
+    let (_, table) = text.split_once("\n|---|---|---|\n").unwrap();
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let (_, list) = text.split_once("\n## What is a vulnerability here\n").unwrap();
+    let list: Vec<_> = list.split("\n## ").next().unwrap().split("\n- ").skip(1).collect();
+    assert!(rows.len() >= 20 && list.len() >= 8, "{} {}", rows.len(), list.len());
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
+        assert!(cells.len() == 3 && named_tests(cells[2], &sources) > 0, "no test for: {row}");
+    }
+    for kind in list {
+        assert!(named_tests(kind, &sources) > 0, "no test for: {kind}");
+    }
+}
+
+/// SECURITY.md counts one block, in the place that runs compiled code.
+#[test]
+fn only_the_cache_has_unsafe_code() {
+    let is_unsafe = |line: &&str| {
+        let code = line.trim_start();
+        !code.starts_with("//")
+            && ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|part| code.contains(part))
+    };
+    let of_project = sources().into_iter().filter(|(name, _)| !name.starts_with("tests/"));
+    let found: Vec<_> =
+        of_project.flat_map(|(name, text)| vec![name; text.lines().filter(is_unsafe).count()]).collect();
+    assert_eq!(found, ["host/runtime/src/cache.rs"]);
 }
 
 /// What the console is made of is as short as the rest, and says what it is as well.
