@@ -110,6 +110,21 @@ async fn a_request_and_its_attempt_are_spans_of_the_clients_trace() {
 }
 
 #[tokio::test]
+async fn a_trace_that_its_client_does_not_sample_has_no_spans() {
+    let (collector, provider) = (Collector::start(), Upstream::json(ANSWER));
+    let host = told(gateway(&[&provider]), &collector).start().await;
+    for (trace, flags) in [("4b", "00"), ("5b", "01")] {
+        let parent = format!("00-{trace}f92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
+        let request = Request::post(CHAT).header("traceparent", parent);
+        let answer = host.client().send(request.body(ask("m0", false).into()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    }
+    host.stop();
+    let (request, attempts) = one_request(collector.spans().0);
+    assert_eq!((request.trace_id[0], attempts.len()), (0x5b, 1));
+}
+
+#[tokio::test]
 async fn metrics_have_the_names_and_bounds_of_the_conventions() {
     let (collector, provider) = (Collector::start(), Upstream::events(STREAM));
     let host = told(gateway(&[&provider]), &collector).start().await;
