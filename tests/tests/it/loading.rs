@@ -25,6 +25,7 @@ async fn odd_files_are_listed_with_their_reason() {
         .file(".hidden", b"");
     fs::create_dir(builder.adapters().join("folder.wasm")).unwrap();
     fs::set_permissions(builder.adapters().join("open.wasm"), fs::Permissions::from_mode(0o666)).unwrap();
+    fs::File::create(builder.adapters().join("large.wasm")).unwrap().set_len((128 << 20) + 1).unwrap();
     symlink("/etc/passwd", builder.adapters().join("out.wasm")).unwrap();
     symlink("echo.wasm", builder.adapters().join("link.wasm")).unwrap();
     let host = builder.expose_config().start().await;
@@ -44,6 +45,7 @@ async fn odd_files_are_listed_with_their_reason() {
         ("empty.wasm", "it is not WebAssembly"),
         ("esc\\u{1b}[31m.wasm", "rename the file"),
         ("folder.wasm", "it is not a regular file"),
+        ("large.wasm", "it has 134217729 bytes, and the limit is 134217728"),
         ("link.wasm", "it is not a regular file"),
         ("open.wasm", "take that right away with `chmod o-w`"),
         ("out.wasm", "it is not a regular file"),
