@@ -74,7 +74,7 @@ fn restrict() -> io::Result<()> {
 
 /// Has the kernel refuse all files and all TCP ports. Kernels without Landlock do not, which leaves the limits.
 #[cfg(target_os = "linux")]
-fn lock_out() -> Result<(), landlock::RulesetError> {
+fn lock_out() -> Result<landlock::RestrictionStatus, landlock::RulesetError> {
     use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -82,6 +82,55 @@ fn lock_out() -> Result<(), landlock::RulesetError> {
         .handle_access(AccessNet::from_all(ABI::V6))?
         .scope(Scope::from_all(ABI::V6))?
         .create()?
-        .restrict_self()?;
-    Ok(())
+        .restrict_self()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::ErrorKind::PermissionDenied;
+    use std::net::{TcpListener, TcpStream};
+    use std::process::{Command, Stdio};
+
+    const LOCKED_OUT: &str = "no file and no port could be opened";
+    const NO_LANDLOCK: &str = "the kernel has no Landlock with rules for ports";
+
+    #[test]
+    #[ignore = "restricts its process: the test below has it run in one of its own"]
+    #[expect(clippy::disallowed_methods, reason = "it shows that no connection can be opened")]
+    fn restricted() {
+        let mut port = String::new();
+        io::stdin().read_line(&mut port).unwrap();
+        let port: u16 = port.trim().parse().unwrap();
+        assert!(File::open("/etc/passwd").is_ok() && TcpStream::connect(("127.0.0.1", port)).is_ok());
+        restrict().unwrap();
+        let reached = [
+            File::open("/etc/passwd").map(drop),
+            fs::read_dir("/").map(drop),
+            TcpStream::connect(("127.0.0.1", port)).map(drop),
+            TcpListener::bind(("127.0.0.1", 0)).map(drop),
+        ];
+        if matches!(lock_out().unwrap().landlock, landlock::LandlockStatus::Available { effective_abi, .. } if effective_abi >= landlock::ABI::V4)
+        {
+            let denied = |one: &io::Result<()>| one.as_ref().is_err_and(|error| error.kind() == PermissionDenied);
+            assert!(reached.iter().all(denied), "{reached:?}");
+            println!("{LOCKED_OUT}");
+        } else {
+            println!("{NO_LANDLOCK}");
+        }
+    }
+
+    #[test]
+    fn restricted_process_opens_no_file_and_no_port() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut run = Command::new(std::env::current_exe().unwrap());
+        run.args(["compiler::process::tests::restricted", "--exact", "--ignored", "--nocapture"]);
+        let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}", listener.local_addr().unwrap().port()).unwrap();
+        let ran = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success() && told.contains("1 passed"), "{told}");
+        assert!(told.contains(LOCKED_OUT) || told.contains(NO_LANDLOCK), "{told}");
+    }
 }
