@@ -85,7 +85,8 @@ fn lock_out() -> Result<landlock::RestrictionStatus, landlock::RulesetError> {
         .restrict_self()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use std::fs::File;
