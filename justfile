@@ -145,7 +145,9 @@ fmt-check: tools
 # The documentation, in which a dangling link is a failure
 [group('check')]
 doc:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    # Not `--workspace`, which would check all dependencies once more with the features that guests want of them.
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps {{ guests }} --target wasm32-wasip2 --target-dir target/guest
 
 # Licences, sources and duplicates of dependencies; advisories need a database from outside and are CI's
 [group('check')]
