@@ -22,10 +22,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// The most lines that wait to be written: some megabytes.
 const LINES: usize = 16_384;
 
-/// How long lines gather before they are written: whoever has one needs not wake the thread meanwhile.
-const PACE: Duration = Duration::from_millis(5);
+/// The pause after each write, in which lines gather: a request that has one need not wake the thread meanwhile.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 /// The most bytes that gather.
-const GATHERED: usize = 64 << 10;
+const MAX_BATCH_BYTES: usize = 64 << 10;
 
 /// What is logged, and how.
 pub(crate) struct Wanted {
@@ -46,7 +46,7 @@ impl Log {
             .lossy(true)
             .buffered_lines_limit(LINES)
             .thread_name("hauski-log")
-            .finish(Paced::new(io::stderr()));
+            .finish(BatchWriter::new(io::stderr()));
         let dropped = lines.error_counter();
         let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(lines);
         let targets = targets(wanted.filter);
@@ -64,12 +64,12 @@ impl Log {
 
 /// A writer that gathers lines and writes them at once when it is flushed, which is when no line waits. Then it takes a pause, so that the
 /// next ones gather.
-struct Paced<W> {
+struct BatchWriter<W> {
     writer: W,
     lines: Vec<u8>,
 }
 
-impl<W: Write> Paced<W> {
+impl<W: Write> BatchWriter<W> {
     fn new(writer: W) -> Self {
         Self { writer, lines: Vec::new() }
     }
@@ -82,10 +82,10 @@ impl<W: Write> Paced<W> {
     }
 }
 
-impl<W: Write> Write for Paced<W> {
+impl<W: Write> Write for BatchWriter<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.lines.extend_from_slice(line);
-        if self.lines.len() > GATHERED {
+        if self.lines.len() > MAX_BATCH_BYTES {
             self.write_gathered()?;
         }
         Ok(line.len())
@@ -93,7 +93,7 @@ impl<W: Write> Write for Paced<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = self.write_gathered().and_then(|()| self.writer.flush());
-        thread::sleep(PACE);
+        thread::sleep(FLUSH_INTERVAL);
         flushed
     }
 }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn lines_that_wait_are_written_at_once() {
-        let mut log = Paced::new(Counting::default());
+        let mut log = BatchWriter::new(Counting::default());
         for _ in 0..100 {
             log.write_all(&[b'x'; 100]).unwrap();
         }
@@ -169,7 +169,7 @@ mod tests {
         for _ in 0..2_000 {
             log.write_all(&[b'x'; 100]).unwrap();
         }
-        assert_eq!(log.writer.writes, 1 + 200_000 / (GATHERED + 36), "what gathers is bounded");
+        assert_eq!(log.writer.writes, 1 + 200_000 / (MAX_BATCH_BYTES + 36), "what gathers is bounded");
         log.flush().unwrap();
         assert_eq!(log.writer.bytes, 210_000);
     }

@@ -2,7 +2,7 @@
 //! their way to clients.
 //!
 //! Half of it is common. The other half is divided: each of the first [`MAX_RESERVATIONS`] adapters has a part that the others can't take.
-//! What does not fit is refused to whoever wants it, and is taken back from nobody.
+//! A reservation that does not fit fails at once; nothing is reclaimed from others.
 
 use crate::slots::MAX_RESERVATIONS;
 use std::fmt;
@@ -17,7 +17,7 @@ pub(crate) struct MemoryBudget {
     common: AtomicUsize,
 }
 
-/// What one adapter takes of a budget, all of its versions together.
+/// The account of one adapter, which all of its versions share.
 pub(crate) struct MemoryAccount {
     budget: Arc<MemoryBudget>,
     taken: Mutex<Taken>,

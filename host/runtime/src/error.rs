@@ -44,7 +44,7 @@ pub enum Full {
     },
     /// The client's half of the adapter's instances.
     #[error(
-        "the client's key has {instances} instances of the adapter already, half of them (limit `instances`); wait until a request ends"
+        "the client's key has {instances} instances of the adapter already, which is half of them (limit `instances`); wait until a request ends"
     )]
     Client {
         /// Half of the adapter's limit.

@@ -42,7 +42,7 @@ impl MemoryLimit {
 
     fn grow(&mut self, bytes: usize) -> bool {
         let after = self.used.saturating_add(bytes);
-        // Whoever was refused and gets something now has coped.
+        // A later growth that succeeds clears the hit: the guest has handled the refusal.
         self.hit = if after > self.limit {
             Some(Hit::Own(self.limit))
         } else if !self.account.try_take(bytes) {
@@ -55,13 +55,20 @@ impl MemoryLimit {
     }
 }
 
+/// Returns whether the type of a memory or table allows a size. The engine asks its limiter first, so that what can't succeed would
+/// stay counted.
+fn is_possible(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_none_or(|maximum| desired <= maximum)
+}
+
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired.saturating_sub(current)))
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(is_possible(desired, maximum) && self.grow(desired.saturating_sub(current)))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS && self.grow(desired.saturating_sub(current) * ELEMENT_BYTES))
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let is_possible = is_possible(desired, maximum) && desired <= TABLE_ELEMENTS;
+        Ok(is_possible && self.grow(desired.saturating_sub(current) * ELEMENT_BYTES))
     }
 
     // The pool has the same limits. These hold where there is no address space for one.
@@ -101,6 +108,12 @@ mod tests {
         assert!(limit.memory_growing(0, 22, None).unwrap());
         assert_eq!((limit.hit(), account.bytes()), (None, 100));
         assert!(!limit.table_growing(2, 3, None).unwrap());
+        drop(limit);
+        // What the type of a memory or table does not allow is no limit of ours, and not counted.
+        let mut limit = MemoryLimit::new(account.clone(), 1_000);
+        assert!(!limit.memory_growing(0, 21, Some(20)).unwrap() && !limit.table_growing(0, 2, Some(1)).unwrap());
+        assert_eq!((limit.hit(), limit.used()), (None, 0));
+        assert!(limit.memory_growing(0, 20, Some(20)).unwrap() && limit.table_growing(0, 1, Some(1)).unwrap());
         drop(limit);
         assert_eq!(account.bytes(), 0);
     }

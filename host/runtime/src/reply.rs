@@ -73,10 +73,17 @@ impl Reply {
         let (fresh, chunks) = next.await?;
         if chunks.as_ref().is_some_and(Vec::is_empty) {
             let error = "`next` gave an empty list; it has to wait until there is a chunk";
+            fresh.end();
             return Err(CallError::Trapped(error.to_owned()));
         }
         let bytes = chunks.iter().flatten().map(String::len).sum();
-        self.place = fresh.take_place(bytes)?;
+        match fresh.take_place(bytes) {
+            Ok(place) => self.place = place,
+            Err(error) => {
+                fresh.end();
+                return Err(error);
+            }
+        }
         self.fresh = Some(fresh);
         Ok(chunks)
     }

@@ -1,8 +1,8 @@
-//! Who may have an instance: a limit for each adapter with a queue before it, and a limit for the pool that all of them share.
+//! Admission control for instances: a bounded, fair queue for each adapter, and a limit for the pool that all of them share.
 //!
 //! The queue is bounded, and fair between those who ask: whoever has many requests in it gets one instance in turn with the
 //! others, not before them, and if it is full, makes room for who has fewer. Where several clients have keys, one of them has at most
-//! half of the adapter's instances: an instance can't be taken back, so the other half has to be kept. An exhausted pool is an error of the engine; with a semaphore
+//! half of the adapter's instances, rounded up: an instance can't be taken back, so the other half has to be kept. An exhausted pool is an error of the engine; with a semaphore
 //! in front it is a wait instead. A part of the pool is reserved for each adapter, so that the others cannot take it.
 
 mod queue;

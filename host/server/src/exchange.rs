@@ -43,6 +43,8 @@ pub(crate) struct Exchange {
     pub(crate) report: Report,
     /// What its attempts at models belong to, where a collector is named.
     pub(crate) trace: Option<Trace>,
+    /// The size of the body. Some dialects repeat parts of it in their answers.
+    pub(crate) body_bytes: usize,
     /// The body's place in memory, held as long as it is needed.
     _buffered: Buffered,
 }
@@ -62,7 +64,8 @@ impl Exchange {
         let report = request.extensions().get::<Report>().cloned().unwrap_or_default();
         let (bytes, buffered) = body::read(request, &app.gateway).await?;
         let (started, progress) = (Instant::now(), Progress::default());
-        let text = run_sized(bytes.len(), move || json::checked(bytes)).await?;
+        let body_bytes = bytes.len();
+        let text = run_sized(body_bytes, move || json::checked(bytes)).await?;
         let exchange = Self {
             app,
             id,
@@ -74,6 +77,7 @@ impl Exchange {
             progress,
             report,
             trace,
+            body_bytes,
             _buffered: buffered,
         };
         Ok((exchange, text))

@@ -1,7 +1,7 @@
 //! Work on large texts, off the threads that serve connections.
 //!
 //! A megabyte of JSON takes some ten milliseconds to read, and nobody else on the worker is served meanwhile. So large texts are read
-//! by other threads: one less than there are cores, which leaves one to the workers.
+//! by other threads: one less than there are cores, and at least one.
 
 use std::panic::resume_unwind;
 use std::sync::LazyLock;
@@ -9,8 +9,8 @@ use std::thread::available_parallelism;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// Up to here a text is read on the worker: that takes no longer than handing it over and back twice.
-const INLINE: usize = 256 << 10;
+/// The largest text that is read on the worker itself.
+const MAX_INLINE_BYTES: usize = 256 << 10;
 
 /// Places for work of all workers.
 static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
@@ -22,7 +22,7 @@ static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
 ///
 /// Work that has begun ends also where nobody waits for it any more; it keeps its place until then.
 pub(crate) async fn run_sized<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if bytes <= INLINE {
+    if bytes <= MAX_INLINE_BYTES {
         return work();
     }
     // The semaphore is never closed.
@@ -48,8 +48,8 @@ mod tests {
     #[tokio::test]
     async fn large_texts_are_read_on_another_thread() {
         let here = thread::current().id();
-        assert_eq!(run_sized(INLINE, || thread::current().id()).await, here);
-        assert_ne!(run_sized(INLINE + 1, || thread::current().id()).await, here);
+        assert_eq!(run_sized(MAX_INLINE_BYTES, || thread::current().id()).await, here);
+        assert_ne!(run_sized(MAX_INLINE_BYTES + 1, || thread::current().id()).await, here);
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! Who may call: a web page on a foreign origin may not, nor one that a DNS name was rebound for (the `Host` and `Origin` fields).
 //!
 //! A name can be made to point anywhere, an IP literal can't; so `Host` has to be an IP literal or `localhost`. An `Origin` has to
-//! be this machine's, or the very host and port that the request is for. A request that shows a key may call the gateway by any
-//! name: a page that a name was rebound for has none. Browsers send no `Origin` for images, frames and scripts, but say in
+//! be this machine's, or the very host and port that the request is for. Where there are keys, the gateway may be called by any
+//! name: a page that a name was rebound for has no key, and learns no more than that a gateway is there and ready. Browsers send no `Origin` for images, frames and scripts, but say in
 //! `Sec-Fetch-Site` (W3C Fetch Metadata) that another site embeds them: these are refused, and links that are followed are not.
 
 use crate::error::ApiError;

@@ -57,9 +57,10 @@ pub(crate) async fn embed(exchange: Exchange, request: &EmbeddingRequest) -> Res
         tally.note(&text);
         let text = normaliser.whole(text);
         tally.end(&text);
-        (text, tally)
+        // The place goes with the text, also where nobody waits for it any more.
+        (text, tally, place)
     };
-    let (text, tally) = run_sized(bytes, read).await;
+    let (text, tally, place) = run_sized(bytes, read).await;
     observe_added(&asking, got.served, &tally);
     Ok((headers, placed(text?, place)).into_response())
 }
@@ -71,7 +72,7 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
     let normaliser = normaliser(asking, &got, request.choices);
     let headers = headers(&got, "application/json");
     let runtime::Whole { text, place } = got.answer;
-    let bytes = text.len();
+    let bytes = text.len() + asking.exchange.body_bytes;
     let read = move || {
         let bounds = if answer.reads_values() { json::check_answer(&text) } else { Ok(()) };
         let text = bounds.and_then(|()| {
@@ -79,9 +80,9 @@ async fn whole(asking: &Asking<'_>, request: &ChatRequest, mut answer: Box<dyn A
             answer.whole(normaliser.whole(text)?)
         });
         tally.end(&text);
-        (text, tally)
+        (text, tally, place)
     };
-    let (text, tally) = run_sized(bytes, read).await;
+    let (text, tally, place) = run_sized(bytes, read).await;
     let added = observe_added(asking, got.served, &tally);
     if text.is_ok() {
         asking.exchange.app.gateway.metrics.pace.count(Measure::Added, added);
@@ -129,6 +130,8 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         cut: exchange.app.cut.clone(),
         last: Instant::now(),
         turns: 0,
+        unsaid: exchange.body_bytes,
+        bytes: exchange.body_bytes,
     });
     let (mut streaming, first) = match first {
         Some(chunks) => {
@@ -142,7 +145,7 @@ async fn streamed(asking: &Asking<'_>, request: &ChatRequest, answer: Box<dyn An
         Ok(_) => exchange.app.gateway.metrics.pace.count(Measure::Added, added),
         Err(_) => streaming.tally.end(&first),
     }
-    Ok((headers, sse::body(first?, streaming)?).into_response())
+    Ok((headers, sse::body(first?, streaming).await?).into_response())
 }
 
 /// Notes what the gateway itself has taken, now that the answer is there, and returns it.

@@ -3,7 +3,7 @@
 //! All of it before the first byte of an answer has reached the client; so nothing is ever said twice. What a provider has begun
 //! to answer is not asked of it again, whatever the adapter says: the host has seen the head of the answer itself.
 
-use hauski_runtime::{AdapterError, CallError};
+use hauski_runtime::{AdapterError, CallError, Full};
 use http::HeaderValue;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
@@ -82,6 +82,8 @@ impl Tried<'_> {
                 AdapterError::Timeout(_) => (Next::Elsewhere, Health::Ill),
                 AdapterError::Denied | AdapterError::Internal(_) => (Next::Elsewhere, Health::Unknown),
             },
+            // The provider has given the answer, and counts it. Another one would count it again.
+            CallError::Busy(Full::Memory { .. }) if self.answered => (Next::Tell, Health::Unknown),
             CallError::NotServed(_) | CallError::Busy(_) => (Next::Elsewhere, Health::Unknown),
             // Another model may have more time. This one is to blame if most of it was its own.
             CallError::TotalTimeout(limit) if self.took * 2 < *limit => (Next::Elsewhere, Health::Unknown),
@@ -138,7 +140,7 @@ fn seconds_of(value: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hauski_runtime::{Full, RateLimit, UpstreamFailure};
+    use hauski_runtime::{RateLimit, UpstreamFailure};
 
     fn text() -> String {
         "x".to_owned()
@@ -198,6 +200,8 @@ mod tests {
         check(limited(Some("3")), true, "elsewhere", Health::Well);
         check(limited(Some("soon")), true, "elsewhere", Health::Well);
         check(CallError::Busy(Full::Pool), false, "elsewhere", Health::Unknown);
+        check(CallError::Busy(Full::Memory { total: 1 }), false, "elsewhere", Health::Unknown);
+        check(CallError::Busy(Full::Memory { total: 1 }), true, "tell", Health::Unknown);
         check(CallError::TotalTimeout(LIMIT), false, "elsewhere", Health::Ill);
         check(CallError::TotalTimeout(LIMIT * 2), false, "elsewhere", Health::Unknown);
         check(CallError::Trapped(text()), false, "elsewhere", Health::Unknown);

@@ -31,6 +31,10 @@ pub(crate) struct Streaming {
     pub(crate) last: Instant,
     /// How often there was something to send since others had their turn.
     pub(crate) turns: u32,
+    /// Bytes of the request that the first events may repeat.
+    pub(crate) unsaid: usize,
+    /// Bytes of the request and of all chunks so far, which the last events may repeat.
+    pub(crate) bytes: usize,
 }
 
 /// A stream whose provider and reader are quick never waits by itself. After so many pieces others have their turn.
@@ -42,12 +46,27 @@ impl Streaming {
     /// # Errors
     /// If one of them is not what the contract says.
     pub(crate) async fn events(mut self: Box<Self>, chunks: Vec<String>) -> (Box<Self>, Result<Bytes, ApiError>) {
-        let bytes = chunks.iter().map(String::len).sum();
+        let bytes: usize = chunks.iter().map(String::len).sum();
+        self.bytes += bytes;
+        let bytes = bytes + std::mem::take(&mut self.unsaid);
         let make = move || {
             let events = self.make_events(chunks);
             (self, events)
         };
         run_sized(bytes, make).await
+    }
+
+    /// Makes the events that end the answer after this outcome, and gives itself back with them and the outcome that they tell.
+    async fn finish(mut self: Box<Self>, outcome: Result<(), ApiError>) -> (Box<Self>, String, Result<(), ApiError>) {
+        run_sized(self.bytes, move || {
+            let mut events = String::new();
+            let ended = outcome.and_then(|()| self.answer.end(&mut events));
+            if let Err(error) = &ended {
+                self.answer.broken(error, &mut events);
+            }
+            (self, events, ended)
+        })
+        .await
     }
 
     fn make_events(&mut self, chunks: Vec<String>) -> Result<Bytes, ApiError> {
@@ -104,10 +123,9 @@ enum Rest {
 }
 
 /// A body that sends the events `first` and what follows them; without `first`, the answer has no chunks.
-pub(crate) fn body(first: Option<Bytes>, mut streaming: Box<Streaming>) -> Result<Body, ApiError> {
+pub(crate) async fn body(first: Option<Bytes>, streaming: Box<Streaming>) -> Result<Body, ApiError> {
     let Some(first) = first else {
-        let mut events = String::new();
-        let ended = streaming.answer.end(&mut events);
+        let (mut streaming, events, ended) = streaming.finish(Ok(())).await;
         streaming.tally.end(&ended);
         return ended.map(|()| Body::from(events));
     };
@@ -127,23 +145,22 @@ async fn step(rest: Option<Rest>) -> Option<(Result<Bytes, Aborted>, Option<Rest
             return Some((Err(Aborted), None));
         }
     };
-    let mut events = String::new();
-    let ended = loop {
+    let outcome = loop {
         let next;
         (streaming, next) = streaming.next().await;
         match next {
             // Some chunks give no events.
             Ok(Some(events)) if events.is_empty() => {}
             Ok(Some(events)) => return Some((Ok(events), Some(Rest::More(streaming)))),
-            Ok(None) => break streaming.answer.end(&mut events),
+            Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         }
     };
+    let (mut streaming, events, ended) = streaming.finish(outcome).await;
     streaming.tally.end(&ended);
     let rest = ended.err().map(|error| {
         let (id, cause) = (&*streaming.id.0, error.cause());
         tracing::warn!(request_id = id, code = cause.code, cause = cause.message, "answer broke off");
-        streaming.answer.broken(&error, &mut events);
         Rest::Abort
     });
     Some((Ok(Bytes::from(events)), rest))

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 pub struct Tenant {
     /// The name of the client's key; empty where nobody has a key.
     pub name: Arc<str>,
-    /// Whether there are clients with other keys. One client then has at most half of an adapter's instances.
+    /// Whether there are clients with other keys. One client then has at most half of an adapter's instances, rounded up.
     pub has_others: bool,
 }
 
@@ -35,9 +35,9 @@ pub(super) struct Lines {
     /// The most requests that wait.
     most_waiting: usize,
     pub(super) waiting: usize,
-    /// Who waits, each in a line of its own. What is handed over is a place.
+    /// Waiting requests, a FIFO for each client. They are handed a place.
     pub(super) lines: BTreeMap<Tenant, VecDeque<oneshot::Sender<Place>>>,
-    /// Whose turn it is, and whose after that.
+    /// The round-robin order of the clients.
     pub(super) turns: VecDeque<Tenant>,
     /// The slots of the pool that are reserved for the adapter.
     pub(super) reserved: Option<Arc<Semaphore>>,
@@ -90,7 +90,8 @@ impl Queue {
 
     /// Returns the reservation of an unloaded adapter without instances: nothing else has its queue.
     pub(super) fn give_up_reservation(queue: &Arc<Self>) -> Option<Arc<Semaphore>> {
-        if Arc::strong_count(queue) > 1 {
+        // Bodies and answers may be on their way still, and would count against what is common.
+        if Arc::strong_count(queue) > 1 || queue.consumption.memory_bytes() > 0 {
             return None;
         }
         let slots = queue.lock().reserved.take()?;
@@ -122,7 +123,7 @@ impl Queue {
             (lines.line_up(tenant), full, late)
         };
         let _waiting = Waiting(self);
-        // Whose place in the queue was given to somebody else is told what he would have been told before.
+        // An evicted request fails with the error of one that found the queue full.
         timeout_at(until, place).await.map_err(|_| late)?.map_err(|_| full)
     }
 }
@@ -160,7 +161,7 @@ impl Lines {
 
     /// Removes from the lines, and returns, the next one in turn who still waits, and may have one more place.
     fn next(&mut self) -> Option<Next> {
-        // Clients that have their share keep their turn.
+        // Clients that have their share stay in the rotation.
         for _ in 0..self.turns.len() {
             let tenant = self.turns.pop_front()?;
             if !self.has_share_left(&tenant) {

@@ -111,7 +111,7 @@ fn needs(path: &str) -> Needs {
 /// Finds the client of a request, and takes its place among the client's requests at once, where these are limited.
 async fn identify(access: &Access, keyring: &Keyring, request: &mut Request) -> Result<Option<InFlight>, ApiError> {
     let needs = needs(request.uri().path());
-    // A page that a name was rebound for has no key, and without one nothing is told.
+    // A page that a name was rebound for has no key. Without one it is told that a gateway is here, and whether it is ready.
     origin::judge(request, Hosts::Any)?;
     let asking = Asking::of(access, keyring, request);
     let client = match needs {
