@@ -1,4 +1,4 @@
-//! What the threads that serve connections do themselves, and what others do for them.
+//! The division of work between the threads that serve connections and the others.
 
 #![expect(clippy::unwrap_used, reason = "these are tests: what fails here has failed")]
 

@@ -1,4 +1,4 @@
-//! What tests and fuzzing need of the redactor: the way in, and a slow redactor that is right at a glance. The ledger's is below.
+//! Entry points for tests and fuzzers: the redactor with a slow reference implementation, and the ledger's in the modules below.
 //!
 //! Compiled for this crate's own tests and with the feature `fuzzing` only.
 

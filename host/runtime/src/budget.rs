@@ -26,7 +26,7 @@ pub(crate) struct MemoryAccount {
 #[derive(Clone, Copy, Default)]
 struct Taken {
     bytes: usize,
-    /// Whether the adapter has a part of its own.
+    /// True if the adapter has a part of its own.
     is_reserved: bool,
 }
 

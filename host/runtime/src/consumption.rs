@@ -24,7 +24,7 @@ pub struct Consumption {
     slow: AtomicU32,
 }
 
-/// Why there is no place for a request body.
+/// The bound that a request body does not fit into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoOutbound {
     /// The adapter's bodies have all of their place.

@@ -18,20 +18,20 @@ pub(crate) type Files = BTreeMap<Option<u64>, Vec<u8>>;
 /// A folder that is deleted on drop.
 pub(crate) struct LedgerFolder(PathBuf);
 
-/// What a head says: the last record that is known to be on the disk, and the record before the first.
+/// The content of a head file: the last record that is known to be on the disk, and the record before the first.
 #[derive(Clone, Debug)]
 pub(crate) struct HeadText {
     pub(crate) synced: (u64, String),
     pub(crate) before: (u64, String),
 }
 
-/// What verification says.
+/// The result of verification.
 pub(crate) struct Verified {
     pub(crate) holds: bool,
     pub(crate) records: u64,
 }
 
-/// What recovery has made of a ledger.
+/// The result of recovery.
 pub(crate) struct Recovered {
     /// Its last record.
     pub(crate) seq: u64,

@@ -19,7 +19,7 @@ use std::time::Duration;
 const MIB: u64 = 1024 * 1024;
 
 type MemoryMib = Whole<1, 4096>;
-/// Where the file says nothing.
+/// The default of `total_memory_mib`, in bytes.
 const DEFAULT_TOTAL_MEMORY: usize = 4096 << 20;
 
 type TotalMib = Whole<2, 1_048_576>;
