@@ -55,7 +55,7 @@ pub struct Live {
     pub in_flight: usize,
     /// Requests that wait for an instance of it.
     pub waiting: usize,
-    /// The memory of its instances at this moment, in bytes.
+    /// Its memory at this moment, in bytes: instances with their tables, request bodies in flight, and large answers that clients have not taken.
     pub memory_bytes: usize,
     /// The time that its instances have computed, in milliseconds.
     pub cpu_ms: u64,

@@ -194,7 +194,7 @@ impl Metrics {
             )?,
             memory: gauge(
                 "hauski_adapter_memory_bytes",
-                "Linear memory of the instances that live at this moment.",
+                "Memory of the adapter: instances with their tables, request bodies in flight, and large answers that clients have not taken.",
                 &["adapter"],
             )?,
             limits: LimitMetrics::new(&registry)?,
